@@ -59,7 +59,7 @@ class Source:
         return f"{self.host}:{self.name}"
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class WorkerKey:
     """Names one worker of a host: there is never more than one process for a key."""
 

@@ -1,0 +1,62 @@
+# Every target makes .venv by itself (packaging/prepare; quick when nothing changed). PYTHON=python3.x chooses the interpreter.
+
+BIN := .venv/bin
+NATIVE := $(wildcard daosup/shm/*.c)
+NATIVE_FLAGS := -std=c11 -O2 -Wall -Wextra -Werror -DPy_LIMITED_API=0x03090000
+
+.DEFAULT_GOAL := help
+.PHONY: help ready run test check lint types contracts unit property integration e2e bench build clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do \
+		printf '  make %-12s %s\n' "$$target" "$$text"; done
+
+ready: ## Make or refresh .venv: interpreter, dependencies, C extension
+	@packaging/prepare
+
+run: ready ## Show two hosts that share segments, on this machine
+	$(BIN)/python -m daosup.demo
+
+test: check ## All checks and all tests of tests/unit, tests/property, tests/integration
+	$(BIN)/python -m pytest tests/unit tests/property tests/integration
+
+check: lint types contracts ## lint, types and contracts
+
+lint: ready ## ruff's rules and format; the C compiler's warnings as errors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@include=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))') && \
+	for source in $(NATIVE); do \
+		echo "$(CC) -fsyntax-only $(NATIVE_FLAGS) $$source"; \
+		$(CC) $(NATIVE_FLAGS) -I"$$include" -c -o /dev/null "$$source" || exit 1; done
+
+types: ready ## mypy --strict
+	$(BIN)/mypy
+
+contracts: ready ## Who may import whom
+	$(BIN)/lint-imports
+
+unit: ready ## tests/unit
+	$(BIN)/python -m pytest tests/unit
+
+property: ready ## tests/property
+	$(BIN)/python -m pytest tests/property
+
+integration: ready ## tests/integration: real Valkey, real processes
+	$(BIN)/python -m pytest tests/integration
+
+e2e: ready ## tests/e2e: whole hosts (not part of 'make test')
+	@if [ -n "$$(find tests/e2e -name 'test_*.py' 2>/dev/null)" ]; then $(BIN)/python -m pytest tests/e2e; \
+	else echo "there are no tests in tests/e2e yet"; fi
+
+bench: ready ## Measure against the goals of docs/performance.md
+	$(BIN)/python -m bench
+
+build: ready ## sdist and wheel into dist/
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+
+clean: ## Remove everything that was made, .venv too
+	rm -rf .venv build dist daosup.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find daosup tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -f daosup/shm/*.so

@@ -1,0 +1,26 @@
+"""What every measurement is given: how much to measure, where to say so, and the noise meter."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+
+from bench.machine import NoiseMeter
+
+
+@dataclass
+class Plan:
+    """How much to measure. ``redis_flavour`` is filled in by the first fleet that ran."""
+
+    is_quick: bool = False
+    stream_s: float = 60.0
+    meter: NoiseMeter = field(default_factory=NoiseMeter)
+    redis_flavour: str = "not used"
+
+    def either(self, full: int, quick: int) -> int:
+        """A count for this run."""
+        return quick if self.is_quick else full
+
+    def say(self, text: str) -> None:
+        """Progress, for whoever waits; not part of the result."""
+        print(f"bench: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,87 @@
+"""The result as a table: for a terminal, as the page docs/performance.md, and as JSON with every sample."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+
+from bench.figures import Goal, Judged, Row, median, percentile
+
+_HEAD = ("what", "goal", "median", "p10 - p90", "worst", "n", "ratio", "verdict", "spin ms", "steal", "busy", "note")
+
+
+def _number(value: float) -> str:
+    """Three significant digits at least, no exponent."""
+    if value == int(value) and abs(value) < 1e6:
+        return str(int(value))
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
+
+
+def _goal(goal: Goal, unit: str) -> str:
+    sign = "<" if goal.is_strict else "<="
+    return f"{sign} {_number(goal.limit)} {unit}".rstrip() + (" (worst)" if goal.judged is Judged.WORST else "")
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """One row of the table, in the order of its head."""
+    samples, spins = row.samples, row.noise.spins_ms
+    many = len(samples) > 1
+    return (
+        row.what,
+        _goal(row.goal, row.unit) if row.goal else "",
+        f"{_number(median(samples))} {row.unit}".rstrip() if samples else "",
+        f"{_number(percentile(samples, 10))} - {_number(percentile(samples, 90))}" if many else "",
+        _number(max(samples)) if many else "",
+        str(len(samples)),
+        f"{row.ratio:.2f} x {row.ratio_to}" if row.ratio is not None else "",
+        row.verdict.value,
+        f"{_number(median(spins))}, worst {_number(max(spins))}" if spins else "",
+        f"{row.noise.steal:.1%}",
+        f"{row.noise.busy:.0%}",
+        row.note,
+    )
+
+
+def machine_line(machine: Mapping[str, str]) -> str:
+    """The machine and the versions, in one line."""
+    return ", ".join(f"{key} {value}" for key, value in machine.items())
+
+
+def text(rows: Sequence[Row], machine: Mapping[str, str]) -> str:
+    """The table with columns padded and each note on a line of its own, for a terminal."""
+    table = [_HEAD[:-1], *(cells(row)[:-1] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*table)]
+    head, *lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in table]
+    body = [f"{line}\n    {row.note}" if row.note else line for line, row in zip(lines, rows)]
+    return "\n".join([machine_line(machine), "", head, *body])
+
+
+def page(rows: Sequence[Row], machine: Mapping[str, str], methods: Mapping[str, str], command: str) -> str:
+    """docs/performance.md."""
+    table = [_HEAD, ("---",) * len(_HEAD), *map(cells, rows)]
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in table]
+    how = [part for name, method in methods.items() for part in ("", f"## {name}", "", method.strip())]
+    return "\n".join(
+        [
+            "# Performance",
+            "",
+            f"Written by `{command}`; run it again and this page is made anew.",
+            "",
+            f"Machine: {machine_line(machine)}.",
+            "",
+            *lines,
+            "",
+            "*spin* is a piece of fixed work timed before and after each repeat: the further its worst is from its",
+            "median, the less the machine was ours. *steal* is the time a hypervisor took (worst repeat), *busy* the",
+            "share of all cores at work (mean). *ratio* compares with what is named, in the same run.",
+            *how,
+            "",
+        ]
+    )
+
+
+def as_json(rows: Sequence[Row], machine: Mapping[str, str]) -> str:
+    """Everything, with every sample."""
+    entries = [{**dataclasses.asdict(row), "verdict": row.verdict.value} for row in rows]
+    return json.dumps({"machine": dict(machine), "rows": entries}, indent=2, default=lambda value: value.value)

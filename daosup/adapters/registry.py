@@ -1,0 +1,318 @@
+"""One host's view of the registry: what it writes of itself, what it reads of others.
+
+Invariant: every key of this host carries a TTL and can be written again at any time with the same effect, so one
+:meth:`Registry.announce` heals whatever was lost. Nothing here decides: no retry, no eviction, no timer; a value that
+does not decode is skipped and counted in :attr:`Registry.skipped`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Optional, TypeVar
+
+from daosup.adapters.redis_address import RedisAddress, ServerFacts
+from daosup.adapters.redis_link import Command, RedisLink, Refusal, ping
+from daosup.adapters.registry_commands import (
+    check_accepted,
+    is_wrong_type,
+    milliseconds,
+    now_stamp,
+    read,
+    tell,
+    unlink_segment,
+    write,
+    write_segment,
+)
+from daosup.adapters.registry_scan import read_machines, remove_leftovers, remove_machine
+from daosup.adapters.registry_views import Lost, Notified, OwnView, RegistryEvent, SourceView
+from daosup.core import keys
+from daosup.core.checked_json import MAX_VALUE_BYTES
+from daosup.core.registry_values import (
+    Instance,
+    NoticeKind,
+    StreamRequest,
+    decode_instance,
+    decode_notice,
+    decode_reader,
+    decode_records,
+    decode_request,
+    encode_instance,
+    encode_reader,
+    encode_records,
+    encode_request,
+)
+from daosup.core.types import Machine, Reader, Role, SegmentFacts, Source, StreamRecord
+from daosup.errors import ProtocolError
+
+__all__ = ["Instance", "Lost", "Notified", "OwnView", "RedisAddress", "Registry", "RegistryEvent", "SourceView", "ping"]
+
+T = TypeVar("T")
+
+
+class Registry:
+    """The registry as one host uses it; belongs to one asyncio loop.
+
+    Every coroutine raises :class:`UnavailableError` if Redis is away, cannot serve or refuses (out of memory, rights).
+
+    Args:
+        address: Where Redis is.
+        host: This host's name.
+        instance: The process that speaks for the host.
+        on_event: Called from the loop with each :data:`RegistryEvent`.
+    """
+
+    def __init__(
+        self, address: RedisAddress, host: str, instance: Instance, on_event: Callable[[RegistryEvent], None]
+    ) -> None:
+        self._link = RedisLink(address, self._take_message, lambda reason: on_event(Lost(reason)))
+        self._host = host
+        self._instance = instance
+        self._on_event = on_event
+        # Names that may have keys in Redis, also those whose removal did not get through.
+        self._written_names: set[str] = set()
+        self.skipped = 0
+        """How many values and messages were skipped because they did not decode."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether calls can be tried."""
+        return self._link.is_open
+
+    async def connect(self) -> ServerFacts:
+        """Connect and listen to what this host is told.
+
+        Raises:
+            UnavailableError: If that did not succeed within the address's ``timeout_s``.
+            ConfigError: If the URL is not one.
+        """
+        return await self._link.open(keys.notify_channel(self._host))
+
+    async def close(self) -> None:
+        """Disconnect; what is written stays until it expires."""
+        await self._link.close()
+
+    async def announce(
+        self,
+        ip: str,
+        role: Role,
+        segments: Mapping[str, SegmentFacts],
+        records: Mapping[str, Sequence[StreamRecord]],
+        ttl_s: float,
+    ) -> Optional[str]:
+        """Write everything of this host, and remove the keys of segments it had before; the heartbeat does this too.
+
+        Args:
+            ip: Address at which other hosts reach this one.
+            role: This host's role.
+            segments: All its segments, by name.
+            records: The connection records of those that are read, by segment name.
+            ttl_s: After this time without another call the keys are gone.
+
+        Returns:
+            The instance that the registry named for this host before; None if the key was gone.
+        """
+        commands: list[Command] = [
+            read(keys.instance_key(self._host)),
+            write(keys.machine_key(self._host, "ip"), ip.encode(), ttl_s),
+            write(keys.machine_key(self._host, "hostname"), self._host.encode(), ttl_s),
+            write(keys.machine_key(self._host, "role"), role.value.encode(), ttl_s),
+            write(keys.machine_key(self._host, "last_connect"), now_stamp(), ttl_s),
+            write(keys.instance_key(self._host), encode_instance(self._instance), ttl_s),
+        ]
+        for name, facts in segments.items():
+            commands += write_segment(self._host, facts, records.get(name, ()), ttl_s)
+        gone = self._written_names - segments.keys()
+        commands += [unlink_segment(self._host, name) for name in gone]
+        self._written_names |= segments.keys()
+        replies = await self._run(commands)
+        self._written_names -= gone
+        return self._instance_named(replies[0])
+
+    async def put_segment(self, facts: SegmentFacts, records: Sequence[StreamRecord], ttl_s: float) -> None:
+        """Write one segment of this host."""
+        self._written_names.add(facts.name)
+        await self._run(write_segment(self._host, facts, records, ttl_s))
+
+    async def drop_segment(self, name: str) -> None:
+        """Remove one segment of this host."""
+        await self._run([unlink_segment(self._host, name)])
+        self._written_names.discard(name)
+
+    async def put_records(
+        self, name: str, records: Sequence[StreamRecord], ttl_s: float, notify: Collection[str]
+    ) -> None:
+        """Write the connection records of a segment of this host and tell the hosts in ``notify``."""
+        source = Source(self._host, name)
+        commands = [write(keys.segment_key(source, "connections"), encode_records(records), ttl_s)]
+        commands += [tell(host, NoticeKind.RECORD, source) for host in notify]
+        self._written_names.add(name)
+        await self._run(commands)
+
+    async def withdraw(self) -> None:
+        """Remove every key this host wrote, unless another instance speaks for it by now.
+
+        Its readers stay written down until they leave or expire, so that after a restart they are known at once.
+        """
+        (raw,) = await self._run([read(keys.instance_key(self._host))])
+        if self._instance_named(raw) not in (None, self._instance.instance):
+            return
+        commands = [unlink_segment(self._host, name) for name in self._written_names]
+        commands.append(("UNLINK", *(keys.machine_key(self._host, field) for field in keys.MACHINE_FIELDS)))
+        commands.append(("UNLINK", keys.instance_key(self._host)))
+        await self._run(commands)
+        self._written_names.clear()
+
+    async def readers(self) -> OwnView:
+        """Who reads this host's segments, and whether its own key is there; one round trip."""
+        raw, fields = await self._run([read(keys.instance_key(self._host)), ("HGETALL", keys.readers_key(self._host))])
+        readers: dict[str, dict[str, Reader]] = {}
+        flat = fields if isinstance(fields, list) else []
+        self.skipped += isinstance(fields, Refusal)
+        for field, value in zip(flat[::2], flat[1::2]):
+            place = self._decoded(keys.parse_reader_field, field)
+            reader = self._decoded(decode_reader, value)
+            if place is not None and reader is not None:
+                readers.setdefault(place[0], {})[place[1]] = reader
+        return OwnView(readers, self._instance_named(raw))
+
+    async def drop_readers(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Forget readers of this host, given as segment name and reading host."""
+        fields = [keys.reader_field(name, client) for name, client in pairs]
+        if fields:
+            await self._run([("HDEL", keys.readers_key(self._host), *fields)])
+
+    async def take_requests(self, names: Iterable[str]) -> dict[str, StreamRequest]:
+        """Requests of old clients for these segments of this host, removed from Redis as they are read.
+
+        Which key to look at is known, so the cost grows with our own segments only.
+        """
+        sources = [Source(self._host, name) for name in names]
+        sizes = await self._run([("STRLEN", keys.request_key(source)) for source in sources])
+        present = [source for source, size in zip(sources, sizes) if size != 0]
+        fit = [s for s, size in zip(sources, sizes) if isinstance(size, int) and 0 < size <= MAX_VALUE_BYTES]
+        unfit = [s for s in present if s not in fit]
+        self.skipped += len(unfit)
+        commands: list[Command] = [("GETDEL", keys.request_key(source)) for source in fit]
+        commands += [("UNLINK", keys.request_key(source)) for source in unfit]
+        replies = await self._run(commands)
+        decoded = {source.name: self._decoded(decode_request, raw) for source, raw in zip(fit, replies)}
+        return {name: request for name, request in decoded.items() if request is not None}
+
+    async def beating(self, pairs: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those of the (segment name of ours, client) pairs whose heartbeat key has not expired."""
+        listed = list(pairs)
+        counts = await self._run([("EXISTS", keys.heartbeat_key(Source(self._host, n), c)) for n, c in listed])
+        return {pair for pair, count in zip(listed, counts) if count == 1}
+
+    async def ask(self, sources: Iterable[Source], reader: Reader, ttl_s: float, *, is_news: bool = True) -> None:
+        """Write down that ``reader`` wants these segments; repeat it as the heartbeat, with a larger ``beat``.
+
+        Args:
+            sources: Segments of other hosts.
+            reader: This host as a reader.
+            ttl_s: Lifetime of the owner's whole list of readers; each reader's call renews it.
+            is_news: Whether to tell the owners at once; a mere heartbeat need not.
+        """
+        value, now = encode_reader(reader), now_stamp()
+        commands: list[Command] = []
+        for source in sources:
+            hash_key, field = keys.readers_key(source.host), keys.reader_field(source.name, reader.host)
+            commands.append(("HSET", hash_key, field, value))
+            commands.append(("PEXPIRE", hash_key, milliseconds(ttl_s)))
+            commands.append(write(keys.heartbeat_key(source, reader.host), now, keys.HEARTBEAT_TTL_S))
+            if is_news:
+                commands.append(tell(source.host, NoticeKind.READERS, source))
+        replies = await self._link.run(commands)
+        spoilt = [c for c, reply in zip(commands, replies) if is_wrong_type(reply)]
+        if spoilt:
+            # Something else sits where the readers belong; nobody can read it there, so it makes room.
+            self.skipped += len({command[1] for command in spoilt})
+            replies = await self._link.run([("UNLINK", c[1]) for c in spoilt] + commands)
+        check_accepted(replies, str(self._link.address))
+
+    async def unask(self, sources: Iterable[Source], reader_host: str) -> None:
+        """Take back what :meth:`ask` wrote and tell the owners."""
+        commands: list[Command] = []
+        for source in sources:
+            commands.append(("HDEL", keys.readers_key(source.host), keys.reader_field(source.name, reader_host)))
+            commands.append(("UNLINK", keys.heartbeat_key(source, reader_host)))
+            commands.append(tell(source.host, NoticeKind.READERS, source))
+        await self._run(commands)
+
+    async def request(self, source: Source, request: StreamRequest, ttl_s: float) -> bool:
+        """Ask an old daemon for a stream, as its own clients do.
+
+        Returns:
+            Whether it was written; False if another client's request waits there, which must not be overwritten.
+        """
+        (reply,) = await self._run(
+            [("SET", keys.request_key(source), encode_request(request), "PX", milliseconds(ttl_s), "NX")]
+        )
+        return reply is not None
+
+    async def records(self, source: Source) -> SourceView:
+        """What is known of a segment of another host; one round trip."""
+        host, segment, raw, owner = await self._run(
+            [
+                ("EXISTS", keys.machine_key(source.host, "ip")),
+                ("EXISTS", keys.segment_key(source, "dimensions")),
+                read(keys.segment_key(source, "connections")),
+                read(keys.instance_key(source.host)),
+            ]
+        )
+        records, bad = self._decoded(decode_records, raw) or ((), 0)
+        self.skipped += bad
+        return SourceView(host == 1, segment == 1, records, self._decoded(decode_instance, owner))
+
+    async def machines(self) -> list[Machine]:
+        """All hosts of the registry with their segments, sorted; also those of old daemons.
+
+        Walks over all keys of Redis in small steps: for an operator who asks, not for a timer.
+        """
+        machines, skipped = await read_machines(self._run)
+        self.skipped += skipped
+        return machines
+
+    async def remove_machine(self, host: str) -> int:
+        """Remove every key of a host, whoever wrote it; it comes back if its daemon lives.
+
+        Returns:
+            How many ``dao:`` keys there were.
+        """
+        return await remove_machine(self._run, host)
+
+    async def remove_leftovers(self, names: Collection[str]) -> int:
+        """Remove keys of this host's segments that are not in ``names``: an old daemon's keys never expire.
+
+        Walks over all keys of Redis in small steps: once after the start, not on a timer.
+
+        Returns:
+            How many keys were removed.
+        """
+        return await remove_leftovers(self._run, self._host, names)
+
+    async def _run(self, commands: Sequence[Command]) -> list[Any]:
+        replies = await self._link.run(commands)
+        check_accepted(replies, str(self._link.address))
+        return replies
+
+    def _take_message(self, raw: bytes) -> None:
+        notice = self._decoded(decode_notice, raw)
+        if notice is not None:
+            self._on_event(Notified(notice.kind, notice.source))
+
+    def _instance_named(self, reply: object) -> Optional[str]:
+        instance = self._decoded(decode_instance, reply)
+        return None if instance is None else instance.instance
+
+    def _decoded(self, decode: Callable[[bytes], T], reply: object) -> Optional[T]:
+        """What a reply holds; None if the key is missing (``b""``) or, which is counted, if it does not decode."""
+        if reply == b"":
+            return None
+        try:
+            if isinstance(reply, bytes):
+                return decode(reply)
+        except ProtocolError:
+            pass
+        self.skipped += 1
+        return None

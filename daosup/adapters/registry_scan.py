@@ -1,0 +1,127 @@
+"""What needs a walk over the whole registry: listing the machines, removing one.
+
+Invariant: the walk goes in small steps (SCAN, never KEYS) between which the loop runs, and is made only because an
+operator asked or a daemon started, never by a timer; so the cost per second does not grow with the number of hosts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any, Union
+
+from daosup.adapters.redis_link import Command
+from daosup.adapters.registry_commands import read
+from daosup.core import keys
+from daosup.core.registry_values import decode_address, decode_dimensions, decode_dtype, decode_records, decode_word
+from daosup.core.types import Machine, SegmentEntry
+from daosup.errors import ProtocolError, UnavailableError
+
+Run = Callable[[Sequence[Command]], Awaitable[list[Any]]]
+
+_STEP = 250
+_MOST_KEYS = 500_000
+
+
+async def read_machines(run: Run) -> tuple[list[Machine], int]:
+    """All hosts with their segments, sorted, and how many keys or values were skipped as malformed."""
+    table = _MachineTable()
+    wanted = [key for key in await _scan(run, keys.ALL_MACHINES) if table.is_wanted(key)]
+    for start in range(0, len(wanted), _STEP):
+        step = wanted[start : start + _STEP]
+        for key, raw in zip(step, await run([read(key) for key in step])):
+            table.put(keys.parse_machine_key(key), raw)
+    return table.machines(), table.skipped
+
+
+async def remove_machine(run: Run, host: str) -> int:
+    """Remove every key of ``host``; returns how many ``dao:`` keys there were."""
+    found = [key for key in await _scan(run, keys.host_keys_pattern(host)) if keys.is_of_host(key, host)]
+    own: Command = ("UNLINK", keys.instance_key(host), keys.readers_key(host))
+    await run([("UNLINK", key) for key in found] + [own])
+    return len(found)
+
+
+async def remove_leftovers(run: Run, host: str, names: Collection[str]) -> int:
+    """Remove the keys of segments of ``host`` that are not in ``names``; returns how many keys."""
+    commands: list[Command] = []
+    for raw in await _scan(run, keys.host_keys_pattern(host)):
+        try:
+            key = keys.parse_machine_key(raw)
+        except ProtocolError:
+            continue
+        if key.host == host and key.name is not None and key.name not in names:
+            commands.append(("UNLINK", raw))
+    await run(commands)
+    return len(commands)
+
+
+async def _scan(run: Run, pattern: bytes) -> list[bytes]:
+    found: set[bytes] = set()
+    cursor = b"0"
+    while True:
+        ((cursor, page),) = await run([("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)])
+        found.update(page)
+        if cursor == b"0":
+            return sorted(found)
+        if len(found) > _MOST_KEYS:
+            raise UnavailableError(
+                f"Redis holds more than {_MOST_KEYS} keys like {pattern.decode('ascii', 'replace')}; "
+                "no fleet has so many: find out who writes them"
+            )
+
+
+class _MachineTable:
+    """Collects machines from their keys, which come in any order and may lie."""
+
+    def __init__(self) -> None:
+        self.skipped = 0
+        self._facts: dict[str, dict[str, str]] = {}
+        self._segments: dict[str, dict[str, dict[str, Any]]] = {}
+
+    def is_wanted(self, raw_key: bytes) -> bool:
+        try:
+            keys.parse_machine_key(raw_key)
+        except ProtocolError:
+            self.skipped += 1
+            return False
+        return True
+
+    def put(self, key: keys.MachineKey, raw: Union[bytes, object]) -> None:
+        facts = self._facts.setdefault(key.host, {})
+        segments = self._segments.setdefault(key.host, {})
+        if raw == b"":
+            return
+        try:
+            if not isinstance(raw, bytes):
+                raise ProtocolError("not a string")
+            if key.name is None:
+                facts[key.field] = (decode_address if key.field == "ip" else decode_word)(raw)
+            else:
+                segments.setdefault(key.name, {})[key.field] = self._segment_value(key.field, raw)
+        except ProtocolError:
+            self.skipped += 1
+
+    def _segment_value(self, field: str, raw: bytes) -> object:
+        if field == "dimensions":
+            return decode_dimensions(raw)
+        if field == "dtype":
+            return decode_dtype(raw)
+        records, bad = decode_records(raw)
+        self.skipped += bad
+        return len(records)
+
+    def machines(self) -> list[Machine]:
+        return [
+            Machine(
+                hostname=host,
+                ip=facts.get("ip", ""),
+                role=facts.get("role", ""),
+                last_connect=facts.get("last_connect", ""),
+                segments=tuple(
+                    SegmentEntry(name, said["dimensions"], said.get("dtype", ""), said.get("connections", 0))
+                    for name, said in sorted(self._segments[host].items())
+                    if "dimensions" in said
+                ),
+            )
+            for host, facts in sorted(self._facts.items())
+        ]

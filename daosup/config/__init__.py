@@ -1,0 +1,277 @@
+"""The configuration of one supervisor: a TOML file, checked as a whole, as frozen dataclasses.
+
+Invariant: a `Config` that exists is right in every key; a configuration that is wrong anywhere is one
+`ConfigError` that lists all mistakes. The fields below are the one table from which checking, messages,
+defaults and docs/configuration.md come.
+"""
+
+# ruff: noqa: RUF009  # key() and table() make dataclass fields; that is what the rule asks for
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Optional
+
+from daosup.config import kinds
+from daosup.config.kinds import found, key, one_of, seconds, whole, without_password
+from daosup.config.reading import Source, build, line_numbers, read_dotted, read_nested, table
+from daosup.config.settling import LAST_PORT, check_redis, settle_address, settle_names, settle_ports
+from daosup.core.types import Role
+from daosup.errors import ConfigError
+
+CONFIG_FOLDER = Path("/etc/daosup")
+
+_INSTANCE = r"[A-Za-z0-9_][A-Za-z0-9_.@:-]{0,62}\Z"
+_NO_OVERRIDES: Mapping[str, object] = MappingProxyType({})
+
+
+class Embedded(Enum):
+    """When to start a Redis-compatible server of our own."""
+
+    AUTO = "auto"
+    NEVER = "never"
+    ALWAYS = "always"
+
+
+class MirrorLayout(Enum):
+    """The layout a mirror's segment is made in."""
+
+    SOURCE = "source"
+    V0 = "v0"
+    FIFO = "fifo"
+    SEMREG = "semreg"
+
+
+@dataclass(frozen=True)
+class RedisConfig:
+    """Where the registry is. ``is_configured`` tells whether an address was given, or is the default."""
+
+    url: Optional[str] = key(kinds.REDIS_URL, "Address of the server in one; instead of `host`, `port` and `db`.")
+    host: str = key(kinds.SERVER, "The server's host.", "localhost")
+    port: int = key(whole(1, LAST_PORT), "The server's port.", 6379)
+    db: int = key(whole(0, 9999), "Number of the database.", 0)
+    password_file: Optional[Path] = key(kinds.PATH, "File that holds the password and nothing else; keep it mode 0600.")
+    embedded: Embedded = key(
+        one_of(Embedded),
+        '"auto": use the configured server, else one running at localhost:6379, else start one of our own; '
+        '"never": do not start one; "always": start one without looking for another.',
+        "auto",
+    )
+    timeout_s: float = key(seconds(0.05, 60), "How long to wait for an answer before Redis counts as away.", 2.0)
+    is_configured: bool = False
+
+    @property
+    def display_url(self) -> str:
+        """The address as it may be shown and logged: without user and password."""
+        return without_password(self.url) if self.url else f"redis://{_bracketed(self.host)}:{self.port}/{self.db}"
+
+    def read_password(self) -> str | None:
+        """The password in ``password_file``; None if there is no such key.
+
+        Raises:
+            ConfigError: If the file cannot be read.
+        """
+        if self.password_file is None:
+            return None
+        try:
+            return self.password_file.read_text("utf-8").rstrip("\r\n")
+        except (OSError, UnicodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            raise ConfigError(
+                f"redis.password_file: {self.password_file} cannot be read: {why}; the service's user must be able to"
+            ) from error
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Where publishers listen. ``port_count`` ports from ``base_pub_port`` (0: any free ports) may be used."""
+
+    port_count: int = key(
+        whole(1, LAST_PORT),
+        "How many ports, from `base_pub_port` on, may be used; open these in a firewall.",
+        derived="`2000`, or as many as there are",
+    )
+    bind: str = key(kinds.BIND, "Address that publishers listen on.", "*")
+    advertise: Optional[str] = key(
+        kinds.ADVERTISE, "Address told to other hosts; without it, found out from the route to Redis."
+    )
+    base_pub_port: int = key(whole(1024, LAST_PORT, zero_means="any free ports"), "First port of the publishers.", 5560)
+
+
+@dataclass(frozen=True)
+class ControlConfig:
+    """The socket daosupctl speaks to. ``mode`` is the permission bits as a number."""
+
+    socket: Path = key(
+        kinds.PATH, "The control socket; at most 107 bytes.", derived="`<runtime_folder>/<instance>.sock`"
+    )
+    mode: int = key(kinds.MODE, "Permissions of the socket: who may write may command.", "0660")
+    group: Optional[str] = key(kinds.GROUP, "Group of the socket; without it, the service's own group.")
+
+
+@dataclass(frozen=True)
+class PublishConfig:
+    """Which segments other hosts may have."""
+
+    include: tuple[str, ...] = key(kinds.GLOBS, "Segments announced to other hosts.", ["*"])
+    exclude: tuple[str, ...] = key(kinds.GLOBS, "Segments that are not, although `include` names them.", [])
+    semaphore: int = key(whole(0, 9), "Semaphore of a segment that its publisher waits on; no other program may.", 9)
+
+
+@dataclass(frozen=True)
+class MirrorConfig:
+    """How mirrors are made. ``mode`` is the permission bits as a number."""
+
+    mode: int = key(
+        kinds.MODE,
+        "Permissions of mirror segments and their semaphores (libdao makes its segments 0600, its semaphores 0644).",
+        "0660",
+    )
+    layout: MirrorLayout = key(one_of(MirrorLayout), 'Layout of mirror segments; "source": as at the owner.', "source")
+
+
+@dataclass(frozen=True)
+class LogConfig:
+    """What is logged."""
+
+    level: str = key(one_of(("debug", "info", "warning", "error")), "The least level that is logged.", "info")
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of one supervisor. ``file`` is None if there was no file and all is default."""
+
+    instance: str
+    file: Optional[Path]
+    host: str = key(kinds.HOST, "This host's name in the registry.", derived="the machine's name up to its first dot")
+    runtime_folder: Path = key(
+        kinds.PATH,
+        "Folder for sockets and state that a reboot may lose.",
+        derived="`$RUNTIME_DIRECTORY`, else `/run/daosup` for root, else `$XDG_RUNTIME_DIR/daosup`, "
+        "else `/tmp/daosup-<uid>`",
+    )
+    redis: RedisConfig = table("The registry.", RedisConfig)
+    network: NetworkConfig = table("Addresses and ports of the streams.", NetworkConfig)
+    control: ControlConfig = table("The control socket, for daosupctl.", ControlConfig)
+    publish: PublishConfig = table("What this host gives to others.", PublishConfig)
+    mirror: MirrorConfig = table("What this host takes from others.", MirrorConfig)
+    log: LogConfig = table("Logging.", LogConfig)
+    role: Optional[Role] = key(one_of(Role), "Role of this host; without it, hosts agree on a master by themselves.")
+    heartbeat_interval_s: float = key(seconds(0.1, 3600), "How often this host tells the registry that it lives.", 30.0)
+    segment_folder: Path = key(kinds.PATH, "Folder of the segments.", "/tmp")
+
+    @classmethod
+    def from_mapping(
+        cls,
+        mapping: Mapping[str, object],
+        where: str = "configuration",
+        *,
+        instance: str = "default",
+        overrides: Mapping[str, object] = _NO_OVERRIDES,
+        file: Path | None = None,
+        lines: Mapping[str, int] | None = None,
+    ) -> Config:
+        """Check a nested mapping as TOML gives it.
+
+        Args:
+            mapping: Top-level keys and tables.
+            where: Named in each mistake.
+            instance: Names the default control socket.
+            overrides: Dotted keys that win over ``mapping``; None counts as not given.
+            file: Remembered in the result.
+            lines: Line numbers by dotted key, for messages.
+
+        Raises:
+            ConfigError: With all mistakes.
+        """
+        mistakes: list[str] = []
+        config = _read(mapping, Source(where, lines or {}), instance, overrides, file, mistakes)
+        if config is None:
+            raise ConfigError(mistakes)
+        return config
+
+
+def load(path: Path | None, instance: str, overrides: Mapping[str, object] = _NO_OVERRIDES) -> Config:
+    """Read the configuration of ``instance``.
+
+    Args:
+        path: The file; None for ``/etc/daosup/<instance>.toml``, which may be missing (all defaults).
+        instance: Name of the instance, as in ``daoserver@<instance>``.
+        overrides: Dotted keys from the command line, which win over the file; None counts as not given.
+
+    Raises:
+        ConfigError: With all mistakes in the file and in ``overrides``.
+    """
+    mistakes: list[str] = []
+    file, text = path, ""
+    mapping: dict[str, object] = {}
+    if path is None and re.match(_INSTANCE, instance):
+        default = CONFIG_FOLDER / f"{instance}.toml"
+        file = default if os.path.lexists(default) else None
+    if file is not None:
+        text, mapping = _parse(file, mistakes)
+    config = _read(mapping, Source(str(file), line_numbers(text)), instance, overrides, file, mistakes)
+    if config is None:
+        raise ConfigError(mistakes)
+    return config
+
+
+def _parse(file: Path, mistakes: list[str]) -> tuple[str, dict[str, object]]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        text = file.read_bytes().decode("utf-8")
+        return text, tomllib.loads(text)
+    except OSError as error:
+        mistakes.append(f"{file}: cannot be read: {error.strerror}; name a file that this user may read")
+    except UnicodeDecodeError as error:
+        mistakes.append(f"{file}: is not UTF-8 text (byte {error.start}); save it as UTF-8")
+    except RecursionError:
+        mistakes.append(f"{file}: is not valid TOML: nested too deeply")
+    except ValueError as error:  # TOMLDecodeError, and int() of too many digits
+        line = re.search(r"at line (\d+)", str(error))
+        place = f"{file}:{line.group(1)}" if line else str(file)
+        mistakes.append(f"{place}: is not valid TOML: {error}")
+    return "", {}
+
+
+def _read(
+    mapping: Mapping[str, object],
+    source: Source,
+    instance: str,
+    overrides: Mapping[str, object],
+    file: Path | None,
+    mistakes: list[str],
+) -> Config | None:
+    """The checked configuration, or None with something in ``mistakes``."""
+    command_line = Source("command line", {})
+    if not re.match(_INSTANCE, instance):
+        mistakes.append(f"instance is {found(instance)}, not 1 to 63 letters, digits, '_', '-', '.', ':' or '@'")
+        instance = "default"  # any name that can be in a path, so that the rest is checked
+    read_nested(Config, mapping, source, mistakes)
+    read_dotted(Config, overrides, command_line, mistakes)
+    settle_address(source, command_line)
+    values: dict[str, object] = {**source.values, **command_line.values}
+    places = {dotted: (command_line if dotted in command_line.values else source).place(dotted) for dotted in values}
+    # Only keys that were right themselves are compared with each other, so one mistake is not told twice.
+    check_redis(values, places, mistakes)
+    settle_ports(values, places, mistakes, NetworkConfig.base_pub_port)
+    settle_names(values, places, mistakes, instance)
+    if mistakes:
+        return None
+    values.update({"instance": instance, "file": file})
+    values["redis.is_configured"] = any(k in values for k in ("redis.url", "redis.host", "redis.port"))
+    return build(Config, values)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,266 @@
+"""What a value in the configuration may be, in words and as a check.
+
+Invariant: a kind given any object at all either returns a checked value or raises `Refused`, nothing else;
+and the words in `Kind.allowed` say all that the check accepts.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
+from enum import Enum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from daosup.core.types import SEGMENT_SUFFIX, check_host
+from daosup.errors import UsageError
+
+SHOWN_CHARACTERS = 80
+
+# Patterns are text, compiled when first used: most of them check keys that are rarely set.
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_DNS_NAME = rf"(?=.{{1,253}}\Z)(?![0-9.]+\Z){_LABEL}(?:\.{_LABEL})*\Z"
+_GROUP = r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\Z"
+_GLOB = r"[^\s/:\x00-\x1f\x7f]{1,120}\Z"
+_GLOB_WORDS = "segment names (* ? [abc] match; no '/', ':' or blanks)"
+
+
+class Refused(Exception):
+    """The value is not allowed.
+
+    Attributes:
+        hint: What to do instead, where the kind's own words are not enough.
+        item: Index of the item at fault within an array, else None.
+    """
+
+    def __init__(self, hint: str = "", item: int | None = None) -> None:
+        self.hint = hint
+        self.item = item
+        super().__init__(hint)
+
+
+class Kind(NamedTuple):
+    """One kind of value: ``allowed`` in words, ``read`` from what TOML gives to what the program uses.
+
+    ``item_allowed`` is said of an item of an array; of a value that ``is_secret``, no password is ever shown.
+    """
+
+    allowed: str
+    read: Callable[[object], object]
+    item_allowed: str = ""
+    is_secret: bool = False
+
+
+class Key(NamedTuple):
+    """One key of the configuration; ``default`` is in words, as the reference shows it."""
+
+    kind: Kind
+    doc: str
+    default: str
+
+
+def key(kind: Kind, doc: str, default: object = None, *, derived: str = "") -> Any:
+    """A dataclass field that is a key of the configuration.
+
+    Args:
+        kind: What is allowed.
+        doc: What the key does, for the reference.
+        default: As an operator would write it; None if the key may be absent.
+        derived: If the default is found out at start: how, in words. Such a field is required by its class.
+    """
+    if derived:
+        return field(metadata={"key": Key(kind, doc, derived)})
+    value = None if default is None else kind.read(default)
+    words = "none" if default is None else f"`{as_toml(default)}`"
+    return field(default=value, repr=not kind.is_secret, metadata={"key": Key(kind, doc, words)})
+
+
+def as_toml(value: object) -> str:
+    """A default as it would stand in the file."""
+    if isinstance(value, list):
+        return "[" + ", ".join(as_toml(item) for item in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def found(value: object) -> str:
+    """What was found, short and on one line, whatever it is."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return "a table"
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return "an array"
+    try:
+        text = repr(value)
+    except Exception:  # an integer of more than 4300 digits has no repr
+        return f"a very long {type(value).__name__}"
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 3] + "..."
+
+
+def without_password(url: str) -> str:
+    """``url`` as it may be logged: user and password replaced by ``***``."""
+    without_user = re.sub(r"^([A-Za-z]+://)?.*@", r"\1***@", url, flags=re.DOTALL)
+    return re.sub(r"(password=)[^&]*", r"\1***", without_user, flags=re.IGNORECASE)
+
+
+def _text(value: object, hint: str = "put it in quotes") -> str:
+    if not isinstance(value, str):
+        raise Refused(hint)
+    return value
+
+
+def whole(low: int, high: int, *, zero_means: str = "") -> Kind:
+    """A whole number from ``low`` to ``high``, or 0 if that means something."""
+
+    def read(value: object) -> object:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise Refused("write it without quotes" if isinstance(value, str) else "")
+        if not (low <= value <= high or (zero_means and value == 0)):
+            raise Refused
+        return value
+
+    return Kind(f"a whole number from {low} to {high}" + (f", or 0: {zero_means}" if zero_means else ""), read)
+
+
+def seconds(low: float, high: float) -> Kind:
+    """A number of seconds, fractions allowed."""
+
+    def read(value: object) -> object:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise Refused("write it without quotes" if isinstance(value, str) else "")
+        if not low <= value <= high:  # also refuses nan
+            raise Refused
+        return float(value)
+
+    return Kind(f"a number of seconds from {low:g} to {high:g}", read)
+
+
+def one_of(choices: type[Enum] | Sequence[str]) -> Kind:
+    """One of the values of an Enum (read as its member), or one of a few words."""
+    meanings: dict[str, object] = (
+        {str(member.value): member for member in choices}
+        if isinstance(choices, type)
+        else {word: word for word in choices}
+    )
+
+    def read(value: object) -> object:
+        if not isinstance(value, str) or value not in meanings:
+            raise Refused
+        return meanings[value]
+
+    return Kind("one of " + ", ".join(f'"{word}"' for word in meanings), read)
+
+
+def _read_path(value: object) -> Path:
+    text = _text(value)
+    if not text.startswith("/"):
+        raise Refused("begin it with /")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise Refused from None
+    if not text.isprintable():
+        raise Refused("take out the control characters")
+    return Path(text)
+
+
+def _read_mode(value: object) -> int:
+    text = _text(value)
+    if not re.match(r"0?[0-7]{3}\Z", text):
+        raise Refused
+    mode = int(text, 8)
+    if mode & 0o600 != 0o600:
+        raise Refused("its first digit must be 6 or 7")
+    return mode
+
+
+def _read_host(value: object) -> str:
+    try:
+        return check_host(_text(value))
+    except UsageError:
+        raise Refused from None
+
+
+def _read_server(value: object) -> str:
+    text = _text(value)
+    if not _is_ip(text) and not re.match(_DNS_NAME, text):
+        raise Refused
+    return text
+
+
+def _read_bind(value: object) -> str:
+    text = _text(value)
+    if text != "*" and not _is_ip(text):
+        raise Refused("a name or an interface is not enough")
+    return text
+
+
+def _read_advertise(value: object) -> str:
+    text = _text(value)
+    if text == "0.0.0.0":
+        raise Refused("other hosts cannot connect to it")
+    is_ipv4 = _is_ip(text) and ":" not in text
+    if not is_ipv4 and not re.match(_DNS_NAME, text):
+        raise Refused
+    return text
+
+
+def _is_ip(text: str) -> bool:
+    import ipaddress  # only a configured address pays for this import
+
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_group(value: object) -> str:
+    text = _text(value)
+    if not re.match(_GROUP, text):
+        raise Refused
+    return text
+
+
+def _read_globs(value: object) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise Refused("put it in brackets: [...]")
+    for index, item in enumerate(value):
+        if isinstance(item, str) and item.endswith(SEGMENT_SUFFIX):
+            raise Refused(f"leave out {SEGMENT_SUFFIX}", index)
+        if not isinstance(item, str) or not re.match(_GLOB, item):
+            raise Refused("", index)
+    return tuple(value)
+
+
+def _read_redis_url(value: object) -> str:
+    from urllib.parse import urlsplit  # only a configured URL pays for this import
+
+    text = _text(value)
+    try:
+        parts = urlsplit(text)
+        is_port_fine = parts.port != 0
+    except ValueError:
+        raise Refused from None
+    is_tcp = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and is_port_fine
+    is_tcp = is_tcp and re.match(r"(/[0-9]{0,4})?\Z", parts.path) is not None
+    if not text.isprintable() or not (is_tcp or (parts.scheme == "unix" and len(parts.path) > 1)):
+        raise Refused
+    return text
+
+
+PATH = Kind("an absolute path", _read_path)
+MODE = Kind('an octal mode in quotes such as "0660", with reading and writing for the owner', _read_mode)
+HOST = Kind("1 to 63 letters, digits, '-', '_' or '.', beginning with a letter or digit", _read_host)
+SERVER = Kind("an IP address or a host name", _read_server)
+BIND = Kind('an IP address of this host, or "*" for all', _read_bind)
+ADVERTISE = Kind("an IPv4 address or a host name", _read_advertise)
+GROUP = Kind("the name of a group", _read_group)
+GLOBS = Kind(f"an array of patterns for {_GLOB_WORDS}", _read_globs, f"a pattern for {_GLOB_WORDS}")
+REDIS_URL = Kind(
+    "redis://[user:password@]host[:port][/db], rediss://... (TLS), or unix://[user:password@]/path[?db=n]",
+    _read_redis_url,
+    is_secret=True,
+)

@@ -1,0 +1,151 @@
+"""From nested mappings to checked values, with every mistake noted instead of raised.
+
+Invariant: each key of the input ends in exactly one place: among the values, checked, or in a mistake that names
+it. Nothing is ignored and nothing is raised.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import field, fields
+from typing import Any, TypeVar
+
+from daosup.config.kinds import Key, Refused, found, without_password
+
+T = TypeVar("T")
+
+
+def table(doc: str, cls: type) -> Any:
+    """A dataclass field that is a table of the configuration, described by the dataclass ``cls``."""
+    return field(metadata={"table": cls, "doc": doc})
+
+
+def tables_of(cls: type) -> dict[str, tuple[type, str]]:
+    """The tables of a configuration class: name -> (its class, what it is about)."""
+    return {f.name: (f.metadata["table"], f.metadata["doc"]) for f in fields(cls) if "table" in f.metadata}
+
+
+def keys_of(cls: type) -> dict[str, Key]:
+    """All keys of a configuration class by dotted name, in the order they are declared."""
+    own = {f.name: f.metadata["key"] for f in fields(cls) if "key" in f.metadata}
+    inner = {f"{name}.{k}": v for name, (sub, _) in tables_of(cls).items() for k, v in keys_of(sub).items()}
+    return {**own, **inner}
+
+
+def build(cls: type[T], values: Mapping[str, object], prefix: str = "") -> T:
+    """Make ``cls`` of checked values by dotted name; what is absent takes the class's default."""
+    arguments: dict[str, object] = {
+        f.name: build(f.metadata["table"], values, f"{prefix}{f.name}.")
+        if "table" in f.metadata
+        else values[prefix + f.name]
+        for f in fields(cls)  # type: ignore[arg-type]  # T is always a dataclass here
+        if "table" in f.metadata or prefix + f.name in values
+    }
+    return cls(**arguments)
+
+
+class Source:
+    """What one place (a file, the command line) sets, after checking.
+
+    Attributes:
+        where: The place, in words.
+        lines: Line numbers by dotted key, as far as known.
+        values: Checked values by dotted key.
+    """
+
+    def __init__(self, where: str, lines: Mapping[str, int]) -> None:
+        self.where = where
+        self.lines = lines
+        self.values: dict[str, object] = {}
+
+    def place(self, dotted: str) -> str:
+        """Where ``dotted`` stands: ``file:line``, or as much of it as is known."""
+        line = self.lines.get(dotted) or self.lines.get(dotted.partition(".")[0])
+        return f"{self.where}:{line}" if line else self.where
+
+
+def read_nested(cls: type, mapping: Mapping[str, object], source: Source, mistakes: list[str]) -> None:
+    """Check a nested mapping as TOML gives it; values go to ``source``, mistakes to ``mistakes``."""
+    keys, tables = keys_of(cls), tables_of(cls)
+    for name, value in mapping.items():
+        if name not in tables:
+            _read_one(keys, shown(name), value, source, mistakes)
+        elif isinstance(value, Mapping):
+            for inner, inner_value in value.items():
+                _read_one(keys, f"{name}.{shown(inner)}", inner_value, source, mistakes)
+        else:
+            mistakes.append(
+                f"{source.place(name)}: {name} is {found(value)}, not a table; begin it with a line [{name}]"
+            )
+
+
+def read_dotted(cls: type, mapping: Mapping[str, object], source: Source, mistakes: list[str]) -> None:
+    """Check a flat mapping of dotted keys; a value of None counts as not given."""
+    keys = keys_of(cls)
+    for dotted, value in mapping.items():
+        if value is not None:
+            _read_one(keys, ".".join(shown(part) for part in dotted.split(".")), value, source, mistakes)
+
+
+def shown(name: object) -> str:
+    """A key as it stands in messages: bare, or quoted, shortened and with everything odd escaped."""
+    return name if isinstance(name, str) and re.match(r"[A-Za-z0-9_-]{1,60}\Z", name) else found(name)
+
+
+def line_numbers(text: str) -> dict[str, int]:
+    """Line numbers (from 1) of the keys and tables of valid TOML text, by dotted name.
+
+    Quoted keys and the inside of inline tables are not found.
+    """
+    lines: dict[str, int] = {}
+    prefix, is_inside_text = "", False
+    for number, line in enumerate(text.split("\n"), 1):
+        was_inside_text = is_inside_text
+        is_inside_text ^= (line.count('"""') + line.count("'''")) % 2 == 1
+        if was_inside_text:
+            continue
+        header = re.match(r"\s*\[\s*([A-Za-z0-9_.-]+)\s*\]\s*(?:#.*)?\Z", line)
+        assignment = re.match(r"\s*([A-Za-z0-9_.-]+)\s*=", line)
+        if header:
+            prefix = header.group(1) + "."
+            lines.setdefault(header.group(1), number)
+        elif assignment:
+            lines.setdefault(prefix + assignment.group(1), number)
+    return lines
+
+
+def _read_one(keys: Mapping[str, Key], dotted: str, value: object, source: Source, mistakes: list[str]) -> None:
+    if dotted not in keys:
+        what = "table" if isinstance(value, Mapping) and "." not in dotted else "key"
+        mistakes.append(f"{source.place(dotted)}: unknown {what} {dotted}; {_nearest(keys, dotted)}")
+        return
+    kind = keys[dotted].kind
+    name, allowed = dotted, kind.allowed
+    try:
+        source.values[dotted] = kind.read(value)
+    except Refused as refused:
+        if refused.item is not None and isinstance(value, (list, tuple)):
+            name, allowed, value = f"{dotted}[{refused.item}]", kind.item_allowed, value[refused.item]
+        if kind.is_secret and isinstance(value, str):
+            value = without_password(value)
+        hint = f"; {refused.hint}" if refused.hint else ""
+        mistakes.append(f"{source.place(dotted)}: {name} is {found(value)}, not {allowed}{hint}")
+
+
+def _nearest(keys: Mapping[str, Key], name: str) -> str:
+    """What to do about an unknown key: the nearest known one, or the list of those allowed there."""
+    from difflib import get_close_matches  # only a mistake pays for this import
+
+    group, _, last = name.rpartition(".")
+    tables = sorted({dotted.partition(".")[0] for dotted in keys if "." in dotted})
+    beside = {dotted.rpartition(".")[2]: dotted for dotted in keys if dotted.rpartition(".")[0] == group}
+    here = beside if group else {**beside, **{table: f"[{table}]" for table in tables}}
+    near = [here[match] for match in get_close_matches(last, list(here), 1, 0.6)]
+    near = near or [dotted for dotted in keys if dotted.rpartition(".")[2] == last]
+    near = near or get_close_matches(name, list(keys), 1, 0.75)
+    if near:
+        return f"did you mean {near[0]}?"
+    if group and beside:
+        return f"[{group}] may have " + ", ".join(beside)
+    return "there may be " + ", ".join(k for k in keys if "." not in k) + " and " + ", ".join(f"[{t}]" for t in tables)

@@ -1,0 +1,51 @@
+"""Writes docs/configuration.md from the schema: ``python -m daosup.config.reference > docs/configuration.md``.
+
+Invariant: every key of `Config` is in the text, in the words that its check uses.
+"""
+
+from __future__ import annotations
+
+from daosup.config import Config
+from daosup.config.reading import keys_of, tables_of
+
+_HEAD = """\
+# Configuration
+
+<!-- Written by `python -m daosup.config.reference > docs/configuration.md`; a test compares. -->
+
+An instance reads `/etc/daosup/<instance>.toml`, in [TOML](https://toml.io). Without that file all keys have their
+defaults; a file that is named with `--config` must exist. Options of the command line win over the file.
+
+The file is checked as a whole before anything is started. All mistakes are reported at once, each with file, line and
+key, and the daemon ends with exit code 78; systemd does not start it again until somebody does. An unknown key is a
+mistake.
+
+`packaging/master.toml` has all keys with their defaults; `packaging/minion.toml` is what a further host needs.
+"""
+
+_ROW = "| key | allowed | default | meaning |\n|---|---|---|---|\n"
+
+_TAIL = """\
+`redis.url` replaces `redis.host`, `redis.port` and `redis.db`; giving both is a mistake. An address on the command line
+replaces the whole address in the file. Passwords are never shown or logged; keep them in `redis.password_file` rather
+than in the URL.
+
+Modes are text in quotes, since TOML would read `0660` as a mistake and `660` as a decimal number.
+"""
+
+
+def markdown() -> str:
+    """The reference of all keys."""
+    tables = tables_of(Config)
+    rows: dict[str, list[str]] = {"": [], **{name: [] for name in tables}}
+    for dotted, key in keys_of(Config).items():
+        table, _, name = dotted.rpartition(".")
+        rows[table].append(f"| `{name}` | {key.kind.allowed} | {key.default} | {key.doc} |\n")
+    sections = [_HEAD, "## Top level\n\n" + _ROW + "".join(rows[""])]
+    for name, (_, doc) in tables.items():
+        sections.append(f"## [{name}]\n\n{doc}\n\n" + _ROW + "".join(rows[name]))
+    return "\n".join([*sections, _TAIL])
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")

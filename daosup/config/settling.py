@@ -1,0 +1,101 @@
+"""What no key decides alone: defaults that depend on the machine, and keys that must fit together.
+
+Invariant: only values that passed their own check come here, so one mistake is never told twice; what is settled
+here satisfies the same checks as what an operator writes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from daosup.config.kinds import HOST, Refused, found
+from daosup.config.reading import Source
+
+LAST_PORT = 65535
+USUAL_PORT_COUNT = 2000
+# sockaddr_un.sun_path is 108 bytes with its closing zero.
+SOCKET_PATH_BYTES = 107
+
+_URL_PARTS = ("redis.host", "redis.port", "redis.db")
+
+
+def settle_address(file: Source, command_line: Source) -> None:
+    """An address of Redis on the command line replaces the whole address in the file, not a part of it."""
+    if "redis.url" in command_line.values:
+        for dotted in _URL_PARTS:
+            file.values.pop(dotted, None)
+    elif not command_line.values.keys().isdisjoint(_URL_PARTS):
+        file.values.pop("redis.url", None)
+
+
+def check_redis(values: Mapping[str, object], places: Mapping[str, str], mistakes: list[str]) -> None:
+    """The address and the password are each given once, and mean one server."""
+    url = values.get("redis.url")
+    if url is None:
+        return
+    mistakes.extend(
+        f"{places[dotted]}: {dotted} stands beside redis.url; give the address once, in one of the two"
+        for dotted in _URL_PARTS
+        if dotted in values
+    )
+    if getattr(values.get("redis.embedded"), "value", None) == "always":
+        mistakes.append(
+            f"{places['redis.embedded']}: redis.embedded is 'always' beside redis.url; leave out the URL to start "
+            "a server, or redis.embedded to use the one at the URL"
+        )
+    if "redis.password_file" in values and _has_password(str(url)):
+        mistakes.append(
+            f"{places['redis.password_file']}: redis.password_file stands beside a redis.url with a password; "
+            "take the password out of the URL"
+        )
+
+
+def settle_ports(values: dict[str, object], places: Mapping[str, str], mistakes: list[str], usual_base: int) -> None:
+    """``network.port_count`` ports exist from ``network.base_pub_port`` on."""
+    base = cast(int, values.get("network.base_pub_port", usual_base))
+    available = LAST_PORT - base + 1 if base else LAST_PORT
+    count = cast(int, values.setdefault("network.port_count", min(USUAL_PORT_COUNT, available)))
+    if count > available:
+        mistakes.append(
+            f"{places['network.port_count']}: network.port_count is {count}, not a whole number from 1 to {available}, "
+            f"the ports there are from network.base_pub_port = {base} on"
+        )
+
+
+def settle_names(values: dict[str, object], places: Mapping[str, str], mistakes: list[str], instance: str) -> None:
+    """This host has a name, a runtime folder and a control socket that can be bound."""
+    machine = os.uname().nodename.partition(".")[0]
+    try:
+        values.setdefault("host", HOST.read(machine))
+    except Refused:
+        if "host" not in values:
+            mistakes.append(f"host: this machine's name is {found(machine)}, not {HOST.allowed}; set host")
+    folder = cast(Path, values.setdefault("runtime_folder", _usual_runtime_folder()))
+    socket = cast(Path, values.setdefault("control.socket", folder / f"{instance}.sock"))
+    size = len(os.fsencode(socket))
+    if size > SOCKET_PATH_BYTES:
+        place = places.get("control.socket") or places.get("runtime_folder") or "default"
+        mistakes.append(
+            f"{place}: control.socket is {found(str(socket))}, {size} bytes, not at most {SOCKET_PATH_BYTES} bytes; "
+            "set control.socket or a shorter runtime_folder"
+        )
+
+
+def _usual_runtime_folder() -> Path:
+    from_systemd = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    if from_systemd.startswith("/"):
+        return Path(from_systemd)
+    if os.geteuid() == 0:
+        return Path("/run/daosup")
+    of_session = os.environ.get("XDG_RUNTIME_DIR", "")
+    return Path(of_session) / "daosup" if of_session.startswith("/") else Path(f"/tmp/daosup-{os.geteuid()}")
+
+
+def _has_password(url: str) -> bool:
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    return parts.password is not None or "password=" in parts.query

@@ -1,0 +1,66 @@
+"""daosupctl: what an operator asks a daosupd.
+
+Invariant: a command prints its result to standard output or one line to standard error, and its exit code says
+which; no failure of the daemon, the terminal or the pipe shows a traceback. Nothing that a command does not need is
+imported, for operators call this in loops and scripts.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from daosup import __version__
+from daosup.errors import DaosupError
+
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+CANNOT_WRITE = 74
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run daosupctl with ``arguments`` (by default the process's own) and return the exit code."""
+    try:
+        return _run(sys.argv[1:] if arguments is None else arguments)
+    except DaosupError as error:
+        return _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _abandon_output()
+        return PIPE_CLOSED
+    except OSError as error:
+        _abandon_output()
+        return _fail(f"cannot write the result: {error.strerror or error}", CANNOT_WRITE)
+
+
+def _run(arguments: list[str]) -> int:
+    from daosup.ctl.arguments import help_text, parse
+    from daosup.ctl.commands import COMMANDS
+
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    options = parse(arguments, COMMANDS)
+    exit_code = 0
+    if options.help:
+        print(help_text(COMMANDS), end="")
+    elif options.version:
+        print(f"daosupctl {__version__}")
+    elif options.command is not None:
+        exit_code = COMMANDS[options.command].run(options)
+    sys.stdout.flush()
+    return exit_code
+
+
+def _fail(message: str, exit_code: int) -> int:
+    try:
+        print(f"daosupctl: {' '.join(message.split())}", file=sys.stderr)
+    except OSError:
+        pass
+    return exit_code
+
+
+def _abandon_output() -> None:
+    """Let Python's own flush at exit go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)

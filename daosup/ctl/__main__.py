@@ -1,0 +1,5 @@
+"""``python -m daosup.ctl`` is daosupctl."""
+
+from daosup.ctl import main
+
+raise SystemExit(main())

@@ -1,0 +1,159 @@
+"""What the daemon's results look like to people.
+
+Invariant: a report shows every trouble in words, whatever the width; a field the daemon does not know is ``-``.
+"""
+
+from __future__ import annotations
+
+from daosup.ctl.tables import Column, Style, safe, table
+from daosup.ctl.units import UNKNOWN, count, duration, quantity, shape
+
+TYPE_CHECKING = False  # typing's own costs more than all else here
+if TYPE_CHECKING:
+    from typing import Any
+
+_STATE_COLOURS = {
+    "up": "good",
+    "running": "good",
+    "down": "bad",
+    "restarting": "bad",
+    "connecting": "doubtful",
+    "starting": "doubtful",
+    "stopping": "doubtful",
+    "waiting": "doubtful",
+}
+_WORKER_COLUMNS = (
+    Column("WORKER"),
+    Column("SOURCE", is_name=True),
+    Column("STATE"),
+    Column("PEER", is_name=True),
+    Column("RATE", is_number=True),
+    Column("DATA", is_number=True),
+    Column("AGE", is_number=True),
+    Column("SKIP", is_number=True),
+)
+_SEGMENT_COLUMNS = (
+    Column("SEGMENT", is_name=True),
+    Column("SHAPE"),
+    Column("DTYPE"),
+    Column("LAYOUT"),
+    Column("SIZE", is_number=True),
+    Column("READERS", is_name=True),
+)
+_MACHINE_COLUMNS = (Column("HOST", is_name=True), Column("ROLE"), Column("ADDRESS"), Column("LAST SEEN"))
+_SOURCE_COLUMNS = (
+    Column("SOURCE", is_name=True),
+    Column("SHAPE"),
+    Column("DTYPE"),
+    Column("READERS", is_number=True),
+)
+
+
+def is_well(status: dict[str, Any]) -> bool:
+    """Whether the registry is up and every worker runs."""
+    states = [worker.get("state") for worker in status.get("workers", ())]
+    return bool(status.get("registry", {}).get("state") == "up" and all(state == "running" for state in states))
+
+
+def status_report(status: dict[str, Any], style: Style, width: int | None) -> list[str]:
+    """The lines of ``daosupctl status``."""
+    registry = status.get("registry", {})
+    name = safe(status.get("host"))
+    role = safe(status.get("role") or "role not yet decided")
+    about = f"instance {safe(status.get('instance'))}, pid {status.get('pid')}, daosup {safe(status.get('version'))}"
+    state = str(registry.get("state"))
+    where = f"{safe(registry.get('address'))} for {duration(registry.get('since_s'))}"
+    server = f", {safe(registry['server'])}" if registry.get("server") else ""
+    lines = [
+        f"{style(name, 'strong')}  {role}, up {duration(status.get('uptime_s'))}",
+        f"{about}, {safe(status.get('config_file') or 'no configuration file')}",
+        f"registry {style(safe(state), _STATE_COLOURS.get(state, ''))}  {where}{server}",
+    ]
+    if registry.get("error"):
+        lines.append(f"  {style(safe(registry['error']), 'bad')}")
+    lines += ["", *segment_table(status, style, width), "", *worker_table(status, style, width)]
+    return lines
+
+
+def segment_table(status: dict[str, Any], style: Style, width: int | None) -> list[str]:
+    """The host's own segments."""
+    rows = [
+        (
+            segment.get("name"),
+            shape(segment.get("shape")),
+            segment.get("dtype"),
+            _layout(segment),
+            quantity(segment.get("nbytes"), "B"),
+            ", ".join(segment.get("readers", ())) or UNKNOWN,
+        )
+        for segment in status.get("segments", ())
+    ]
+    return table(_SEGMENT_COLUMNS, rows, style, width) if rows else ["no segments here"]
+
+
+def _layout(segment: dict[str, Any]) -> str:
+    depth = segment.get("depth", 1)
+    return f"{segment.get('layout')} x{depth}" if depth != 1 else str(segment.get("layout"))
+
+
+def worker_table(status: dict[str, Any], style: Style, width: int | None) -> list[str]:
+    """The host's workers, then one line for each that has something to say."""
+    workers = status.get("workers", ())
+    rows = [
+        (
+            worker.get("kind"),
+            worker.get("source"),
+            worker.get("state"),
+            worker.get("peer") or UNKNOWN,
+            quantity(worker.get("rate_hz"), "Hz"),
+            quantity(worker.get("bytes_per_s"), "B/s"),
+            duration(worker.get("age_s")),
+            count(worker.get("skipped")),
+        )
+        for worker in workers
+    ]
+    if not rows:
+        return ["no workers: nothing is read from here or mirrored to here"]
+    lines = table(_WORKER_COLUMNS, rows, style, width, _STATE_COLOURS)
+    for worker in workers:
+        told = trouble_of(worker)
+        if told:
+            lines.append(f"{safe(worker.get('kind'))} {safe(worker.get('source'))}: {style(safe(told), 'doubtful')}")
+    return lines
+
+
+def trouble_of(worker: dict[str, Any]) -> str:
+    """What is, or was, not right with ``worker``; empty if nothing."""
+    told = []
+    if worker.get("reason"):
+        told.append(str(worker["reason"]))
+    if worker.get("link", "up") != "up" and worker.get("state") == "running":
+        told.append(f"link {worker['link']}")
+    if worker.get("restarts"):
+        last_exit = f", last: {worker['last_exit']}" if worker.get("last_exit") else ""
+        told.append(f"restarted {worker['restarts']}x{last_exit}")
+    if worker.get("rejected"):
+        told.append(f"{count(worker['rejected'])} messages rejected")
+    return "; ".join(told)
+
+
+def machines_report(machines: list[dict[str, Any]], style: Style, width: int | None) -> list[str]:
+    """The lines of ``daosupctl ls``: hosts, then what they offer in the words that ``mirror`` takes."""
+    if not machines:
+        return ["no hosts in the registry"]
+    hosts = [
+        (machine.get("hostname"), machine.get("role"), machine.get("ip"), machine.get("last_connect") or UNKNOWN)
+        for machine in machines
+    ]
+    sources = [
+        (
+            f"{machine.get('hostname')}:{segment.get('name')}",
+            shape(segment.get("shape")),
+            segment.get("dtype"),
+            count(segment.get("readers")),
+        )
+        for machine in machines
+        for segment in machine.get("segments", ())
+    ]
+    offered = table(_SOURCE_COLUMNS, sources, style, width) if sources else ["no segments on any of them"]
+    return [*table(_MACHINE_COLUMNS, hosts, style, width), "", *offered]

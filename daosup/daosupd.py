@@ -1,0 +1,158 @@
+"""daosupd: the supervisor of a host as a program.
+
+Nothing heavy is imported before ``main`` runs: worker processes import their parent's main module again.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Optional
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+    from pathlib import Path
+
+EPILOG = """\
+A key of the configuration can be given as --set TABLE.KEY=VALUE, with the value as in TOML.
+Exit codes: 0 stopped, 64 wrong command line, 69 something needed is away, 78 wrong configuration.
+
+Examples:
+  daosupd --instance master                     what `systemctl start daoserver@master` runs
+  daosupd --redis-host 192.168.64.2 --role minion
+  daosupd --config ./lab.toml --set log.level='"debug"'
+  daosupd --discover
+"""
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """Run the supervisor; returns the exit code."""
+    from daosup.errors import ConfigError, DaosupError
+
+    options = _parser().parse_args(arguments)
+    try:
+        if options.discover:
+            return _discover()
+        return _supervise(options)
+    except ConfigError as error:
+        for mistake in error.mistakes:
+            print(f"daosupd: {mistake}", file=sys.stderr)
+        return error.exit_code
+    except DaosupError as error:
+        print(f"daosupd: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    import argparse
+    from pathlib import Path
+
+    from daosup import __version__
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> Any:
+            self.exit(64, f"{self.format_usage()}daosupd: {message}\n")
+
+    parser = Parser(
+        prog="daosupd",
+        description="Publish this host's DAO segments and mirror those of others.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"daosupd {__version__}")
+    parser.add_argument("--instance", metavar="NAME", default="default", help="which configuration: /etc/daosup/NAME.toml")
+    parser.add_argument("--config", metavar="FILE", type=Path, help="read this file instead")
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="override one key")
+    parser.add_argument("--redis-host", metavar="HOST", help="host of the Redis server (default: localhost)")
+    parser.add_argument("--redis-port", metavar="PORT", type=int, help="its port (default: 6379)")
+    parser.add_argument("--role", choices=("master", "minion"), help="role of this host (default: found out)")
+    parser.add_argument("--heartbeat-interval", metavar="S", type=float, help="seconds between heartbeats (default: 30)")
+    parser.add_argument("--base-pub-port", metavar="PORT", type=int, help="first port to publish on (default: 5560)")
+    parser.add_argument("--discover", action="store_true", help="list Redis servers on the local networks, and exit")
+    parser.add_argument("--end-with-stdin", action="store_true", help="stop when standard input ends")
+    return parser
+
+
+def _discover() -> int:
+    from daosup.adapters.redis_discovery import discover_redis
+
+    found = discover_redis()
+    print(f"Found {len(found)} Redis instance(s){':' if found else '.'}")
+    for each in found:
+        tag = "[dao]" if each["dao"] else "     "
+        print(f"  {each['host']}:{each['port']} {tag} machines: {', '.join(each['machines']) or '—'}")
+    return 0
+
+
+def _overrides(options: argparse.Namespace) -> dict[str, object]:
+    from daosup.errors import UsageError
+
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    overrides: dict[str, object] = {
+        "redis.host": options.redis_host,
+        "redis.port": options.redis_port,
+        "role": options.role,
+        "heartbeat_interval_s": options.heartbeat_interval,
+        "network.base_pub_port": options.base_pub_port,
+    }
+    for text in options.set:
+        key, equals, value = text.partition("=")
+        try:
+            if not equals:
+                raise ValueError("no '='")
+            overrides[key.strip()] = tomllib.loads(f"value = {value}")["value"]
+        except ValueError as error:
+            raise UsageError(
+                f"--set {text}: not KEY=VALUE with the value as in TOML (text in quotes): {error}"
+            ) from None
+    return overrides
+
+
+def _supervise(options: argparse.Namespace) -> int:
+    import asyncio
+
+    from daosup import log
+    from daosup.adapters.redis_server import resolve
+    from daosup.config import load
+    from daosup.supervisor import Supervisor
+
+    config_file: Optional[Path] = options.config
+    instance = options.instance
+    if config_file is not None and instance == "default":
+        instance = config_file.stem
+    config = load(config_file, instance, _overrides(options))
+    log.setup(config.log.level)
+    address, server = resolve(config.redis, config.runtime_folder)
+    try:
+        asyncio.run(_run(Supervisor(config, address), ends_with_stdin=options.end_with_stdin))
+    finally:
+        if server is not None:
+            server.stop()
+    return 0
+
+
+async def _run(supervisor: Any, *, ends_with_stdin: bool) -> None:
+    if not ends_with_stdin:
+        await supervisor.run()
+        return
+    import asyncio
+    import os
+
+    from daosup.core.events import StopAsked
+
+    loop = asyncio.get_running_loop()
+
+    def on_input() -> None:
+        if not os.read(0, 4096):
+            loop.remove_reader(0)
+            supervisor.post(StopAsked())
+
+    await supervisor.run(on_ready=lambda: loop.add_reader(0, on_input))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

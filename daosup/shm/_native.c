@@ -1,0 +1,376 @@
+/* Python's door to the native part: class Window over a mapped segment.
+ *
+ * Invariant: no length is believed. Every buffer that comes in is measured before a byte is copied, and the
+ * interpreter lock is given up around every copy and every wait.
+ */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "frames.h"
+#include "guard.h"
+#include "semaphores.h"
+
+/* In the stable ABI of every Python 3, though headers deprecate or leave them out: the buffer protocol proper
+ * is in the limited API from 3.11 only. What they point to lives as long as the object does. */
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+extern int PyObject_AsReadBuffer(PyObject *object, const void **buffer, Py_ssize_t *length);
+extern int PyObject_AsWriteBuffer(PyObject *object, void **buffer, Py_ssize_t *length);
+
+static PyObject *lost_error, *busy_error, *segment_error;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *memory; /* the mmap object; keeps the mapping alive */
+    PyObject *path;
+    bool is_writable;
+    struct frames frames;
+    struct semaphores semaphores;
+} Window;
+
+static PyObject *raise_result(Window *self, enum frames_result result)
+{
+    if (result == FRAMES_LOST)
+        PyErr_Format(lost_error, "%U: truncated, replaced or made anew while it was open; open it again", self->path);
+    else
+        PyErr_Format(busy_error,
+                     "%U: no whole frame could be read: its writer writes without a pause or died while writing; "
+                     "try again, or give the segment a FIFO depth above 1",
+                     self->path);
+    return NULL;
+}
+
+static int64_t deadline_of(double timeout_s)
+{
+    if (!(timeout_s < 1e9))
+        timeout_s = 1e9;
+    return monotonic_ns() + (int64_t)(timeout_s > 0 ? timeout_s * 1e9 : 0);
+}
+
+static int window_init(PyObject *object, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"memory", "guard", "fd", "path", "metadata_bytes", "frame_bytes", "depth", "has_fifo",
+                            "semaphore_base", "semaphore_count", NULL};
+    Window *self = (Window *)object;
+    PyObject *memory, *path;
+    int guard, fd, has_fifo, semaphore_count;
+    Py_ssize_t metadata_bytes, frame_bytes, length;
+    unsigned int depth;
+    const char *base;
+    const void *readable;
+    void *address = NULL;
+
+    if (self->memory != NULL) {
+        PyErr_SetString(PyExc_TypeError, "a Window is made once");
+        return -1;
+    }
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OiiUnnIpsi", names, &memory, &guard, &fd, &path, &metadata_bytes,
+                                     &frame_bytes, &depth, &has_fifo, &base, &semaphore_count))
+        return -1;
+    if (PyObject_AsReadBuffer(memory, &readable, &length) != 0)
+        return -1;
+    if (metadata_bytes < 4296 || (has_fifo && metadata_bytes < 4304) || frame_bytes < 1 || depth < 1 ||
+        (length - 1) / ((metadata_bytes + frame_bytes)) + 1 < (Py_ssize_t)depth ||
+        (Py_ssize_t)depth * (metadata_bytes + frame_bytes) > length || semaphore_count < 0 ||
+        semaphore_count > SEMAPHORES_MAX || strlen(base) >= SEMAPHORE_NAME_MAX || guard < 0) {
+        PyErr_SetString(PyExc_ValueError, "the frames do not fit into the memory");
+        return -1;
+    }
+    self->is_writable = PyObject_AsWriteBuffer(memory, &address, &length) == 0;
+    PyErr_Clear();
+    self->frames.memory = (unsigned char *)(uintptr_t)readable;
+    self->frames.length = (size_t)length;
+    self->frames.metadata_bytes = (size_t)metadata_bytes;
+    self->frames.frame_bytes = (size_t)frame_bytes;
+    self->frames.depth = depth;
+    self->frames.has_fifo = has_fifo != 0;
+    self->frames.guard = guard;
+    self->frames.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (self->frames.fd < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    semaphores_init(&self->semaphores, base, semaphore_count);
+    frames_init(&self->frames);
+    Py_INCREF(memory);
+    self->memory = memory;
+    Py_INCREF(path);
+    self->path = path;
+    return 0;
+}
+
+static void window_dealloc(PyObject *object)
+{
+    Window *self = (Window *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    if (self->memory != NULL) {
+        semaphores_close(&self->semaphores);
+        close(self->frames.fd);
+    }
+    Py_CLEAR(self->memory);
+    Py_CLEAR(self->path);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    release(object);
+    Py_DECREF(type);
+}
+
+/* A frame's worth of memory inside somebody's buffer, or NULL with an exception set. */
+static void *place_in(Window *self, void *buffer, Py_ssize_t length, Py_ssize_t offset)
+{
+    if (offset < 0 || offset > length || (size_t)(length - offset) < self->frames.frame_bytes) {
+        PyErr_Format(PyExc_ValueError, "a frame of %U has %zu bytes; the buffer has %zd from byte %zd on", self->path,
+                     self->frames.frame_bytes, offset > length ? 0 : length - offset, offset);
+        return NULL;
+    }
+    return (unsigned char *)buffer + offset;
+}
+
+static PyObject *window_snapshot(PyObject *object, PyObject *arguments)
+{
+    Window *self = (Window *)object;
+    PyObject *buffer;
+    Py_ssize_t offset, length;
+    long long slot;
+    double timeout_s;
+    void *address;
+    enum frames_result result;
+
+    if (!PyArg_ParseTuple(arguments, "OnLd", &buffer, &offset, &slot, &timeout_s) ||
+        PyObject_AsWriteBuffer(buffer, &address, &length) != 0 ||
+        (address = place_in(self, address, length, offset)) == NULL)
+        return NULL;
+    if (slot >= (long long)self->frames.depth) {
+        PyErr_Format(PyExc_IndexError, "%U: slot %lld of %u", self->path, slot, self->frames.depth);
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    result = frames_snapshot(&self->frames, address, slot, deadline_of(timeout_s));
+    Py_END_ALLOW_THREADS
+    if (result != FRAMES_OK)
+        return raise_result(self, result);
+    Py_RETURN_NONE;
+}
+
+static PyObject *window_commit(PyObject *object, PyObject *arguments)
+{
+    Window *self = (Window *)object;
+    PyObject *buffer;
+    Py_ssize_t offset, length;
+    unsigned long long cnt2;
+    long long atime_ns;
+    const void *address;
+    enum frames_result result;
+
+    if (!self->is_writable) {
+        PyErr_Format(PyExc_PermissionError, "%U is open for reading only", self->path);
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(arguments, "OnKL", &buffer, &offset, &cnt2, &atime_ns) ||
+        PyObject_AsReadBuffer(buffer, &address, &length) != 0 ||
+        (address = place_in(self, (void *)(uintptr_t)address, length, offset)) == NULL)
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    result = frames_commit(&self->frames, address, cnt2, atime_ns);
+    if (result == FRAMES_OK)
+        semaphores_post(&self->semaphores);
+    Py_END_ALLOW_THREADS
+    if (result != FRAMES_OK)
+        return raise_result(self, result);
+    Py_RETURN_NONE;
+}
+
+static PyObject *window_wait(PyObject *object, PyObject *arguments)
+{
+    Window *self = (Window *)object;
+    unsigned long long last;
+    double timeout_s;
+    int index, spin;
+    enum frames_result result;
+
+    if (!PyArg_ParseTuple(arguments, "Kidp", &last, &index, &timeout_s, &spin))
+        return NULL;
+    int64_t deadline_ns = deadline_of(timeout_s);
+    for (;;) {
+        Py_BEGIN_ALLOW_THREADS
+        result = spin ? frames_spin(&self->frames, last, deadline_ns)
+                      : frames_wait(&self->frames, &self->semaphores, index, last, deadline_ns);
+        Py_END_ALLOW_THREADS
+        if (result == FRAMES_LOST)
+            return raise_result(self, result);
+        if (result != FRAMES_INTERRUPTED)
+            return PyLong_FromLong((long)result);
+        if (PyErr_CheckSignals() != 0)
+            return NULL;
+    }
+}
+
+static PyObject *window_counter(PyObject *object, PyObject *arguments)
+{
+    Window *self = (Window *)object;
+    long long slot = -1;
+    if (!PyArg_ParseTuple(arguments, "|L", &slot))
+        return NULL;
+    if (slot >= (long long)self->frames.depth) {
+        PyErr_Format(PyExc_IndexError, "%U: slot %lld of %u", self->path, slot, self->frames.depth);
+        return NULL;
+    }
+    uint32_t chosen = slot < 0 ? frames_newest_slot(&self->frames) : (uint32_t)slot;
+    return PyLong_FromUnsignedLongLong(frames_counter(&self->frames, chosen));
+}
+
+static PyObject *window_newest_slot(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    return PyLong_FromUnsignedLong(frames_newest_slot(&((Window *)object)->frames));
+}
+
+static PyObject *window_check(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    Window *self = (Window *)object;
+    if (frames_lost(&self->frames))
+        return raise_result(self, FRAMES_LOST);
+    Py_RETURN_NONE;
+}
+
+static PyObject *window_create_semaphores(PyObject *object, PyObject *arguments)
+{
+    Window *self = (Window *)object;
+    unsigned int mode;
+    if (!PyArg_ParseTuple(arguments, "I", &mode))
+        return NULL;
+    int error = semaphores_create(&self->semaphores, (mode_t)mode);
+    if (error != 0) {
+        PyErr_Format(segment_error, "%U: its semaphores /%s_sem00... cannot be made or opened: %s", self->path,
+                     self->semaphores.base, strerror(error));
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* Wake whoever waits on one semaphore of this segment, without a frame. */
+static PyObject *window_kick(PyObject *object, PyObject *arguments)
+{
+    Window *self = (Window *)object;
+    int index;
+    if (!PyArg_ParseTuple(arguments, "i", &index))
+        return NULL;
+    sem_t *semaphore = semaphores_get(&self->semaphores, index);
+    if (semaphore == NULL)
+        Py_RETURN_FALSE;
+    semaphore_post_capped(semaphore);
+    Py_RETURN_TRUE;
+}
+
+static PyObject *guard_memory(PyObject *Py_UNUSED(module), PyObject *memory)
+{
+    const void *address;
+    Py_ssize_t length;
+    if (PyObject_AsReadBuffer(memory, &address, &length) != 0)
+        return NULL;
+    int slot = guard_acquire((void *)(uintptr_t)address, (size_t)length);
+    if (slot < 0) {
+        PyErr_SetString(segment_error, "too many segments are open in this process at once; close some");
+        return NULL;
+    }
+    return PyLong_FromLong(slot);
+}
+
+static PyObject *unguard_memory(PyObject *Py_UNUSED(module), PyObject *slot)
+{
+    long number = PyLong_AsLong(slot);
+    if (number == -1 && PyErr_Occurred())
+        return NULL;
+    guard_release((int)number);
+    Py_RETURN_NONE;
+}
+
+static PyObject *unlink_semaphores(PyObject *Py_UNUSED(module), PyObject *arguments)
+{
+    const char *base;
+    int count;
+    if (!PyArg_ParseTuple(arguments, "si", &base, &count))
+        return NULL;
+    if (strlen(base) < SEMAPHORE_NAME_MAX && count >= 0 && count <= SEMAPHORES_MAX)
+        semaphores_unlink(base, count);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef window_methods[] = {
+    {"snapshot", window_snapshot, METH_VARARGS, "snapshot(buffer, offset, slot, timeout_s): copy a whole frame out; slot -1 is the newest."},
+    {"commit", window_commit, METH_VARARGS, "commit(buffer, offset, cnt2, atime_ns): copy a frame in and tell the readers."},
+    {"wait", window_wait, METH_VARARGS, "wait(last, semaphore, timeout_s, spin) -> NEW, TIMEOUT or WOKEN."},
+    {"counter", window_counter, METH_VARARGS, "counter(slot=-1) -> cnt0."},
+    {"newest_slot", window_newest_slot, METH_NOARGS, "newest_slot() -> index of the newest whole frame."},
+    {"check", window_check, METH_NOARGS, "check(): raise SegmentLostError unless the file is still the one mapped."},
+    {"create_semaphores", window_create_semaphores, METH_VARARGS, "create_semaphores(mode): open all, making those that are missing."},
+    {"kick", window_kick, METH_VARARGS, "kick(semaphore) -> whether there is one to post."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef window_members[] = {
+    {"cnt0", T_ULONGLONG, offsetof(Window, frames.cnt0), READONLY, "Counter of the last frame taken or written."},
+    {"cnt1", T_ULONGLONG, offsetof(Window, frames.cnt1), READONLY, "cnt1 of the last frame taken."},
+    {"cnt2", T_ULONGLONG, offsetof(Window, frames.cnt2), READONLY, "Frame id of the last frame taken or written."},
+    {"atime_ns", T_LONGLONG, offsetof(Window, frames.atime_ns), READONLY, "Its write time, ns since 1970 UTC."},
+    {"slot", T_UINT, offsetof(Window, frames.slot), READONLY, "Its FIFO slot."},
+    {"retries", T_ULONGLONG, offsetof(Window, frames.retries), READONLY, "Snapshots begun again."},
+    {"missed_wakeups", T_ULONGLONG, offsetof(Window, frames.missed_wakeups), READONLY, "Frames whose post went elsewhere."},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot window_slots[] = {
+    {Py_tp_doc, "A mapped segment: whole frames in and out, counters, semaphores."},
+    {Py_tp_init, window_init},
+    {Py_tp_dealloc, window_dealloc},
+    {Py_tp_methods, window_methods},
+    {Py_tp_members, window_members},
+    {0, NULL},
+};
+
+static PyType_Spec window_spec = {
+    .name = "daosup.shm._native.Window",
+    .basicsize = sizeof(Window),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = window_slots,
+};
+
+static PyMethodDef module_methods[] = {
+    {"guard", guard_memory, METH_O, "guard(memory) -> slot: from now on a missing page of it is no fault."},
+    {"unguard", unguard_memory, METH_O, "unguard(slot)"},
+    {"unlink_semaphores", unlink_semaphores, METH_VARARGS, "unlink_semaphores(base, count)"},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module_definition = {
+    .m_base = PyModuleDef_HEAD_INIT,
+    .m_name = "daosup.shm._native",
+    .m_doc = "What Python cannot do right with shared memory: ordered access, whole frames, waiting without the lock.",
+    .m_size = -1,
+    .m_methods = module_methods,
+};
+
+PyMODINIT_FUNC PyInit__native(void)
+{
+    PyObject *errors = PyImport_ImportModule("daosup.errors");
+    if (errors == NULL)
+        return NULL;
+    lost_error = PyObject_GetAttrString(errors, "SegmentLostError");
+    busy_error = PyObject_GetAttrString(errors, "SegmentBusyError");
+    segment_error = PyObject_GetAttrString(errors, "SegmentError");
+    Py_DECREF(errors);
+    PyObject *module = PyModule_Create(&module_definition);
+    PyObject *window = PyType_FromSpec(&window_spec);
+    if (!lost_error || !busy_error || !segment_error || !module || !window ||
+        PyModule_AddObject(module, "Window", window) != 0 ||
+        PyModule_AddIntConstant(module, "NEW", FRAMES_OK) != 0 ||
+        PyModule_AddIntConstant(module, "TIMEOUT", FRAMES_TIMEOUT) != 0 ||
+        PyModule_AddIntConstant(module, "WOKEN", FRAMES_WOKEN) != 0) {
+        Py_XDECREF(module);
+        return NULL;
+    }
+    return module;
+}

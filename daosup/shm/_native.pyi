@@ -1,0 +1,39 @@
+from typing_extensions import Buffer
+
+NEW: int
+TIMEOUT: int
+WOKEN: int
+
+class Window:
+    cnt0: int
+    cnt1: int
+    cnt2: int
+    atime_ns: int
+    slot: int
+    retries: int
+    missed_wakeups: int
+    def __init__(
+        self,
+        memory: Buffer,
+        guard: int,
+        fd: int,
+        path: str,
+        metadata_bytes: int,
+        frame_bytes: int,
+        depth: int,
+        has_fifo: bool,
+        semaphore_base: str,
+        semaphore_count: int,
+    ) -> None: ...
+    def snapshot(self, buffer: Buffer, offset: int, slot: int, timeout_s: float) -> None: ...
+    def commit(self, buffer: Buffer, offset: int, cnt2: int, atime_ns: int) -> None: ...
+    def wait(self, last: int, semaphore: int, timeout_s: float, spin: bool) -> int: ...
+    def counter(self, slot: int = -1) -> int: ...
+    def newest_slot(self) -> int: ...
+    def check(self) -> None: ...
+    def create_semaphores(self, mode: int) -> None: ...
+    def kick(self, semaphore: int) -> bool: ...
+
+def guard(memory: Buffer) -> int: ...
+def unguard(slot: int) -> None: ...
+def unlink_semaphores(base: str, count: int) -> None: ...

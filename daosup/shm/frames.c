@@ -1,0 +1,284 @@
+#define _GNU_SOURCE
+#include "frames.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "guard.h"
+
+/* Offsets within a metadata block; daosup/core/layout.py has the whole table. */
+#define NAXIS 80
+#define CREATION_TIME 112
+#define ATIME_NS 136
+#define CNT0 152
+#define CNT1 160
+#define CNT2 168
+#define WRITE 176
+#define KEYWORD_COUNT 178
+#define FIFO_SIZE 4296
+#define FIFO_LAST_WRITTEN 4300
+
+#define US 1000LL
+#define MS 1000000LL
+
+/* A healthy semaphore makes looking at the counter unnecessary; four looks a second also find a file that
+ * was taken away. Once a wake-up was missed the counter is looked at often, less so with each good one. */
+#define TRUSTING_POLL_NS (250 * MS)
+#define DOUBTING_POLL_NS (1 * MS)
+#define SHORTEST_POLL_NS (200 * US)
+#define LONGEST_POLL_NS (10 * MS)
+
+static unsigned char *block(const struct frames *self, uint32_t slot)
+{
+    return self->memory + (size_t)slot * self->metadata_bytes;
+}
+
+static _Atomic uint64_t *u64(unsigned char *at, size_t offset)
+{
+    return (_Atomic uint64_t *)(void *)(at + offset);
+}
+
+static _Atomic uint32_t *u32(unsigned char *at, size_t offset)
+{
+    return (_Atomic uint32_t *)(void *)(at + offset);
+}
+
+static _Atomic unsigned char *u8(unsigned char *at, size_t offset)
+{
+    return (_Atomic unsigned char *)(at + offset);
+}
+
+static unsigned char *frame(const struct frames *self, uint32_t slot)
+{
+    return self->memory + self->depth * self->metadata_bytes + (size_t)slot * self->frame_bytes;
+}
+
+static void pause_briefly(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static void sleep_ns(int64_t ns)
+{
+    struct timespec pause = {.tv_sec = ns / (1000 * MS), .tv_nsec = ns % (1000 * MS)};
+    nanosleep(&pause, NULL);
+}
+
+static void read_header(const struct frames *self, struct frames_header *header)
+{
+    memset(header, 0, sizeof *header);
+    memcpy(header->shape, self->memory + NAXIS, sizeof header->shape);
+    memcpy(header->creation, self->memory + CREATION_TIME, sizeof header->creation);
+    memcpy(header->keywords, self->memory + KEYWORD_COUNT, sizeof header->keywords);
+    if (self->has_fifo)
+        memcpy(header->depth, self->memory + FIFO_SIZE, sizeof header->depth);
+}
+
+void frames_init(struct frames *self)
+{
+    self->poll_ns = TRUSTING_POLL_NS;
+    read_header(self, &self->header);
+}
+
+bool frames_lost(const struct frames *self)
+{
+    struct frames_header now;
+    struct stat facts;
+    read_header(self, &now);
+    return guard_lost(self->guard) || memcmp(&now, &self->header, sizeof now) != 0 ||
+           fstat(self->fd, &facts) != 0 || (size_t)facts.st_size != self->length;
+}
+
+uint64_t frames_counter(const struct frames *self, uint32_t slot)
+{
+    return atomic_load_explicit(u64(block(self, slot), CNT0), memory_order_acquire);
+}
+
+uint32_t frames_newest_slot(const struct frames *self)
+{
+    if (self->depth == 1)
+        return 0;
+    uint32_t last = atomic_load_explicit(u32(self->memory, FIFO_LAST_WRITTEN), memory_order_acquire);
+    if (last >= self->depth)
+        return 0; /* no writer stores this; whoever did has made the file anew or spoiled it */
+    /* libdao moves the index before it stores the slot's new counter: until then the one before is newest. */
+    uint32_t before = (last + self->depth - 1) % self->depth;
+    return frames_counter(self, last) < frames_counter(self, before) ? before : last;
+}
+
+/* One attempt. Both looks at the flag and the counters must agree, or the writer was there in between. */
+static enum frames_result try_snapshot(struct frames *self, void *into, uint32_t slot)
+{
+    unsigned char *metadata = block(self, slot);
+    if (atomic_load_explicit(u8(metadata, WRITE), memory_order_acquire) != 0)
+        return FRAMES_BUSY;
+    uint64_t cnt0 = atomic_load_explicit(u64(metadata, CNT0), memory_order_acquire);
+    uint64_t atime = atomic_load_explicit(u64(metadata, ATIME_NS), memory_order_acquire);
+    uint64_t cnt1 = atomic_load_explicit(u64(metadata, CNT1), memory_order_relaxed);
+    uint64_t cnt2 = atomic_load_explicit(u64(metadata, CNT2), memory_order_relaxed);
+    memcpy(into, frame(self, slot), self->frame_bytes);
+    atomic_thread_fence(memory_order_acquire);
+    if (atomic_load_explicit(u8(metadata, WRITE), memory_order_acquire) != 0 ||
+        atomic_load_explicit(u64(metadata, CNT0), memory_order_acquire) != cnt0 ||
+        atomic_load_explicit(u64(metadata, ATIME_NS), memory_order_acquire) != atime)
+        return FRAMES_BUSY;
+    self->cnt0 = cnt0;
+    self->cnt1 = cnt1;
+    self->cnt2 = cnt2;
+    self->atime_ns = (int64_t)atime;
+    self->slot = slot;
+    return FRAMES_OK;
+}
+
+enum frames_result frames_snapshot(struct frames *self, void *into, int64_t slot, int64_t deadline_ns)
+{
+    for (unsigned attempt = 0;; attempt++) {
+        uint32_t chosen = slot < 0 ? frames_newest_slot(self) : (uint32_t)slot;
+        enum frames_result result = try_snapshot(self, into, chosen);
+        if (result == FRAMES_OK)
+            return frames_lost(self) ? FRAMES_LOST : FRAMES_OK;
+        self->retries++;
+        /* A writer needs about as long as we do; one that takes much longer was preempted or is dead. */
+        if (attempt % 64 < 63) {
+            for (int i = 0; i < 64; i++)
+                pause_briefly();
+            continue;
+        }
+        if (frames_lost(self))
+            return FRAMES_LOST;
+        if (monotonic_ns() >= deadline_ns)
+            return FRAMES_BUSY;
+        sleep_ns(50 * US);
+    }
+}
+
+/* The flag stays up until the counter is stored, so no reader can take the new data for the old frame's. */
+enum frames_result frames_commit(struct frames *self, const void *from, uint64_t cnt2, int64_t atime_ns)
+{
+    if (frames_lost(self))
+        return FRAMES_LOST;
+    uint32_t before = frames_newest_slot(self);
+    uint32_t slot = (before + 1) % self->depth;
+    unsigned char *metadata = block(self, slot);
+    uint64_t cnt0 = frames_counter(self, before) + 1;
+
+    atomic_store_explicit(u8(metadata, WRITE), 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+    memcpy(frame(self, slot), from, self->frame_bytes);
+    atomic_store_explicit(u64(metadata, ATIME_NS), (uint64_t)atime_ns, memory_order_release);
+    atomic_store_explicit(u64(metadata, CNT2), cnt2, memory_order_release);
+    atomic_store_explicit(u64(metadata, CNT0), cnt0, memory_order_release);
+    atomic_store_explicit(u8(metadata, WRITE), 0, memory_order_release);
+    if (self->has_fifo)
+        atomic_store_explicit(u32(self->memory, FIFO_LAST_WRITTEN), slot, memory_order_release);
+    self->cnt0 = cnt0;
+    self->cnt2 = cnt2;
+    self->atime_ns = atime_ns;
+    self->slot = slot;
+    return guard_lost(self->guard) ? FRAMES_LOST : FRAMES_OK;
+}
+
+/* A counter that went back is either a segment made anew or a file cut short, and those are not frames. */
+static enum frames_result look(const struct frames *self, uint64_t last)
+{
+    uint64_t now = frames_counter(self, frames_newest_slot(self));
+    if (now == last)
+        return FRAMES_TIMEOUT;
+    return now < last && frames_lost(self) ? FRAMES_LOST : FRAMES_OK;
+}
+
+/* Nobody posts for us: look at the counter, the less often the longer nothing came. */
+static enum frames_result poll_counter(struct frames *self, uint64_t last, int64_t deadline_ns)
+{
+    int64_t began = monotonic_ns(), checked = began;
+    for (;;) {
+        enum frames_result seen = look(self, last);
+        if (seen != FRAMES_TIMEOUT)
+            return seen;
+        int64_t now = monotonic_ns();
+        if (now - checked > TRUSTING_POLL_NS) {
+            if (frames_lost(self))
+                return FRAMES_LOST;
+            checked = now;
+        }
+        if (now >= deadline_ns)
+            return frames_lost(self) ? FRAMES_LOST : FRAMES_TIMEOUT;
+        int64_t pause = SHORTEST_POLL_NS + (now - began) / 20;
+        if (pause > LONGEST_POLL_NS)
+            pause = LONGEST_POLL_NS;
+        if (pause > deadline_ns - now)
+            pause = deadline_ns - now;
+        struct timespec interval = {.tv_sec = pause / (1000 * MS), .tv_nsec = pause % (1000 * MS)};
+        if (nanosleep(&interval, NULL) != 0)
+            return FRAMES_INTERRUPTED;
+    }
+}
+
+enum frames_result frames_wait(struct frames *self, struct semaphores *semaphores, int index, uint64_t last,
+                               int64_t deadline_ns)
+{
+    enum frames_result seen = look(self, last);
+    if (seen != FRAMES_TIMEOUT)
+        return seen;
+    sem_t *semaphore = semaphores_get(semaphores, index);
+    if (semaphore == NULL)
+        return poll_counter(self, last, deadline_ns);
+    for (;;) {
+        int64_t until = monotonic_ns() + self->poll_ns;
+        int error = semaphore_wait(semaphore, until < deadline_ns ? until : deadline_ns);
+        seen = look(self, last);
+        if (seen == FRAMES_LOST)
+            return FRAMES_LOST;
+        bool is_new = seen == FRAMES_OK;
+        if (error == EINTR)
+            return is_new ? FRAMES_OK : FRAMES_INTERRUPTED;
+        if (error == 0) {
+            if (!is_new)
+                return frames_lost(self) ? FRAMES_LOST : FRAMES_WOKEN;
+            if (self->poll_ns < TRUSTING_POLL_NS)
+                self->poll_ns *= 2;
+            return FRAMES_OK;
+        }
+        if (error != ETIMEDOUT) {
+            semaphores_forget(semaphores, index);
+            return poll_counter(self, last, deadline_ns);
+        }
+        if (is_new) {
+            /* Written but not posted to us: another process waits on this semaphore, or it was made anew
+             * under its name. Open it again, and look more often from now on. */
+            self->missed_wakeups++;
+            self->poll_ns = DOUBTING_POLL_NS;
+            semaphores_forget(semaphores, index);
+            return FRAMES_OK;
+        }
+        if (frames_lost(self))
+            return FRAMES_LOST;
+        if (monotonic_ns() >= deadline_ns)
+            return FRAMES_TIMEOUT;
+        if (self->poll_ns < TRUSTING_POLL_NS)
+            self->poll_ns += self->poll_ns / 8; /* nothing comes: doubt must not cost an idle reader its sleep */
+    }
+}
+
+enum frames_result frames_spin(struct frames *self, uint64_t last, int64_t deadline_ns)
+{
+    for (unsigned turn = 1;; turn++) {
+        enum frames_result seen = look(self, last);
+        if (seen != FRAMES_TIMEOUT)
+            return seen;
+        pause_briefly();
+        if (turn % 65536 == 0) {
+            if (frames_lost(self))
+                return FRAMES_LOST;
+            /* The caller lets signals be handled and comes back. */
+            return monotonic_ns() >= deadline_ns ? FRAMES_TIMEOUT : FRAMES_INTERRUPTED;
+        }
+    }
+}

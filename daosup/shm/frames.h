@@ -1,0 +1,65 @@
+/* Whole frames out of and into a mapped segment.
+ *
+ * Invariant: a snapshot is one frame as its writer wrote it, with that frame's counters, or it is refused;
+ * a commit is seen by readers (ours and libdao's) either not at all or whole.
+ */
+#ifndef DAOSUP_FRAMES_H
+#define DAOSUP_FRAMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "semaphores.h"
+
+enum frames_result {
+    FRAMES_OK = 0,      /* done; or, of a wait: a frame is there */
+    FRAMES_TIMEOUT,     /* waited in vain */
+    FRAMES_WOKEN,       /* somebody posted the semaphore without writing a frame */
+    FRAMES_INTERRUPTED, /* a signal came */
+    FRAMES_BUSY,        /* no whole frame within the time allowed */
+    FRAMES_LOST,        /* the file is not the one that was mapped any more */
+};
+
+/* Fixed when the segment was mapped; a change of any of them means that it was made anew. */
+struct frames_header {
+    unsigned char shape[25];   /* naxis, size, nelement, atype as they lie in the file */
+    unsigned char creation[8]; /* creation_time */
+    unsigned char keywords[2]; /* NBkw */
+    unsigned char depth[4];    /* fifo_size */
+};
+
+struct frames {
+    unsigned char *memory;
+    size_t length;
+    size_t metadata_bytes;
+    size_t frame_bytes;
+    uint32_t depth;
+    bool has_fifo;
+    int fd;
+    int guard;
+    struct frames_header header;
+    int64_t poll_ns; /* how long to trust the semaphore before looking at the counter */
+
+    /* What the last snapshot was of. */
+    uint64_t cnt0;
+    uint64_t cnt1;
+    uint64_t cnt2;
+    int64_t atime_ns;
+    uint32_t slot;
+
+    uint64_t retries;        /* snapshots begun again because the writer came in between */
+    uint64_t missed_wakeups; /* frames found by looking, whose post another waiter took */
+};
+
+void frames_init(struct frames *self);
+bool frames_lost(const struct frames *self);
+uint32_t frames_newest_slot(const struct frames *self);
+uint64_t frames_counter(const struct frames *self, uint32_t slot);
+enum frames_result frames_snapshot(struct frames *self, void *into, int64_t slot, int64_t deadline_ns);
+enum frames_result frames_commit(struct frames *self, const void *from, uint64_t cnt2, int64_t atime_ns);
+enum frames_result frames_wait(struct frames *self, struct semaphores *semaphores, int index, uint64_t last,
+                               int64_t deadline_ns);
+enum frames_result frames_spin(struct frames *self, uint64_t last, int64_t deadline_ns);
+
+#endif

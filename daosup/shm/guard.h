@@ -1,0 +1,17 @@
+/* Faults in mapped files: a file that shrinks under its readers must not kill them.
+ *
+ * Invariant: while an address range is guarded, touching it never ends the process. The pages that
+ * cannot be had are replaced by private zeroes and the guard is marked lost, for good.
+ */
+#ifndef DAOSUP_GUARD_H
+#define DAOSUP_GUARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A slot number for guard_lost and guard_release, or -1 if all slots are taken. */
+int guard_acquire(void *start, size_t length);
+bool guard_lost(int slot);
+void guard_release(int slot);
+
+#endif

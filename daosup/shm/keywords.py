@@ -1,0 +1,132 @@
+"""The keywords at the end of a segment: named numbers and words about it.
+
+Invariant: what is written is what is read, or it is refused; nothing is cut off silently.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, MutableMapping
+from typing import NamedTuple, Union
+
+from daosup.core.layout import KEYWORD, KEYWORD_BYTES
+from daosup.errors import UsageError
+
+Value = Union[int, float, str]
+
+_NAME_BYTES = 16
+_TEXT_BYTES = 16
+_COMMENT_BYTES = 80
+_UNUSED = b"N"
+
+
+class Keyword(NamedTuple):
+    """One keyword: an int (64 bits), a float (64 bits) or a text of at most 16 bytes."""
+
+    name: str
+    value: Value
+    comment: str = ""
+
+
+def encode(keyword: Keyword) -> bytes:
+    """The 120 bytes of a keyword.
+
+    Raises:
+        UsageError: If a part does not fit.
+    """
+    name, comment = keyword.name.encode(), keyword.comment.encode()
+    if not 0 < len(name) <= _NAME_BYTES or len(comment) > _COMMENT_BYTES:
+        raise UsageError(
+            f"keyword {keyword.name!r}: a name has 1 to {_NAME_BYTES} bytes, a comment at most {_COMMENT_BYTES}"
+        )
+    value = keyword.value
+    if isinstance(value, str):
+        text = value.encode()
+        if len(text) > _TEXT_BYTES:
+            raise UsageError(f"keyword {keyword.name!r}: a text has at most {_TEXT_BYTES} bytes, not {len(text)}")
+        return KEYWORD.pack(name, b"S", text, comment)
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise UsageError(f"keyword {keyword.name!r}: {value} does not fit into 64 bits")
+        return KEYWORD.pack(name, b"L", struct.pack("<q", value), comment)
+    return KEYWORD.pack(name, b"D", struct.pack("<d", value), comment)
+
+
+def decode(raw: bytes) -> Keyword | None:
+    """Read one keyword; None for an unused slot or an unknown type. Never fails: the bytes may be anything."""
+    name, kind, value, comment = KEYWORD.unpack(raw)
+    texts = [part.split(b"\0", 1)[0].decode(errors="replace") for part in (name, comment)]
+    if kind == b"L":
+        return Keyword(texts[0], struct.unpack_from("<q", value)[0], texts[1])
+    if kind == b"D":
+        return Keyword(texts[0], struct.unpack_from("<d", value)[0], texts[1])
+    if kind == b"S":
+        return Keyword(texts[0], value.split(b"\0", 1)[0].decode(errors="replace"), texts[1])
+    return None
+
+
+class Keywords(MutableMapping[str, Value]):
+    """The keywords of an open segment as a mapping from name to value.
+
+    Setting a name that is not there takes an unused slot; comments are kept when a value is changed.
+    """
+
+    def __init__(self, memory: memoryview, count: int) -> None:
+        self._memory = memory
+        self._count = count
+
+    def slots(self) -> list[Keyword | None]:
+        """All slots in the order of the file, None where unused."""
+        return [decode(bytes(self._memory[start : start + KEYWORD_BYTES])) for start in self._starts()]
+
+    def put(self, keyword: Keyword) -> None:
+        """Set a keyword with its comment.
+
+        Raises:
+            UsageError: If it does not fit, or no slot is free.
+        """
+        raw = encode(keyword)
+        slots = self.slots()
+        names = [slot.name if slot else None for slot in slots]
+        wanted = keyword.name if keyword.name in names else None
+        if wanted not in names:
+            raise UsageError(
+                f"keyword {keyword.name!r}: all {self._count} keyword slots are in use; "
+                "a segment gets its slots when it is created"
+            )
+        start = names.index(wanted) * KEYWORD_BYTES
+        self._memory[start : start + KEYWORD_BYTES] = raw
+
+    def raw(self) -> bytes:
+        """All slots as they lie in the file."""
+        return bytes(self._memory)
+
+    def replace_raw(self, start: int, raw: bytes) -> None:
+        """Overwrite whole slots, from byte ``start`` on, with encoded keywords; they must fit."""
+        self._memory[start : start + len(raw)] = raw
+
+    def _starts(self) -> range:
+        return range(0, self._count * KEYWORD_BYTES, KEYWORD_BYTES)
+
+    def __getitem__(self, name: str) -> Value:
+        for slot in self.slots():
+            if slot is not None and slot.name == name:
+                return slot.value
+        raise KeyError(name)
+
+    def __setitem__(self, name: str, value: Value) -> None:
+        comments = [slot.comment for slot in self.slots() if slot is not None and slot.name == name]
+        self.put(Keyword(name, value, comments[0] if comments else ""))
+
+    def __delitem__(self, name: str) -> None:
+        for start, slot in zip(self._starts(), self.slots()):
+            if slot is not None and slot.name == name:
+                self._memory[start : start + KEYWORD_BYTES] = KEYWORD.pack(b"", _UNUSED, b"", b"")
+                return
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (slot.name for slot in self.slots() if slot is not None)
+
+    def __len__(self) -> int:
+        return sum(slot is not None for slot in self.slots())

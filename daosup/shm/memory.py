@@ -1,0 +1,117 @@
+"""A segment's file in this process's memory.
+
+Invariant: as long as any array or view of the memory lives, the mapping lives and is guarded, so a file that is
+cut short under its readers gives an error at the next call and never a fault.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import secrets
+import stat
+from contextlib import suppress
+
+from daosup.core.layout import HEADER_BYTES, Geometry, recognise
+from daosup.errors import NotASegmentError, SegmentError, SegmentLostError, SegmentNotFoundError
+from daosup.shm import _native
+
+_OPEN_TRIES = 5
+
+
+class Memory(mmap.mmap):
+    """A shared, guarded mapping of a whole file."""
+
+    guard: int = -1
+
+    @classmethod
+    def of(cls, fd: int, length: int, *, is_writable: bool) -> Memory:
+        """Map the first ``length`` bytes of an open file.
+
+        Raises:
+            SegmentError: If this process has too many segments open.
+        """
+        protection = mmap.PROT_READ | (mmap.PROT_WRITE if is_writable else 0)
+        memory = cls(fd, length, mmap.MAP_SHARED, protection)
+        memory.guard = _native.guard(memory)
+        return memory
+
+    def __del__(self) -> None:
+        _native.unguard(self.guard)
+
+
+def open_file(path: str, *, is_writable: bool) -> int:
+    """Open a segment's file; never blocks, whatever lies there.
+
+    Raises:
+        SegmentNotFoundError: If there is nothing.
+        SegmentError: If it may not be opened.
+    """
+    access = os.O_RDWR if is_writable else os.O_RDONLY
+    try:
+        return os.open(path, access | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise SegmentNotFoundError(f"{path}: there is no such segment; its writer creates it") from None
+    except OSError as error:
+        raise SegmentError(f"{path}: cannot be opened: {error.strerror}") from error
+
+
+def examine(path: str, fd: int) -> tuple[Geometry, os.stat_result]:
+    """Recognise an open file without mapping it.
+
+    Raises:
+        NotASegmentError: If it is no segment.
+    """
+    facts = os.fstat(fd)
+    if not stat.S_ISREG(facts.st_mode):
+        raise NotASegmentError(f"{path}: not a DAO segment: not a regular file")
+    try:
+        return recognise(os.pread(fd, HEADER_BYTES, 0), facts.st_size), facts
+    except NotASegmentError as error:
+        raise NotASegmentError(f"{path}: {error}") from None
+
+
+def map_file(path: str, fd: int, *, is_writable: bool) -> tuple[Memory, Geometry, os.stat_result]:
+    """Map an open file whose header stays the same meanwhile.
+
+    Raises:
+        NotASegmentError: If it is no segment.
+        SegmentLostError: If it changes all the time.
+    """
+    for _ in range(_OPEN_TRIES):
+        geometry, facts = examine(path, fd)
+        memory = Memory.of(fd, geometry.file_bytes, is_writable=is_writable)
+        try:
+            if examine(path, fd)[0] == geometry:
+                return memory, geometry, facts
+        except NotASegmentError:
+            continue
+    raise SegmentLostError(f"{path}: it is being made anew all the time; try again when its writer has settled")
+
+
+def create_file(path: str, first_bytes: bytes, length: int, mode: int) -> None:
+    """Put a file of ``length`` bytes in place at once: readers see the old file, or the new one whole.
+
+    Its room is reserved, so that a full file system shows here and not later, in the middle of a frame.
+
+    Raises:
+        SegmentError: If it cannot be made, with the reason.
+    """
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.new")
+    try:
+        fd = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(fd, 0, length)
+            os.pwrite(fd, first_bytes, 0)
+            os.fchmod(fd, mode)
+        finally:
+            os.close(fd)
+        os.rename(temporary, path)
+    except OSError as error:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise SegmentError(
+            f"{path}: a segment of {length} bytes cannot be made: {error.strerror}; "
+            f"check that {folder or '.'} exists, has room and may be written"
+        ) from error

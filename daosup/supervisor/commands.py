@@ -1,0 +1,222 @@
+"""Answers what comes in on the control socket.
+
+Invariant: a command returns when what it asked for is so, or raises the reason why it is not; a client that goes away
+takes along what it held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Optional
+
+from daosup.adapters.control import Request
+from daosup.core import events as e
+from daosup.core.crew import Phase
+from daosup.core.host import Mirror, RegistryPhase
+from daosup.core.types import Machine, Role, Source, WorkerKey, WorkerKind, check_host
+from daosup.errors import DeniedError, NoAnswerError, NotFoundError, UnavailableError, UnsupportedError, UsageError
+from daosup.supervisor.status import Object, status_of
+
+if TYPE_CHECKING:
+    from daosup.supervisor.loop import Supervisor
+
+#: Holds what is asked for on the command line, until it is released there.
+OPERATOR = "operator"
+MAX_WAIT_S = 3600.0
+
+
+class Commands:
+    """The commands of one supervisor."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._commands: dict[str, Callable[[Request], Awaitable[object]]] = {
+            "status": self._status,
+            "machines": self._machines,
+            "mirror": self._mirror,
+            "release": self._release,
+            "register": self._register,
+            "deregister": self._deregister,
+            "cleanup": self._cleanup,
+            "stop": self._stop,
+        }
+
+    async def answer(self, request: Request) -> object:
+        """Carry out one request.
+
+        Raises:
+            DaosupError: Why it cannot be done.
+        """
+        command = self._commands.get(request.command)
+        if command is None:
+            raise UsageError(f"unknown command {request.command!r}; known are {', '.join(self._commands)}")
+        return await command(request)
+
+    def closed(self, connection: str) -> None:
+        """A client went away."""
+        self._supervisor.post(e.HolderGone(connection))
+
+    async def _status(self, request: Request) -> Object:
+        return status_of(self._supervisor)
+
+    async def _machines(self, request: Request) -> list[Object]:
+        self._need_registry()
+        machines: tuple[Machine, ...] = await self._supervisor.desk.machines()
+        return [
+            {
+                "hostname": machine.hostname,
+                "ip": machine.ip,
+                "role": machine.role,
+                "last_connect": machine.last_connect,
+                "segments": [
+                    {"name": each.name, "shape": list(each.shape), "dtype": each.dtype, "readers": each.readers}
+                    for each in machine.segments
+                ],
+            }
+            for machine in machines
+        ]
+
+    async def _mirror(self, request: Request) -> Object:
+        source = self._source(request)
+        wait_s = _number(request.arguments, "wait_s", 30.0, MAX_WAIT_S)
+        if request.arguments.get("bidirectional"):
+            raise UnsupportedError("bidirectional mirrors are not supported by this version; mirror it one way")
+        holder = self._holder(request)
+        supervisor = self._supervisor
+        supervisor.post(e.MirrorAsked(source, holder))
+        mirror = supervisor.state.mirrors[source]
+        key = WorkerKey(WorkerKind.MIRROR, source)
+        try:
+            await supervisor.until(lambda: self._is_settled(mirror, key), wait_s)
+            self._check(source, mirror)
+        except NoAnswerError:
+            supervisor.post(e.MirrorReleased(source, holder))
+            raise NoAnswerError(f"{source}: {self._why(mirror)} (waited {wait_s:g} s)") from None
+        except BaseException:
+            supervisor.post(e.MirrorReleased(source, holder))
+            raise
+        facts = supervisor.seen.facts_of(key)
+        return {
+            "name": source.mirror_name,
+            "path": supervisor.folder.path_of(source.mirror_name),
+            "shape": facts.get("shape"),
+            "dtype": facts.get("dtype"),
+            "state": Phase.RUNNING.value,
+        }
+
+    def _is_settled(self, mirror: Mirror, key: WorkerKey) -> bool:
+        worker = self._supervisor.state.crew.workers.get(key)
+        is_running = worker is not None and worker.phase is Phase.RUNNING
+        is_released = self._supervisor.state.mirrors.get(key.source) is not mirror
+        return is_running or is_released or mirror.is_unknown or mirror.is_unsupported
+
+    def _check(self, source: Source, mirror: Mirror) -> None:
+        if self._supervisor.state.mirrors.get(source) is not mirror:
+            raise UnavailableError(f"{source} was released meanwhile")
+        if mirror.is_unknown:
+            raise NotFoundError(f"{mirror.reason}; `daosupctl ls` lists what there is")
+        if mirror.is_unsupported:
+            raise UnsupportedError(f"{source}: {mirror.reason}")
+
+    def _why(self, mirror: Mirror) -> str:
+        state = self._supervisor.state
+        if state.registry is not RegistryPhase.UP:
+            return f"the registry is away: {state.registry_error}"
+        return mirror.reason or f"its owner's stream at {mirror.endpoint} does not come; is the port open to this host?"
+
+    async def _release(self, request: Request) -> Object:
+        source = self._source(request)
+        supervisor = self._supervisor
+        if source not in supervisor.state.mirrors:
+            raise NotFoundError(f"{source} is not mirrored here; `daosupctl status` lists what is")
+        is_operator = self._holder(request) == OPERATOR
+        supervisor.post(e.MirrorReleased(source, None if is_operator else self._holder(request)))
+        key = WorkerKey(WorkerKind.MIRROR, source)
+        await supervisor.until(
+            lambda: source in supervisor.state.mirrors or key not in supervisor.state.crew.workers, 10.0
+        )
+        await supervisor.desk.settle()
+        return {}
+
+    async def _register(self, request: Request) -> Object:
+        self._supervisor.look()
+        self._supervisor.post(e.AnnounceAsked())
+        await self._carried_out()
+        return {}
+
+    async def _deregister(self, request: Request) -> Object:
+        supervisor = self._supervisor
+        host = request.arguments.get("host") or supervisor.config.host
+        if not isinstance(host, str):
+            raise UsageError(f"host is {host!r}, not a name")
+        self._need_registry()
+        if check_host(host) == supervisor.config.host:
+            supervisor.post(e.WithdrawAsked())
+            await self._carried_out()
+        else:
+            self._need_master(f"deregister {host}")
+            await supervisor.desk.remove_machine(host)
+        return {}
+
+    async def _cleanup(self, request: Request) -> list[str]:
+        ttl_s = _number(request.arguments, "ttl_s", 120.0, 1e9)
+        self._need_registry()
+        self._need_master("remove stale hosts")
+        removed = []
+        now = datetime.now(timezone.utc)
+        for machine in await self._supervisor.desk.machines():
+            last = _parsed(machine.last_connect)
+            is_stale = last is None or (now - last).total_seconds() > ttl_s
+            if is_stale and machine.hostname != self._supervisor.config.host:
+                await self._supervisor.desk.remove_machine(machine.hostname)
+                removed.append(machine.hostname)
+        return removed
+
+    async def _stop(self, request: Request) -> Object:
+        asyncio.get_running_loop().call_soon(self._supervisor.post, e.StopAsked())
+        return {}
+
+    async def _carried_out(self) -> None:
+        self._need_registry()
+        await self._supervisor.desk.settle()
+        self._need_registry()
+
+    def _need_registry(self) -> None:
+        state = self._supervisor.state
+        if state.registry is not RegistryPhase.UP:
+            raise UnavailableError(f"the registry at {self._supervisor.address} is away: {state.registry_error}")
+
+    def _need_master(self, what: str) -> None:
+        if self._supervisor.state.role is not Role.MASTER:
+            raise DeniedError(f"only the master may {what}; this host is a minion")
+
+    def _source(self, request: Request) -> Source:
+        text = request.arguments.get("source")
+        if not isinstance(text, str):
+            raise UsageError(f"source is {text!r}, not HOST:NAME")
+        source = Source.parse(text)
+        if source.host == self._supervisor.config.host:
+            raise UsageError(f"{source} is a segment of this host: open it directly, it needs no mirror")
+        return source
+
+    @staticmethod
+    def _holder(request: Request) -> str:
+        """A program holds by its connection and lets go when it ends; an operator holds until the release."""
+        return OPERATOR if request.arguments.get("holder", OPERATOR) == OPERATOR else request.connection
+
+
+def _number(arguments: Mapping[str, Any], name: str, default: float, most: float) -> float:
+    value = arguments.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
+        raise UsageError(f"{name} is {value!r}, not a number from 0 to {most:g}")
+    return float(value)
+
+
+def _parsed(stamp: str) -> Optional[datetime]:
+    try:
+        parsed = datetime.fromisoformat(stamp)
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)

@@ -1,0 +1,146 @@
+"""Does with the registry what the host's state orders, one after the other, off the loop's way.
+
+Invariants: orders are carried out in their order; when Redis is away those that wait are dropped, because everything is
+announced and asked anew when it is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Optional, Union
+
+from daosup.adapters.registry import Lost, Notified, Registry, RegistryEvent
+from daosup.core import events as e
+from daosup.core.host import HostState
+from daosup.core.registry_values import NoticeKind
+from daosup.core.types import Reader, Source
+from daosup.errors import UnavailableError
+
+#: Our keys live this many heartbeats; at the usual 30 s that is the 120 s after which old daemons drop a host.
+LIFETIME_BEATS = 4
+MIN_LIFETIME_S = 10.0
+#: The list of a host's readers; each reader renews it every 10 s.
+READERS_LIFETIME_S = 90.0
+_Item = Union[e.Action, "asyncio.Future[None]"]
+
+
+class RegistryDesk:
+    """The queue to the registry."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        state: HostState,
+        heartbeat_interval_s: float,
+        instance: str,
+        post: Callable[[e.Event], None],
+    ) -> None:
+        self._registry = registry
+        self._state = state
+        self._instance = instance
+        self._ttl_s = max(MIN_LIFETIME_S, LIFETIME_BEATS * heartbeat_interval_s)
+        self._post = post
+        self._queue: asyncio.Queue[_Item] = asyncio.Queue()
+        self._performers: dict[type, Callable[[Any], Awaitable[Optional[e.Event]]]] = {
+            e.ConnectRegistry: self._connect,
+            e.ReadMachines: self._read_machines,
+            e.ReadReaders: self._read_readers,
+            e.ReadRecords: self._read_records,
+            e.Announce: self._announce,
+            e.PutSegment: lambda a: registry.put_segment(a.facts, a.records, self._ttl_s),
+            e.DropSegment: lambda a: registry.drop_segment(a.name),
+            e.PutRecords: lambda a: registry.put_records(a.name, a.records, self._ttl_s, a.notify),
+            e.DropReaders: lambda a: registry.drop_readers(a.pairs),
+            e.Ask: self._ask,
+            e.Unask: lambda a: registry.unask([a.source], state.facts.host),
+            e.Withdraw: lambda a: registry.withdraw(),
+        }
+        self._task = asyncio.get_running_loop().create_task(self._work())
+
+    @staticmethod
+    def events_to(post: Callable[[e.Event], None]) -> Callable[[RegistryEvent], None]:
+        """Translate what the registry tells by itself into events."""
+
+        def take(told: RegistryEvent) -> None:
+            if isinstance(told, Lost):
+                post(e.RegistryLost(told.reason))
+            elif isinstance(told, Notified):
+                is_record = told.kind is NoticeKind.RECORD
+                post(e.RecordNotified(told.source) if is_record else e.ReadersNotified())
+
+        return take
+
+    def put(self, action: e.Action) -> None:
+        """Order something."""
+        self._queue.put_nowait(action)
+
+    async def settle(self) -> None:
+        """Wait until everything ordered so far was carried out."""
+        marker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.put_nowait(marker)
+        await marker
+
+    async def machines(self) -> tuple[Any, ...]:
+        """All hosts of the registry."""
+        return tuple(await self._registry.machines())
+
+    async def remove_machine(self, host: str) -> int:
+        """Remove another host from the registry."""
+        return await self._registry.remove_machine(host)
+
+    async def close(self) -> None:
+        """Carry out what waits, then disconnect."""
+        await self.settle()
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self._registry.close()
+
+    async def _work(self) -> None:
+        while True:
+            item = await self._queue.get()
+            if isinstance(item, asyncio.Future):
+                if not item.done():
+                    item.set_result(None)
+                continue
+            try:
+                event = await self._performers[type(item)](item)
+            except UnavailableError as error:
+                self._drop_waiting()
+                event = e.RegistryLost(str(error))
+            if event is not None:
+                self._post(event)
+
+    def _drop_waiting(self) -> None:
+        markers = []
+        while not self._queue.empty():
+            item = self._queue.get_nowait()
+            if isinstance(item, asyncio.Future):
+                markers.append(item)
+        for marker in markers:
+            self._queue.put_nowait(marker)
+
+    async def _connect(self, action: e.ConnectRegistry) -> e.Event:
+        return e.RegistryConnected(str(await self._registry.connect()))
+
+    async def _read_machines(self, action: e.ReadMachines) -> e.Event:
+        return e.MachinesSeen(await self.machines())
+
+    async def _read_readers(self, action: e.ReadReaders) -> e.Event:
+        view = await self._registry.readers()
+        return e.ReadersSeen(view.readers, view.instance == self._instance)
+
+    async def _read_records(self, action: e.ReadRecords) -> e.Event:
+        view = await self._registry.records(action.source)
+        return e.RecordsSeen(action.source, view.is_host_known, view.is_segment_known, view.records)
+
+    async def _announce(self, action: e.Announce) -> None:
+        await self._registry.announce(
+            self._state.facts.ip, action.role, action.segments, action.records, self._ttl_s
+        )
+
+    async def _ask(self, action: e.Ask) -> None:
+        facts = self._state.facts
+        reader = Reader(facts.host, facts.ip, action.beat, self._instance)
+        sources: list[Source] = [action.source]
+        await self._registry.ask(sources, reader, READERS_LIFETIME_S, is_news=action.beat == 1)

@@ -1,0 +1,32 @@
+"""What a worker process is told when it is started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from daosup.core.types import WorkerKey
+
+
+@dataclass(frozen=True)
+class PublisherOrder:
+    """Publish the segment at ``path`` on the first free one of ``ports`` (0: any) of the address ``bind``."""
+
+    key: WorkerKey
+    path: str
+    page: Path
+    bind: str
+    ports: tuple[int, ...]
+    semaphore: int
+
+
+@dataclass(frozen=True)
+class MirrorOrder:
+    """Keep the segment at ``path`` like the one streamed from ``endpoint``."""
+
+    key: WorkerKey
+    path: str
+    page: Path
+    endpoint: str
+    mode: int
+    layout: str

@@ -1,0 +1,100 @@
+"""A worker's statistics page: a small file in the runtime folder that the worker's loop writes and the supervisor reads.
+
+Invariant: the page is written by the loop that moves frames and by nothing else, so a stamp that stands still means
+a loop that stands still.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import time
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+FORMAT = 1
+
+
+class Statistics(NamedTuple):
+    """One reading of a page. Times are ns on the monotonic clock unless they say otherwise; 0 means never."""
+
+    format: int = FORMAT
+    pid: int = 0
+    started_ns: int = 0
+    beat_ns: int = 0
+    frames: int = 0
+    payload_bytes: int = 0
+    skipped: int = 0
+    gaps: int = 0
+    retries: int = 0
+    rejected: int = 0
+    last_frame_ns: int = 0
+    write_time_utc_ns: int = 0
+    source_counter: int = 0
+    has_link: int = 0
+    reader_count: int = 0
+    busy: int = 0
+
+
+_PAGE = struct.Struct(f"<{len(Statistics._fields)}q")
+
+
+class StatisticsPage:
+    """The writing side. Set the attributes, then ``stamp()``."""
+
+    def __init__(self, path: Path) -> None:
+        """Make the page anew; whoever still looks at the page of the worker before keeps that one."""
+        path.unlink(missing_ok=True)
+        fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        try:
+            os.posix_fallocate(fd, 0, _PAGE.size)
+            self._memory = mmap.mmap(fd, _PAGE.size)
+        finally:
+            os.close(fd)
+        self.pid = os.getpid()
+        self.started_ns = time.monotonic_ns()
+        self.frames = self.payload_bytes = self.skipped = self.gaps = self.retries = self.rejected = 0
+        self.last_frame_ns = self.write_time_utc_ns = self.source_counter = 0
+        self.has_link = self.reader_count = self.busy = 0
+        self.stamp()
+
+    def stamp(self) -> None:
+        """Write everything, with the present as the beat."""
+        _PAGE.pack_into(
+            self._memory, 0, FORMAT, self.pid, self.started_ns, time.monotonic_ns(), self.frames, self.payload_bytes,
+            self.skipped, self.gaps, self.retries, self.rejected, self.last_frame_ns, self.write_time_utc_ns,
+            self.source_counter, self.has_link, self.reader_count, self.busy,
+        )  # fmt: skip
+
+
+class StatisticsReader:
+    """The reading side of one worker's page: mapped once, so that looking costs no system call."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._memory: Optional[mmap.mmap] = None
+
+    def read(self, pid: int) -> Optional[Statistics]:
+        """What the process ``pid`` last stamped; None if it has not yet."""
+        for is_fresh in (False, True):
+            if self._memory is None or is_fresh:
+                self._open()
+            if self._memory is None:
+                return None
+            statistics = Statistics._make(_PAGE.unpack_from(self._memory))
+            if statistics.pid == pid and statistics.format == FORMAT:
+                return statistics
+        return None
+
+    def _open(self) -> None:
+        self._memory = None
+        try:
+            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return
+        try:
+            if os.fstat(fd).st_size == _PAGE.size:
+                self._memory = mmap.mmap(fd, _PAGE.size, mmap.MAP_SHARED, mmap.PROT_READ)
+        finally:
+            os.close(fd)

@@ -1,0 +1,41 @@
+"""Real servers for the tests that need one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daosup.adapters.redis_link import blocking_link
+from daosup.adapters.redis_server import EmbeddedRedis, find_server_binary
+
+
+@pytest.fixture(scope="session")
+def redis_binary() -> Path:
+    """The server binary of this machine; without one there is nothing to test against, which is no success."""
+    found = find_server_binary()
+    assert found is not None, "no Redis server here: make test installs one as a Python package"
+    return found[0]
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory, redis_binary: Path) -> Iterator[EmbeddedRedis]:
+    """One server for the whole run, on a free port and a Unix socket; others' keys may be in it."""
+    with EmbeddedRedis(tmp_path_factory.mktemp("redis"), binary=redis_binary) as server:
+        yield server
+
+
+@pytest.fixture
+def empty_redis(redis_server: EmbeddedRedis) -> EmbeddedRedis:
+    """The server of the run, emptied."""
+    with blocking_link(redis_server.address) as run:
+        run([("FLUSHALL",)])
+    return redis_server
+
+
+@pytest.fixture
+def fresh_redis(tmp_path: Path, redis_binary: Path) -> Iterator[EmbeddedRedis]:
+    """A server of this test alone, which it may stop, start (on the same port), flush or freeze."""
+    with EmbeddedRedis(tmp_path / "redis", binary=redis_binary) as server:
+        yield server

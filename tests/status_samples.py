@@ -1,0 +1,63 @@
+"""Answers of a daemon to ``status``, for tests of what shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def a_worker(**changes: object) -> dict[str, Any]:
+    worker = {
+        "kind": "mirror",
+        "source": "rts:wfs",
+        "segment": "remote_rts_wfs",
+        "peer": "rts",
+        "state": "running",
+        "pid": 1234,
+        "port": None,
+        "rate_hz": 499.7,
+        "bytes_per_s": 57.6e6,
+        "age_s": 0.0021,
+        "frames": 10**7,
+        "skipped": 3,
+        "gaps": 2,
+        "retries": 0,
+        "rejected": 0,
+        "link": "up",
+        "restarts": 0,
+        "uptime_s": 20000.0,
+        "last_exit": None,
+        "reason": None,
+    }
+    return {**worker, **changes}
+
+
+def a_status(**changes: object) -> dict[str, Any]:
+    status = {
+        "host": "rts",
+        "instance": "master",
+        "role": "master",
+        "version": "0.1.0",
+        "pid": 42,
+        "uptime_s": 7400.0,
+        "config_file": "/etc/daosup/master.toml",
+        "registry": {
+            "address": "redis:6379",
+            "state": "up",
+            "since_s": 7399.0,
+            "server": "valkey 8.1",
+            "error": None,
+        },
+        "segments": [
+            {
+                "name": "wfs",
+                "shape": [240, 240],
+                "dtype": "uint16",
+                "layout": "fifo",
+                "depth": 1,
+                "nbytes": 115200,
+                "readers": ["lab", "obs"],
+            }
+        ],
+        "workers": [a_worker(), a_worker(kind="publisher", peer="lab, obs", port=5560)],
+    }
+    return {**status, **changes}

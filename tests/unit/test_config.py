@@ -1,0 +1,227 @@
+"""What the configuration accepts, what it makes of it, and where its defaults come from."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from daosup.config import Config, Embedded, MirrorLayout, load
+from daosup.config.reading import keys_of, line_numbers
+from daosup.config.reference import markdown
+from daosup.core.types import Role
+from daosup.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
+
+ALL_KEYS = """
+host = "rts"
+role = "minion"
+heartbeat_interval_s = 2
+segment_folder = "/dev/shm"
+runtime_folder = "/run/elsewhere"
+
+[redis]
+host = "10.0.0.1"
+port = 6380
+db = 3
+password_file = "/etc/daosup/redis.password"
+embedded = "never"
+timeout_s = 0.5
+
+[network]
+bind = "10.0.0.2"
+advertise = "rts.obs.example"
+base_pub_port = 7000
+port_count = 10
+
+[control]
+socket = "/run/daosup/c.sock"
+mode = "600"
+group = "dao"
+
+[publish]
+include = ["wfs*", "dm[12]"]
+exclude = ["*_test"]
+semaphore = 0
+
+[mirror]
+mode = "0644"
+layout = "v0"
+
+[log]
+level = "debug"
+"""
+
+
+@pytest.fixture
+def toml(tmp_path: Path) -> Path:
+    return tmp_path / "rts.toml"
+
+
+def test_every_key_is_read(toml: Path) -> None:
+    toml.write_text(ALL_KEYS)
+    config = load(toml, "rts")
+    assert (config.instance, config.file, config.host, config.role) == ("rts", toml, "rts", Role.MINION)
+    assert (config.heartbeat_interval_s, config.segment_folder) == (2.0, Path("/dev/shm"))
+    assert isinstance(config.heartbeat_interval_s, float)
+    assert config.runtime_folder == Path("/run/elsewhere")
+    assert (config.redis.host, config.redis.port, config.redis.db) == ("10.0.0.1", 6380, 3)
+    assert config.redis.password_file == Path("/etc/daosup/redis.password")
+    assert (config.redis.embedded, config.redis.timeout_s) == (Embedded.NEVER, 0.5)
+    assert config.redis.is_configured
+    assert dataclasses.astuple(config.network) == (10, "10.0.0.2", "rts.obs.example", 7000)
+    assert dataclasses.astuple(config.control) == (Path("/run/daosup/c.sock"), 0o600, "dao")
+    assert dataclasses.astuple(config.publish) == (("wfs*", "dm[12]"), ("*_test",), 0)
+    assert (config.mirror.mode, config.mirror.layout) == (0o644, MirrorLayout.V0)
+    assert config.log.level == "debug"
+
+
+def test_without_anything_set_the_defaults_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/first:/run/second")
+    config = load(None, "there-is-no-such-instance")
+    assert config.file is None
+    assert config.host == os.uname().nodename.partition(".")[0]
+    assert (config.role, config.heartbeat_interval_s, config.segment_folder) == (None, 30.0, Path("/tmp"))
+    assert config.runtime_folder == Path("/run/first")
+    assert config.control.socket == Path("/run/first/there-is-no-such-instance.sock")
+    assert (config.control.mode, config.mirror.mode) == (0o660, 0o660)
+    assert (config.redis.url, config.redis.host, config.redis.port) == (None, "localhost", 6379)
+    assert (config.redis.embedded, config.redis.is_configured) == (Embedded.AUTO, False)
+    assert (config.network.bind, config.network.base_pub_port, config.network.port_count) == ("*", 5560, 2000)
+    assert (config.publish.include, config.publish.exclude, config.publish.semaphore) == (("*",), (), 9)
+
+
+@pytest.mark.parametrize(
+    ("uid", "session", "folder"),
+    [(0, "/run/user/0", "/run/daosup"), (7, "/run/user/7", "/run/user/7/daosup"), (7, "", "/tmp/daosup-7")],
+)
+def test_runtime_folder_by_user(uid: int, session: str, folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", session)
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    assert Config.from_mapping({}).runtime_folder == Path(folder)
+
+
+def test_the_default_file_is_that_of_the_instance(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daosup.config.CONFIG_FOLDER", toml.parent)
+    toml.write_text('host = "lab"')
+    assert load(None, "rts").host == "lab"
+    assert load(None, "rts").file == toml
+    assert load(None, "other").file is None
+
+
+def test_the_command_line_wins_and_none_is_not_given(toml: Path) -> None:
+    toml.write_text('host = "rts"\n[log]\nlevel = "debug"\n[publish]\nsemaphore = 3\n')
+    config = load(toml, "rts", {"log.level": "error", "publish.semaphore": None, "host": "lab", "control.group": "dao"})
+    assert (config.log.level, config.publish.semaphore, config.host) == ("error", 3, "lab")
+    assert config.control.group == "dao"
+
+
+def test_an_address_on_the_command_line_replaces_the_whole_address() -> None:
+    by_parts = {"redis": {"host": "rts", "port": 7000, "db": 2, "timeout_s": 1}}
+    by_url = {"redis": {"url": "redis://rts:7000/2"}}
+    config = Config.from_mapping(by_parts, overrides={"redis.url": "redis://lab"})
+    assert (config.redis.url, config.redis.host, config.redis.timeout_s) == ("redis://lab", "localhost", 1.0)
+    config = Config.from_mapping(by_url, overrides={"redis.host": "lab"})
+    assert (config.redis.url, config.redis.host, config.redis.port) == (None, "lab", 6379)
+
+
+def test_ports_end_where_ports_end() -> None:
+    assert Config.from_mapping({"network": {"base_pub_port": 65000}}).network.port_count == 536
+    assert Config.from_mapping({"network": {"base_pub_port": 0}}).network.port_count == 2000
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://rts",
+        "redis://user:pa%40ss@rts:6380/15",
+        "rediss://[fd00::1]:6380/0?ssl_cert_reqs=required",
+        "unix:///run/redis/redis.sock?db=2",
+        "unix://user:secret@/run/redis.sock",
+    ],
+)
+def test_urls_of_redis(url: str) -> None:
+    config = Config.from_mapping({"redis": {"url": url}})
+    assert config.redis.url == url
+    assert config.redis.is_configured
+
+
+@pytest.mark.parametrize(
+    ("redis", "shown"),
+    [
+        ({}, "redis://localhost:6379/0"),
+        ({"host": "fd00::1", "db": 2}, "redis://[fd00::1]:6379/2"),
+        ({"url": "redis://user:secret@rts:6380/1"}, "redis://***@rts:6380/1"),
+        ({"url": "rediss://rts/0?password=secret&db=1"}, "rediss://rts/0?password=***&db=1"),
+        ({"url": "unix:///run/redis.sock"}, "unix:///run/redis.sock"),
+    ],
+)
+def test_the_shown_address_has_no_password(redis: dict[str, object], shown: str) -> None:
+    config = Config.from_mapping({"redis": redis})
+    assert config.redis.display_url == shown
+    assert "secret" not in repr(config)
+
+
+def test_the_password_is_read_from_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    redis = Config.from_mapping({"redis": {"password_file": str(path)}}).redis
+    with pytest.raises(ConfigError, match=r"redis\.password_file: .*password cannot be read: No such file"):
+        redis.read_password()
+    path.write_text("s e cret\n")
+    assert redis.read_password() == "s e cret"
+    path.write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        redis.read_password()
+    assert Config.from_mapping({}).redis.read_password() is None
+
+
+def test_a_config_cannot_be_changed() -> None:
+    config = Config.from_mapping({})
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.redis.port = 1  # type: ignore[misc]
+
+
+def test_lines_of_keys_and_tables() -> None:
+    text = 'host = "a"\ntext = """\nrole = 1\n"""\n\n[ redis ]  # here\n  port = 1\nnot.ours = 2\n[log]\nlevel = 1\n'
+    assert line_numbers(text) == {
+        "host": 1, "text": 2, "redis": 6, "redis.port": 7, "redis.not.ours": 8, "log": 9, "log.level": 10
+    }  # fmt: skip
+
+
+def test_the_reference_is_that_of_the_schema() -> None:
+    assert (ROOT / "docs/configuration.md").read_text() == markdown(), (
+        "run: python -m daosup.config.reference > docs/configuration.md"
+    )
+    for dotted, key in keys_of(Config).items():
+        assert f"| `{dotted.rpartition('.')[2]}` | {key.kind.allowed} |" in markdown()
+
+
+@pytest.mark.parametrize("name", ["master", "minion"])
+def test_the_examples_are_right_as_they_stand(name: str) -> None:
+    config = load(ROOT / f"packaging/{name}.toml", name)
+    assert config.role is Role(name)
+
+
+@pytest.mark.parametrize("name", ["master", "minion"])
+def test_each_commented_key_of_the_examples_can_be_uncommented(name: str, toml: Path) -> None:
+    lines = (ROOT / f"packaging/{name}.toml").read_text().splitlines()
+    commented = [i for i, line in enumerate(lines) if line.startswith("#") and not line.startswith("# ")]
+    for i in commented:
+        toml.write_text("\n".join([*lines[:i], lines[i][1:], *lines[i + 1 :]]))
+        load(toml, name)
+    if name == "master":
+        everything = line_numbers("\n".join(line[1:] if i in commented else line for i, line in enumerate(lines)))
+        assert set(keys_of(Config)) <= set(everything)
+
+
+def test_importing_the_configuration_imports_nothing_heavy() -> None:
+    heavy = "{'numpy', 'zmq', 'redis', 'asyncio', 'socket', 'logging', 'tomllib', 'difflib'}"
+    code = f"import sys, daosup.config; sys.exit(', '.join({heavy} & set(sys.modules)) or None)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,214 @@
+"""What the configuration refuses, and what it says: where, what was found, what is allowed, what to do."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daosup.config import Config, load
+from daosup.errors import ConfigError
+
+
+def mistakes_of(mapping: dict[str, Any], **options: Any) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        Config.from_mapping(mapping, "FILE", **options)
+    return caught.value.mistakes
+
+
+def mistakes_in(text: str | bytes, folder: Path) -> list[str]:
+    file = folder / "rts.toml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigError) as caught:
+        load(file, "rts")
+    return [mistake.replace(str(file), "FILE") for mistake in caught.value.mistakes]
+
+
+def test_all_mistakes_are_told_at_once_each_with_its_line(tmp_path: Path) -> None:
+    text = 'hots = "rts"\nrole = "boss"\n\n[redis]\nport = "6379"  # no\nprot = 1\n'
+    text += '[publish]\ninclude = ["*", "a b"]\n[redsi]\n'
+    assert mistakes_in(text, tmp_path) == [
+        "FILE:1: unknown key hots; did you mean host?",
+        'FILE:2: role is \'boss\', not one of "master", "minion"',
+        "FILE:5: redis.port is '6379', not a whole number from 1 to 65535; write it without quotes",
+        "FILE:6: unknown key redis.prot; did you mean redis.port?",
+        "FILE:8: publish.include[1] is 'a b', not a pattern for segment names (* ? [abc] match; no '/', ':' or blanks)",
+        "FILE:9: unknown table redsi; did you mean [redis]?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("dotted", "value"),
+    [
+        ("host", "-rts"),
+        ("host", "r" * 64),
+        ("role", True),
+        ("heartbeat_interval_s", 0),
+        ("heartbeat_interval_s", True),
+        ("heartbeat_interval_s", float("nan")),
+        ("heartbeat_interval_s", float("inf")),
+        pytest.param("heartbeat_interval_s", 10**5000, id="an integer too long to print"),
+        ("segment_folder", "tmp"),
+        ("segment_folder", "/tmp/\x00"),
+        ("segment_folder", "/tmp/\ud800"),
+        ("runtime_folder", 3),
+        ("redis.url", "http://rts"),
+        ("redis.url", "redis://"),
+        ("redis.url", "redis://rts:port"),
+        ("redis.url", "redis://rts/a"),
+        ("redis.url", "redis://[rts"),
+        ("redis.url", "unix://"),
+        ("redis.url", ""),
+        ("redis.host", "a b"),
+        ("redis.host", "300.1.1.1"),
+        ("redis.port", True),
+        ("redis.port", 0),
+        ("redis.port", 65536),
+        ("redis.port", 6379.0),
+        ("redis.db", -1),
+        ("redis.embedded", "yes"),
+        ("redis.timeout_s", "2"),
+        ("network.bind", "eth0"),
+        ("network.advertise", "0.0.0.0"),
+        ("network.advertise", "fd00::1"),
+        ("network.base_pub_port", 80),
+        ("network.port_count", 0),
+        ("control.socket", "c.sock"),
+        ("control.mode", 660),
+        ("control.mode", "0888"),
+        ("control.mode", "0066"),
+        ("control.mode", "4777"),
+        ("control.group", "a b"),
+        ("publish.include", "*"),
+        ("publish.exclude", ["/tmp/wfs"]),
+        ("publish.exclude", ["wfs.im.shm"]),
+        ("publish.exclude", [1]),
+        ("publish.semaphore", 10),
+        ("mirror.mode", "rw-rw----"),
+        ("mirror.layout", "newest"),
+        ("log.level", "INFO"),
+    ],
+)
+def test_what_is_not_allowed_is_one_mistake_with_key_and_place(dotted: str, value: object) -> None:
+    table, _, key = dotted.rpartition(".")
+    [mistake] = mistakes_of({table: {key: value}} if table else {key: value})
+    assert mistake.startswith(f"FILE: {dotted}")
+    assert " is " in mistake
+    assert ", not " in mistake
+    [mistake] = mistakes_of({}, overrides={dotted: value})
+    assert mistake.startswith(f"command line: {dotted}")
+
+
+@pytest.mark.parametrize(
+    ("mapping", "hint"),
+    [
+        ({"port": 1}, "did you mean redis.port?"),
+        ({"network": {"portcount": 1}}, "did you mean network.port_count?"),
+        ({"control": {"level": "info"}}, "did you mean log.level?"),
+        ({"redis.port": 1}, "unknown key 'redis.port'; did you mean redis.port?"),
+        ({"log": {"colour": 1}}, "[log] may have level"),
+        ({"zzz": 1}, "there may be host, runtime_folder, role"),
+        ({"redis": 1}, "redis is 1, not a table; begin it with a line [redis]"),
+        ({"role": {"a": 1}}, "role is a table, not one of"),
+        ({"publish": {"include": "*"}}, "put it in brackets"),
+        ({"publish": {"include": ["wfs.im.shm"]}}, "leave out .im.shm"),
+        ({"control": {"mode": 0o660}}, "put it in quotes"),
+        ({"redis": {"is_configured": True}}, "unknown key redis.is_configured"),
+        ({"file": "x", "instance": "y"}, "unknown key file"),
+    ],
+)
+def test_the_mistake_says_what_to_do(mapping: dict[str, Any], hint: str) -> None:
+    assert hint in "\n".join(mistakes_of(mapping))
+
+
+@pytest.mark.parametrize("url", ["http://user:secret@rts", "user:sec:ret@rts/secret@x", "redis://:secret/secret@rts:x"])
+def test_no_mistake_shows_a_password(url: str) -> None:
+    mistakes = mistakes_of({"redis": {"url": url, "password": "secret"}, "password": "secret"})
+    assert len(mistakes) == 3
+    assert "secret" not in "\n".join(mistakes)
+
+
+def test_an_address_is_given_once() -> None:
+    redis = {
+        "url": "redis://:secret@rts",
+        "host": "rts",
+        "port": 1,
+        "db": 0,
+        "password_file": "/p",
+        "embedded": "always",
+    }
+    mistakes = mistakes_of({"redis": redis})
+    assert len(mistakes) == 5
+    for key in ("host", "port", "db", "password_file", "embedded"):
+        assert any(mistake.startswith(f"FILE: redis.{key} ") for mistake in mistakes)
+    # A user in the URL and the password in its file do go together.
+    Config.from_mapping({"redis": {"url": "redis://user@rts", "password_file": "/p"}})
+
+
+def test_more_ports_than_there_are() -> None:
+    [mistake] = mistakes_of({"network": {"base_pub_port": 65000, "port_count": 537}})
+    assert mistake == (
+        "FILE: network.port_count is 537, not a whole number from 1 to 536, "
+        "the ports there are from network.base_pub_port = 65000 on"
+    )
+
+
+@pytest.mark.parametrize("key", ["control.socket", "runtime_folder"])
+def test_a_socket_path_must_fit_the_kernels_structure(key: str, tmp_path: Path) -> None:
+    fits = "/" + "é" * 53 if key == "control.socket" else "/" + "f" * (107 - len("//rts.sock"))
+    config = Config.from_mapping({}, instance="rts", overrides={key: fits})
+    assert len(os.fsencode(config.control.socket)) == 107
+    [mistake] = mistakes_of({}, instance="rts", overrides={key: fits + "x"})
+    assert mistake.startswith("command line: control.socket is '/")
+    assert "108 bytes, not at most 107" in mistake
+    with socket.socket(socket.AF_UNIX) as s, pytest.raises(FileNotFoundError):
+        s.bind(str(tmp_path / "no") + "/" + "x" * (106 - len(str(tmp_path / "no"))))
+
+
+def test_a_machine_without_a_usable_name_needs_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = os.uname()
+    odd = os.uname_result(("Linux", "_odd_", machine.release, machine.version, machine.machine))
+    monkeypatch.setattr(os, "uname", lambda: odd)
+    [mistake] = mistakes_of({})
+    assert mistake.startswith("host: this machine's name is '_odd_', not 1 to 63 letters")
+    assert Config.from_mapping({"host": "rts"}).host == "rts"
+
+
+@pytest.mark.parametrize("instance", ["", "../etc/passwd", "a b", "x" * 64, "\x00", "\ud800"])
+def test_an_instance_has_a_name_that_is_no_path(instance: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(None, instance)
+    [mistake] = caught.value.mistakes
+    assert mistake.startswith("instance is ")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("host = \n", r"FILE:1: is not valid TOML: "),
+        ('host = "a"\nhost = "b"\n', r"FILE:2: is not valid TOML: "),
+        ("[redis]\nport = 06379\n", r"FILE:2: is not valid TOML: "),
+        ("port = " + "9" * 5000, r"FILE.*: "),
+        ("a = " + "[" * 100_000, r"FILE.*: is not valid TOML: "),
+        (b'host = "\xff"', r"FILE: is not UTF-8 text \(byte 8\)"),
+    ],
+    ids=["no value", "twice", "leading zero", "too many digits", "too deep", "not UTF-8"],
+)
+def test_what_is_not_toml_is_one_mistake(text: str | bytes, said: str, tmp_path: Path) -> None:
+    [mistake] = mistakes_in(text, tmp_path)
+    assert re.match(said, mistake)
+
+
+def test_a_named_file_must_be_there_and_readable(tmp_path: Path) -> None:
+    for path, why in ((tmp_path / "none.toml", "No such file or directory"), (tmp_path, "Is a directory")):
+        with pytest.raises(ConfigError) as caught:
+            load(path, "rts", {"redis.prot": 1})
+        assert caught.value.mistakes == [
+            f"{path}: cannot be read: {why}; name a file that this user may read",
+            "command line: unknown key redis.prot; did you mean redis.port?",
+        ]
+    assert caught.value.exit_code == 78

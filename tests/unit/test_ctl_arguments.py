@@ -1,0 +1,81 @@
+"""The command line of daosupctl."""
+
+from __future__ import annotations
+
+import pytest
+
+from daosup import ctl
+from daosup.ctl.arguments import help_text, parse
+from daosup.ctl.commands import COMMANDS
+from daosup.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--json --instance lab mirror rts:wfs --wait 3",
+        "mirror --json --wait 3 rts:wfs --instance lab",
+        "mirror --wait=3 --instance=lab --json rts:wfs",
+    ],
+)
+def test_options_stand_anywhere(line: str) -> None:
+    options = parse(line.split(), COMMANDS)
+    told = (options.command, options.source, options.wait, options.instance, options.json)
+    assert told == ("mirror", "rts:wfs", 3.0, "lab", True)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("", "no command given; use one of status, ls, mirror, release"),
+        ("stauts", "did you mean 'status'"),
+        ("Miror rts:wfs", "did you mean 'mirror'"),
+        ("frobnicate", "use one of status, ls, mirror, release"),
+        ("mirror", "mirror needs a segment, for example: daosupctl mirror rts:wfs"),
+        ("release", "release needs a segment"),
+        ("status rts:wfs", "status takes no 'rts:wfs'"),
+        ("ls --wait 3", "ls takes no --wait"),
+        ("mirror rts:wfs --wait soon", "'soon' is not a number of seconds"),
+        ("mirror rts:wfs --wait nan", "'nan' is not a number of seconds"),
+        ("mirror rts:wfs --wait=-1", "'-1' is not a number of seconds"),
+        ("mirror rts:wfs rts:dm", "rts:dm"),
+        ("status --jsn", "--jsn"),
+        ("status --js", "--js"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(line: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(line.split(), COMMANDS)
+    assert told in str(caught.value)
+    assert ctl.main(line.split()) == 64
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("daosupctl: ")
+    assert printed.err.count("\n") == 1
+
+
+def test_help_fits_a_screen_and_documents_every_command_and_exit_code() -> None:
+    text = help_text(COMMANDS)
+    lines = text.splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    options = ("--instance", "--socket", "--json", "--wait", "--version", "--help")
+    for word in (*COMMANDS, *options, "exit codes: 0", " 1 ", "64", "69", "74", "76", "77", "130"):
+        assert word in text
+
+
+def test_help_and_version_need_no_command(capsys: pytest.CaptureFixture[str]) -> None:
+    from daosup import __version__
+
+    assert ctl.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"daosupctl {__version__}\n"
+    assert ctl.main(["mirror", "--help"]) == 0
+    assert capsys.readouterr().out == help_text(COMMANDS)
+
+
+@pytest.mark.parametrize("source", ["rts", ":wfs", "rts:", "rts:a/b", "-x:y", "rts:a b\n"])
+def test_a_source_that_cannot_be_is_refused_before_anybody_is_asked(
+    source: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ctl.main(["release", "--socket", "/nowhere.sock", "--", source]) == 64
+    assert capsys.readouterr().err.startswith("daosupctl: ")
