@@ -21,8 +21,8 @@ commands:
 {commands}
 
 for example:
-  daosupctl mirror rts:wfs --wait 10    have rts's segment wfs here as remote_rts_wfs
-  daosupctl ls --json                   the whole fleet, for a program
+  daosupctl mirror rts:wfs --wait 10  have wfs of host rts here as remote_rts_wfs
+  daosupctl ls --json                 the whole fleet, for a program
 
 exit codes: 0 all is well; 1 status: a worker does not run, or the registry is
   not there; 64 wrong command line; 69 no daemon, host, segment or answer;

@@ -12,7 +12,7 @@ TYPE_CHECKING = False  # typing's own costs more than all else here
 if TYPE_CHECKING:
     from typing import Any
 
-_STATE_COLOURS = {
+STATE_COLOURS = {
     "up": "good",
     "running": "good",
     "down": "bad",
@@ -67,7 +67,7 @@ def status_report(status: dict[str, Any], style: Style, width: int | None) -> li
     lines = [
         f"{style(name, 'strong')}  {role}, up {duration(status.get('uptime_s'))}",
         f"{about}, {safe(status.get('config_file') or 'no configuration file')}",
-        f"registry {style(safe(state), _STATE_COLOURS.get(state, ''))}  {where}{server}",
+        f"registry {style(safe(state), STATE_COLOURS.get(state, ''))}  {where}{server}",
     ]
     if registry.get("error"):
         lines.append(f"  {style(safe(registry['error']), 'bad')}")
@@ -114,7 +114,7 @@ def worker_table(status: dict[str, Any], style: Style, width: int | None) -> lis
     ]
     if not rows:
         return ["no workers: nothing is read from here or mirrored to here"]
-    lines = table(_WORKER_COLUMNS, rows, style, width, _STATE_COLOURS)
+    lines = table(_WORKER_COLUMNS, rows, style, width, STATE_COLOURS)
     for worker in workers:
         told = trouble_of(worker)
         if told:

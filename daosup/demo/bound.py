@@ -1,4 +1,4 @@
-"""``python -m daosup.demo.bound PARENT COMMAND...``: become COMMAND, and be told to end when the process PARENT is gone.
+"""``python -m daosup.demo.bound PARENT COMMAND...``: become COMMAND, told to end when PARENT is gone.
 
 Invariant: no child of the demonstration outlives it, however it ends.
 """

@@ -31,8 +31,8 @@ def commands() -> npt.NDArray[np.float32]:
     phase = np.arange(FRAMES)[:, None] * (2 * np.pi / FRAMES)
     order = np.arange(1, len(zernikes) + 1)
     weights = np.sin(phase * order + order**2) / np.sqrt(order)
-    shapes = np.clip(STROKE * weights @ zernikes, -1, 1)
-    return shapes.astype(np.float32)[:, :, None]
+    shapes: npt.NDArray[np.float32] = np.clip(STROKE * weights @ zernikes, -1, 1).astype(np.float32)
+    return shapes[:, :, None]
 
 
 if __name__ == "__main__":

@@ -22,8 +22,9 @@ from daosup.supervisor.status import Object, status_of
 if TYPE_CHECKING:
     from daosup.supervisor.loop import Supervisor
 
-#: Holds what is asked for on the command line, until it is released there.
+#: Holds what is asked for on the command line, until it is released there. Programs have a name of their own.
 OPERATOR = "operator"
+MAX_HOLDER_LENGTH = 128
 MAX_WAIT_S = 3600.0
 
 
@@ -32,8 +33,10 @@ class Commands:
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
+        self._held_by: dict[str, set[str]] = {}
         self._commands: dict[str, Callable[[Request], Awaitable[object]]] = {
             "status": self._status,
+            "hold": self._hold,
             "machines": self._machines,
             "mirror": self._mirror,
             "release": self._release,
@@ -56,7 +59,16 @@ class Commands:
 
     def closed(self, connection: str) -> None:
         """A client went away."""
-        self._supervisor.post(e.HolderGone(connection))
+        for holder in self._held_by.pop(connection, ()):
+            self._supervisor.post(e.HolderGone(holder))
+
+    async def _hold(self, request: Request) -> bool:
+        """What ``holder`` asks for, over any connection, ends with this connection; True if that is news."""
+        holders = self._held_by.setdefault(request.connection, set())
+        holder = _holder(request)
+        is_news = holder not in holders
+        holders.add(holder)
+        return is_news
 
     async def _status(self, request: Request) -> Object:
         return status_of(self._supervisor)
@@ -80,10 +92,12 @@ class Commands:
 
     async def _mirror(self, request: Request) -> Object:
         source = self._source(request)
+        if source.host == self._supervisor.config.host:
+            return self._local(source)
         wait_s = _number(request.arguments, "wait_s", 30.0, MAX_WAIT_S)
         if request.arguments.get("bidirectional"):
             raise UnsupportedError("bidirectional mirrors are not supported by this version; mirror it one way")
-        holder = self._holder(request)
+        holder = _holder(request)
         supervisor = self._supervisor
         supervisor.post(e.MirrorAsked(source, holder))
         mirror = supervisor.state.mirrors[source]
@@ -105,6 +119,14 @@ class Commands:
             "dtype": facts.get("dtype"),
             "state": Phase.RUNNING.value,
         }
+
+    def _local(self, source: Source) -> Object:
+        """A segment of this host needs no mirror."""
+        facts = self._supervisor.state.segments.get(source.name)
+        if facts is None:
+            raise NotFoundError(f"this host has no segment {source.name}; `daosupctl status` lists what it has")
+        path = self._supervisor.folder.path_of(source.name)
+        return {"name": source.name, "path": path, "shape": list(facts.shape), "dtype": facts.dtype, "state": "local"}
 
     def _is_settled(self, mirror: Mirror, key: WorkerKey) -> bool:
         worker = self._supervisor.state.crew.workers.get(key)
@@ -131,8 +153,8 @@ class Commands:
         supervisor = self._supervisor
         if source not in supervisor.state.mirrors:
             raise NotFoundError(f"{source} is not mirrored here; `daosupctl status` lists what is")
-        is_operator = self._holder(request) == OPERATOR
-        supervisor.post(e.MirrorReleased(source, None if is_operator else self._holder(request)))
+        holder = _holder(request)
+        supervisor.post(e.MirrorReleased(source, None if holder == OPERATOR else holder))
         key = WorkerKey(WorkerKind.MIRROR, source)
         await supervisor.until(
             lambda: source in supervisor.state.mirrors or key not in supervisor.state.crew.workers, 10.0
@@ -196,15 +218,14 @@ class Commands:
         text = request.arguments.get("source")
         if not isinstance(text, str):
             raise UsageError(f"source is {text!r}, not HOST:NAME")
-        source = Source.parse(text)
-        if source.host == self._supervisor.config.host:
-            raise UsageError(f"{source} is a segment of this host: open it directly, it needs no mirror")
-        return source
+        return Source.parse(text)
 
-    @staticmethod
-    def _holder(request: Request) -> str:
-        """A program holds by its connection and lets go when it ends; an operator holds until the release."""
-        return OPERATOR if request.arguments.get("holder", OPERATOR) == OPERATOR else request.connection
+
+def _holder(request: Request) -> str:
+    holder = request.arguments.get("holder", OPERATOR)
+    if not isinstance(holder, str) or not 0 < len(holder) <= MAX_HOLDER_LENGTH:
+        raise UsageError(f"holder is {str(holder)[:80]!r}, not a name of 1 to {MAX_HOLDER_LENGTH} characters")
+    return holder
 
 
 def _number(arguments: Mapping[str, Any], name: str, default: float, most: float) -> float:

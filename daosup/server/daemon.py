@@ -1,0 +1,130 @@
+"""The supervisor that a program works with: the one of this machine, or one of its own.
+
+Invariants: a program never has two; one of its own is a process of its own, so the program's threads, its interpreter
+lock and its crashes do not reach it, and it ends when the program ends, however that happens.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Optional
+
+from daosup.adapters.control_client import ControlClient, find_socket
+from daosup.errors import DaosupError, UnavailableError, UsageError
+
+START_TIMEOUT_S = 15.0
+STOP_TIMEOUT_S = 8.0
+CALL_TIMEOUT_S = 10.0
+_POLL_S = 0.02
+_INSTANCE = "embedded"
+
+
+class Daemon:
+    """Reaches the supervisor, starting one if none runs.
+
+    Args:
+        options: Command line of a supervisor of our own; None if there must be one running.
+    """
+
+    def __init__(self, options: Optional[list[str]]) -> None:
+        self._options = options
+        self._lock = threading.RLock()  # a signal handler may stop us in the middle of a call
+        self._process: Optional[subprocess.Popen[bytes]] = None
+        self._folder: Optional[Path] = None
+        self._holding: Optional[ControlClient] = None
+        self.holder = uuid.uuid4().hex
+
+    @property
+    def path(self) -> str:
+        """The control socket.
+
+        Raises:
+            UnavailableError: If no supervisor runs and none may be started, or the start fails.
+        """
+        with self._lock:
+            if self._process is not None and self._process.poll() is not None:
+                self._clean_up()
+            if self._folder is not None:
+                return str(self._folder / f"{_INSTANCE}.sock")
+            try:
+                found = find_socket()
+                ControlClient(found, CALL_TIMEOUT_S).call("status")
+                return found
+            except (UnavailableError, UsageError):
+                if self._options is None:
+                    raise
+            return self._start(self._options)
+
+    def call(self, command: str, *, timeout_s: float = CALL_TIMEOUT_S, **arguments: object) -> Any:
+        """Have the supervisor do something; errors as ``ControlClient.call``."""
+        client = ControlClient(self.path, timeout_s)
+        try:
+            return client.call(command, **arguments)
+        finally:
+            client.close()
+
+    def hold(self) -> bool:
+        """Tell the supervisor that what ``holder`` asks for lasts as long as this program.
+
+        Returns:
+            Whether this was news: the supervisor was started since, and knows of nothing that was asked for before.
+        """
+        with self._lock:
+            path = self.path
+            if self._holding is None or self._holding.path != path:
+                self._holding = ControlClient(path, CALL_TIMEOUT_S)
+            return bool(self._holding.call("hold", holder=self.holder))
+
+    def _start(self, options: list[str]) -> str:
+        self._folder = Path(tempfile.mkdtemp(prefix="daosup-"))
+        path = self._folder / f"{_INSTANCE}.sock"
+        command = [sys.executable, "-m", "daosup.daosupd", "--instance", _INSTANCE, "--end-with-stdin"]
+        command += ["--set", f'runtime_folder="{self._folder}"', *options]
+        # A session of its own: Ctrl-C is for the program, which then ends us in order.
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                code = self._process.returncode
+                self._clean_up()
+                raise UnavailableError(f"the supervisor ended at once with exit code {code}; its message is above")
+            try:
+                if ControlClient(path, CALL_TIMEOUT_S).call("status")["registry"]["state"] == "up":  # type: ignore[index]
+                    return str(path)
+            except UnavailableError:
+                pass
+            time.sleep(_POLL_S)
+        self.stop()
+        raise UnavailableError(f"the supervisor did not reach Redis within {START_TIMEOUT_S:g} s")
+
+    def stop(self) -> None:
+        """Let go of everything; end the supervisor if it is our own."""
+        with self._lock:
+            if self._holding is not None:
+                self._holding.close()
+                self._holding = None
+            if self._process is None:
+                return
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+            try:
+                self._process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._clean_up()
+
+    def _clean_up(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._process = self._folder = None

@@ -1,0 +1,39 @@
+"""``daosup.open``: a segment of any host, by name."""
+
+from __future__ import annotations
+
+import threading
+from typing import Optional
+
+from daosup.core.types import Source
+from daosup.server.daemon import Daemon
+from daosup.shm import Segment
+
+#: A mirror that is asked for must be there within this time, as DAO documents it.
+MIRROR_TIMEOUT_S = 30.0
+
+_daemon: Optional[Daemon] = None
+_lock = threading.Lock()
+
+
+def open_source(source: str, *, timeout_s: float = MIRROR_TIMEOUT_S) -> Segment:
+    """Open a segment of any host: a mirror of it, which lasts at least as long as this program.
+
+    Args:
+        source: ``HOST:NAME``; for a segment of this host, the segment itself.
+        timeout_s: How long to wait for the mirror to come up.
+
+    Raises:
+        UsageError: If ``source`` is not HOST:NAME.
+        NotFoundError: If the registry knows no such host or segment.
+        NoAnswerError: If the owner does not stream it in time.
+        UnavailableError: If no daosupd runs on this machine, or Redis is away.
+    """
+    global _daemon
+    asked = str(Source.parse(source))
+    with _lock:
+        if _daemon is None:
+            _daemon = Daemon(options=None)
+    _daemon.hold()
+    mirror = _daemon.call("mirror", timeout_s=timeout_s + 5, source=asked, wait_s=timeout_s, holder=_daemon.holder)
+    return Segment.open(mirror["path"])
