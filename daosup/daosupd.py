@@ -61,13 +61,17 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"daosupd {__version__}")
-    parser.add_argument("--instance", metavar="NAME", default="default", help="which configuration: /etc/daosup/NAME.toml")
+    parser.add_argument(
+        "--instance", metavar="NAME", default="default", help="which configuration: /etc/daosup/NAME.toml"
+    )
     parser.add_argument("--config", metavar="FILE", type=Path, help="read this file instead")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="override one key")
     parser.add_argument("--redis-host", metavar="HOST", help="host of the Redis server (default: localhost)")
     parser.add_argument("--redis-port", metavar="PORT", type=int, help="its port (default: 6379)")
     parser.add_argument("--role", choices=("master", "minion"), help="role of this host (default: found out)")
-    parser.add_argument("--heartbeat-interval", metavar="S", type=float, help="seconds between heartbeats (default: 30)")
+    parser.add_argument(
+        "--heartbeat-interval", metavar="S", type=float, help="seconds between heartbeats (default: 30)"
+    )
     parser.add_argument("--base-pub-port", metavar="PORT", type=int, help="first port to publish on (default: 5560)")
     parser.add_argument("--discover", action="store_true", help="list Redis servers on the local networks, and exit")
     parser.add_argument("--end-with-stdin", action="store_true", help="stop when standard input ends")

@@ -156,7 +156,7 @@ def _signal_name(number: int) -> str:
 
 
 def _stop_fork_server() -> None:
-    """End the fork server and the resource tracker now, not when the interpreter ends: whoever waits for us sees none."""
+    """End the fork server and the resource tracker now: not later, by themselves, seen by whoever waits for us."""
     from multiprocessing import forkserver, resource_tracker
 
     for helper in (forkserver._forkserver, resource_tracker._resource_tracker):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Optional
+from typing import ClassVar, Optional
 
 from daosup.core import events as e
 from daosup.core.crew import Crew, Phase
@@ -339,7 +339,7 @@ class HostState:
                 yield e.Withdraw()
             yield e.Finish()
 
-    _handlers: dict[type, Callable[..., Iterable[e.Action]]] = {
+    _handlers: ClassVar[dict[type, Callable[..., Iterable[e.Action]]]] = {
         e.RegistryConnected: _registry_connected,
         e.RegistryLost: _registry_lost,
         e.MachinesSeen: _machines_seen,

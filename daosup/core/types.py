@@ -155,7 +155,7 @@ def check_host(host: str) -> str:
     """
     if not _HOST.match(host):
         raise UsageError(
-            f"{host!r} cannot be a host name: 1 to 63 letters, digits, '-', '_' or '.', beginning with a letter or digit"
+            f"{host!r} cannot be a host name: 1 to 63 letters, digits, '-', '_', '.', and the first a letter or digit"
         )
     return host
 
@@ -167,5 +167,7 @@ def check_name(name: str) -> str:
         UsageError: If it cannot.
     """
     if not _NAME.match(name) or name in (".", ".."):
-        raise UsageError(f"{name!r} cannot be a segment name: 1 to 120 characters, no '/', ':', blanks or control characters")
+        raise UsageError(
+            f"{name!r} cannot be a segment name: 1 to 120 characters without '/', ':', blanks and control characters"
+        )
     return name

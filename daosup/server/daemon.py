@@ -13,12 +13,11 @@ import tempfile
 import threading
 import time
 import uuid
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
 
 from daosup.adapters.control_client import ControlClient, find_socket
-from daosup.errors import DaosupError, UnavailableError, UsageError
+from daosup.errors import UnavailableError, UsageError
 
 START_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 8.0
@@ -63,7 +62,7 @@ class Daemon:
                     raise
             return self._start(self._options)
 
-    def call(self, command: str, *, timeout_s: float = CALL_TIMEOUT_S, **arguments: object) -> Any:
+    def call(self, command: str, *, timeout_s: float = CALL_TIMEOUT_S, **arguments: Any) -> Any:
         """Have the supervisor do something; errors as ``ControlClient.call``."""
         client = ControlClient(self.path, timeout_s)
         try:

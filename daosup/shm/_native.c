@@ -148,12 +148,20 @@ static PyObject *window_snapshot(PyObject *object, PyObject *arguments)
         PyErr_Format(PyExc_IndexError, "%U: slot %lld of %u", self->path, slot, self->frames.depth);
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS
-    result = frames_snapshot(&self->frames, address, slot, deadline_of(timeout_s));
-    Py_END_ALLOW_THREADS
-    if (result != FRAMES_OK)
-        return raise_result(self, result);
-    Py_RETURN_NONE;
+    int64_t deadline_ns = deadline_of(timeout_s);
+    for (;;) {
+        int64_t pause_ns = monotonic_ns() + SIGNALS_NS;
+        Py_BEGIN_ALLOW_THREADS
+        guard_renew();
+        result = frames_snapshot(&self->frames, address, slot, pause_ns < deadline_ns ? pause_ns : deadline_ns);
+        Py_END_ALLOW_THREADS
+        if (result == FRAMES_OK)
+            Py_RETURN_NONE;
+        if (result != FRAMES_BUSY || monotonic_ns() >= deadline_ns)
+            return raise_result(self, result);
+        if (PyErr_CheckSignals() != 0)
+            return NULL;
+    }
 }
 
 static PyObject *window_commit(PyObject *object, PyObject *arguments)
@@ -175,6 +183,7 @@ static PyObject *window_commit(PyObject *object, PyObject *arguments)
         (address = place_in(self, (void *)(uintptr_t)address, length, offset)) == NULL)
         return NULL;
     Py_BEGIN_ALLOW_THREADS
+    guard_renew();
     result = frames_commit(&self->frames, address, cnt2, atime_ns);
     if (result == FRAMES_OK)
         semaphores_post(&self->semaphores);
@@ -197,6 +206,7 @@ static PyObject *window_wait(PyObject *object, PyObject *arguments)
     int64_t deadline_ns = deadline_of(timeout_s);
     for (;;) {
         Py_BEGIN_ALLOW_THREADS
+        guard_renew();
         result = spin ? frames_spin(&self->frames, last, deadline_ns)
                       : frames_wait(&self->frames, &self->semaphores, index, last, deadline_ns);
         Py_END_ALLOW_THREADS
@@ -231,6 +241,7 @@ static PyObject *window_newest_slot(PyObject *object, PyObject *Py_UNUSED(unused
 static PyObject *window_check(PyObject *object, PyObject *Py_UNUSED(unused))
 {
     Window *self = (Window *)object;
+    guard_renew();
     if (frames_lost(&self->frames))
         return raise_result(self, FRAMES_LOST);
     Py_RETURN_NONE;

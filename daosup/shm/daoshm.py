@@ -52,7 +52,7 @@ _FIELDS: Mapping[str, tuple[str, int]] = {
 _LAST_NB_ARRAY = ("<512Q", 200)
 
 
-class shm:  # noqa: N801  # DAO's name
+class shm:  # DAO's name
     """A segment with the methods of DAO's ``daoShm.shm``.
 
     Args:
@@ -78,16 +78,17 @@ class shm:  # noqa: N801  # DAO's name
         fname: Optional[str] = None,
         data: Optional[Array] = None,
         nbkw: int = 0,
-        pubPort: int = 5555,  # noqa: N803
-        subPort: int = 5555,  # noqa: N803
-        subHost: str = "localhost",  # noqa: N803
-        logLevel: int = 0,  # noqa: N803
+        pubPort: int = 5555,
+        subPort: int = 5555,
+        subHost: str = "localhost",
+        logLevel: int = 0,
         depth: int = 1,
     ) -> None:
         if not fname:
             raise FileNotFoundError("shm() needs the file of a segment: shm('/tmp/NAME.im.shm')")
         self.fname = os.fspath(fname)
         self.mtdata: dict[str, Any] = {}
+        self._seen = self._tail = 0
         if data is not None:
             frame = np.asarray(data)
             segment = Segment.create(self.fname, frame.shape, frame.dtype, depth=max(1, depth), keywords=nbkw)
@@ -115,7 +116,7 @@ class shm:  # noqa: N801  # DAO's name
         self,
         check: bool = False,
         reform: bool = True,
-        semNb: int = 0,  # noqa: N803
+        semNb: int = 0,
         timeout: float = 0,
         spin: bool = False,
         x: Optional[slice] = None,
@@ -129,14 +130,15 @@ class shm:  # noqa: N801  # DAO's name
             semNb: Semaphore to sleep on.
             timeout: How long to wait in seconds; 0 for ever.
             spin: Watch the counter instead of sleeping.
-            x, y: Part of the frame: columns and rows.
+            x: Columns of the frame, all by default.
+            y: Rows of the frame, all by default.
 
         Returns:
             The frame, or None if none came in time.
         """
         if check and not self._wait(semNb, timeout, spin):
             return None
-        frame = self._follow(lambda: self.segment.read())
+        frame = self._follow(lambda: self.segment.read())  # noqa: PLW0108  # another segment at the second try
         self._seen = self.segment.stamp.counter
         return _part(frame, x, y)
 
@@ -176,7 +178,7 @@ class shm:  # noqa: N801  # DAO's name
         self,
         num_items: int = 1,
         check: bool = False,
-        semNb: int = 0,  # noqa: N803
+        semNb: int = 0,
         timeout: float = 0,
         spin: bool = False,
         buffer: bool = False,
@@ -189,7 +191,11 @@ class shm:  # noqa: N801  # DAO's name
             num_items: How many.
             check: Wait for a new frame first.
             buffer: Wait for ``num_items`` new frames first.
-            semNb, timeout, spin, x, y: As for ``get_data``; ``timeout`` is for each frame.
+            semNb: As for ``get_data``.
+            timeout: As for ``get_data``, for each frame.
+            spin: As for ``get_data``.
+            x: As for ``get_data``.
+            y: As for ``get_data``.
         """
         if not 1 <= num_items <= self.segment.depth:
             _log.error("get_history: %s keeps %d frames, not %d", self.fname, self.segment.depth, num_items)
@@ -257,8 +263,10 @@ class shm:  # noqa: N801  # DAO's name
         while True:
             rest_s = min(_CHECK_INTERVAL_S, max(0.0, deadline - time.monotonic()))
             try:
-                self._follow(lambda: self.segment.wait(last(), rest_s, semaphore=semaphore, spin=spin))
+                self.segment.wait(last(), rest_s, semaphore=semaphore, spin=spin)
                 return True
+            except SegmentLostError:
+                self._follow(self.segment.check)
             except TimeoutError:
                 if time.monotonic() >= deadline:
                     _log.error("%s: no new frame within %g s", self.fname, timeout_s)

@@ -93,7 +93,7 @@ bool frames_lost(const struct frames *self)
     struct stat facts;
     read_header(self, &now);
     return guard_lost(self->guard) || memcmp(&now, &self->header, sizeof now) != 0 ||
-           fstat(self->fd, &facts) != 0 || (size_t)facts.st_size != self->length;
+           fstat(self->fd, &facts) != 0 || (size_t)facts.st_size != self->length || facts.st_nlink == 0;
 }
 
 uint64_t frames_counter(const struct frames *self, uint32_t slot)
@@ -197,19 +197,17 @@ static enum frames_result look(const struct frames *self, uint64_t last)
 /* Nobody posts for us: look at the counter, the less often the longer nothing came. */
 static enum frames_result poll_counter(struct frames *self, uint64_t last, int64_t deadline_ns)
 {
-    int64_t began = monotonic_ns(), checked = began;
+    int64_t began = monotonic_ns();
     for (;;) {
         enum frames_result seen = look(self, last);
         if (seen != FRAMES_TIMEOUT)
             return seen;
         int64_t now = monotonic_ns();
-        if (now - checked > TRUSTING_POLL_NS) {
+        if (now >= deadline_ns || now - began > SIGNALS_NS) {
             if (frames_lost(self))
                 return FRAMES_LOST;
-            checked = now;
+            return now >= deadline_ns ? FRAMES_TIMEOUT : FRAMES_INTERRUPTED;
         }
-        if (now >= deadline_ns)
-            return frames_lost(self) ? FRAMES_LOST : FRAMES_TIMEOUT;
         int64_t pause = SHORTEST_POLL_NS + (now - began) / 20;
         if (pause > LONGEST_POLL_NS)
             pause = LONGEST_POLL_NS;
@@ -230,41 +228,40 @@ enum frames_result frames_wait(struct frames *self, struct semaphores *semaphore
     sem_t *semaphore = semaphores_get(semaphores, index);
     if (semaphore == NULL)
         return poll_counter(self, last, deadline_ns);
-    for (;;) {
-        int64_t until = monotonic_ns() + self->poll_ns;
-        int error = semaphore_wait(semaphore, until < deadline_ns ? until : deadline_ns);
-        seen = look(self, last);
-        if (seen == FRAMES_LOST)
-            return FRAMES_LOST;
-        bool is_new = seen == FRAMES_OK;
-        if (error == EINTR)
-            return is_new ? FRAMES_OK : FRAMES_INTERRUPTED;
-        if (error == 0) {
-            if (!is_new)
-                return frames_lost(self) ? FRAMES_LOST : FRAMES_WOKEN;
-            if (self->poll_ns < TRUSTING_POLL_NS)
-                self->poll_ns *= 2;
-            return FRAMES_OK;
-        }
-        if (error != ETIMEDOUT) {
-            semaphores_forget(semaphores, index);
-            return poll_counter(self, last, deadline_ns);
-        }
-        if (is_new) {
-            /* Written but not posted to us: another process waits on this semaphore, or it was made anew
-             * under its name. Open it again, and look more often from now on. */
-            self->missed_wakeups++;
-            self->poll_ns = DOUBTING_POLL_NS;
-            semaphores_forget(semaphores, index);
-            return FRAMES_OK;
-        }
-        if (frames_lost(self))
-            return FRAMES_LOST;
-        if (monotonic_ns() >= deadline_ns)
-            return FRAMES_TIMEOUT;
+    int64_t until = monotonic_ns() + self->poll_ns;
+    int error = semaphore_wait(semaphore, until < deadline_ns ? until : deadline_ns);
+    seen = look(self, last);
+    if (seen == FRAMES_LOST)
+        return FRAMES_LOST;
+    bool is_new = seen == FRAMES_OK;
+    if (error == EINTR)
+        return is_new ? FRAMES_OK : FRAMES_INTERRUPTED;
+    if (error == 0) {
+        if (!is_new)
+            return frames_lost(self) ? FRAMES_LOST : FRAMES_WOKEN;
         if (self->poll_ns < TRUSTING_POLL_NS)
-            self->poll_ns += self->poll_ns / 8; /* nothing comes: doubt must not cost an idle reader its sleep */
+            self->poll_ns *= 2;
+        return FRAMES_OK;
     }
+    if (error != ETIMEDOUT) {
+        semaphores_forget(semaphores, index);
+        return poll_counter(self, last, deadline_ns);
+    }
+    if (is_new) {
+        /* Written but not posted to us: another process waits on this semaphore, or it was made anew
+         * under its name. Open it again, and look more often from now on. */
+        self->missed_wakeups++;
+        self->poll_ns = DOUBTING_POLL_NS;
+        semaphores_forget(semaphores, index);
+        return FRAMES_OK;
+    }
+    if (frames_lost(self))
+        return FRAMES_LOST;
+    if (monotonic_ns() >= deadline_ns)
+        return FRAMES_TIMEOUT;
+    if (self->poll_ns < TRUSTING_POLL_NS)
+        self->poll_ns += self->poll_ns / 8; /* nothing comes: doubt must not cost an idle reader its sleep */
+    return FRAMES_INTERRUPTED; /* the caller lets signals be handled and comes back */
 }
 
 enum frames_result frames_spin(struct frames *self, uint64_t last, int64_t deadline_ns)
@@ -277,7 +274,6 @@ enum frames_result frames_spin(struct frames *self, uint64_t last, int64_t deadl
         if (turn % 65536 == 0) {
             if (frames_lost(self))
                 return FRAMES_LOST;
-            /* The caller lets signals be handled and comes back. */
             return monotonic_ns() >= deadline_ns ? FRAMES_TIMEOUT : FRAMES_INTERRUPTED;
         }
     }

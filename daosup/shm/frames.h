@@ -12,11 +12,14 @@
 
 #include "semaphores.h"
 
+/* A signal that comes just before a sleep does not end it: so often callers let signals be handled anyway. */
+#define SIGNALS_NS 500000000LL
+
 enum frames_result {
     FRAMES_OK = 0,      /* done; or, of a wait: a frame is there */
     FRAMES_TIMEOUT,     /* waited in vain */
     FRAMES_WOKEN,       /* somebody posted the semaphore without writing a frame */
-    FRAMES_INTERRUPTED, /* a signal came */
+    FRAMES_INTERRUPTED, /* a signal came or may have come: have it handled and call again */
     FRAMES_BUSY,        /* no whole frame within the time allowed */
     FRAMES_LOST,        /* the file is not the one that was mapped any more */
 };

@@ -64,26 +64,27 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context)
     nesting--;
 }
 
-/* Called for every guard: somebody (faulthandler, say) may have put its own handler in front since. */
-static void install(void)
+void guard_renew(void)
 {
     struct sigaction now;
-    sigaction(SIGBUS, NULL, &now);
-    if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_bus_error)
+    if (sigaction(SIGBUS, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_bus_error)
         return;
-    previous = now;
     struct sigaction ours = {.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
     ours.sa_sigaction = on_bus_error;
     sigemptyset(&ours.sa_mask);
-    sigaction(SIGBUS, &ours, NULL);
+    pthread_mutex_lock(&mutex);
+    sigaction(SIGBUS, &ours, &now);
+    if (!(now.sa_flags & SA_SIGINFO) || now.sa_sigaction != on_bus_error)
+        previous = now;
+    pthread_mutex_unlock(&mutex);
 }
 
 int guard_acquire(void *start, size_t length)
 {
     int found = -1;
-    pthread_mutex_lock(&mutex);
     page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
-    install();
+    guard_renew();
+    pthread_mutex_lock(&mutex);
     for (int i = 0; i < SLOTS; i++) {
         if (atomic_load(&slots[i].start) != 0)
             continue;

@@ -214,9 +214,7 @@ class Segment:
             self.create_semaphores()
         if frame_id is None:
             frame_id = self._field("<Q", tables.CNT2, self._window.newest_slot())
-        self._window.commit(
-            np.ascontiguousarray(frame), 0, frame_id, time.time_ns() if time_ns is None else time_ns
-        )
+        self._window.commit(np.ascontiguousarray(frame), 0, frame_id, time.time_ns() if time_ns is None else time_ns)
 
     def wait(
         self,

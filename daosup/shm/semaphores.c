@@ -43,7 +43,7 @@ static sem_t *open_existing(struct semaphores *self, int index)
 
 sem_t *semaphores_get(struct semaphores *self, int index)
 {
-    if (index < 0 || index > self->count) {
+    if (index < 0 || index >= self->count) {
         errno = ENOENT;
         return NULL;
     }
@@ -65,7 +65,7 @@ int semaphores_create(struct semaphores *self, mode_t mode)
 {
     char name[SEMAPHORE_NAME_MAX + 16];
     for (int index = 0; index <= self->count; index++) {
-        if (semaphores_get(self, index) != NULL)
+        if (self->handles[index] != NULL || (self->handles[index] = open_existing(self, index)) != NULL)
             continue;
         name_of(name, sizeof name, self->base, index, self->count);
         sem_t *handle = sem_open(name, O_CREAT, mode, 0);

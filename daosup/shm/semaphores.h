@@ -25,7 +25,7 @@ int64_t monotonic_ns(void);
 
 void semaphores_init(struct semaphores *self, const char *base, int count);
 void semaphores_close(struct semaphores *self);
-/* Open one; NULL (with errno) if it does not exist or may not be used. */
+/* Open a numbered one; NULL (with errno) if it does not exist or may not be used. */
 sem_t *semaphores_get(struct semaphores *self, int index);
 void semaphores_forget(struct semaphores *self, int index);
 /* Make those that are missing; 0 or an errno. */

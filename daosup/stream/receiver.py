@@ -14,7 +14,7 @@ import zmq
 
 from daosup.core.header import MAGIC, MAX_FRAME_BYTES, Header, Kind, decode_header
 from daosup.errors import ProtocolError
-from daosup.stream.sender import HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, queue_frames, socket_buffer_bytes
+from daosup.stream.sender import HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, has_input, queue_frames, socket_buffer_bytes
 
 RECONNECT_MS = 20
 RECONNECT_MAX_MS = 500
@@ -35,7 +35,9 @@ class Receiver:
         rejected: Messages that did not decode.
     """
 
-    def __init__(self, endpoint: str, on_description: Callable[[zmq.Frame, Header], None], frame_bytes: int = 0) -> None:
+    def __init__(
+        self, endpoint: str, on_description: Callable[[zmq.Frame, Header], None], frame_bytes: int = 0
+    ) -> None:
         """Connect; it does not matter whether anybody listens there yet.
 
         Args:
@@ -78,7 +80,7 @@ class Receiver:
         newest = None
         for _ in range(MOST_PASSED_OVER):
             newest = self._judge(message) or newest
-            if not self._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            if not has_input(self._socket):
                 break
             try:
                 message = self._socket.recv(zmq.NOBLOCK, copy=False)
@@ -116,5 +118,3 @@ class Receiver:
         """Disconnect."""
         self._socket.close()
         self._context.term()
-
-

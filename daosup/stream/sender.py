@@ -44,6 +44,11 @@ def socket_buffer_bytes(frame_bytes: int) -> int:
     return max(128 * 1024, min(8 * 1024 * 1024, 2 * frame_bytes))
 
 
+def has_input(socket: zmq.Socket[bytes]) -> bool:
+    """Whether a socket has something to receive now."""
+    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+
+
 class Sender:
     """Sends the frames of one segment."""
 
@@ -101,7 +106,7 @@ class Sender:
 
     def hear(self) -> None:
         """Take in what readers said; never waits."""
-        while self._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+        while has_input(self._socket):
             try:
                 said = self._socket.recv(zmq.NOBLOCK)
             except zmq.Again:

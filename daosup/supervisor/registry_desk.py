@@ -135,9 +135,7 @@ class RegistryDesk:
         return e.RecordsSeen(action.source, view.is_host_known, view.is_segment_known, view.records)
 
     async def _announce(self, action: e.Announce) -> None:
-        await self._registry.announce(
-            self._state.facts.ip, action.role, action.segments, action.records, self._ttl_s
-        )
+        await self._registry.announce(self._state.facts.ip, action.role, action.segments, action.records, self._ttl_s)
 
     async def _ask(self, action: e.Ask) -> None:
         facts = self._state.facts

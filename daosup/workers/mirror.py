@@ -14,7 +14,6 @@ from daosup.core.gaps import GapTracker, Verdict
 from daosup.core.header import Description, Flag, Header, Kind, decode_description, frame_offset, keywords_span
 from daosup.core.layout import Geometry, Layout
 from daosup.errors import SegmentError, SegmentLostError
-from daosup.shm import Segment
 from daosup.stream.receiver import Receiver
 from daosup.workers.orders import MirrorOrder
 from daosup.workers.replica import Replica
@@ -153,5 +152,3 @@ class _Mirror:
             )
             self._replica.segment.close()
         self._receiver.close()
-
-

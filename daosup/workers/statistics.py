@@ -1,4 +1,4 @@
-"""A worker's statistics page: a small file in the runtime folder that the worker's loop writes and the supervisor reads.
+"""A worker's statistics page: a small file in the runtime folder, written by its loop and read by the supervisor.
 
 Invariant: the page is written by the loop that moves frames and by nothing else, so a stamp that stands still means
 a loop that stands still.

@@ -150,6 +150,25 @@ def test_fine():
     assert outcomes == {"passed": 1}
 
 
+def test_processes_that_multiprocessing_keeps_for_itself_are_no_leak(outcome):
+    outcomes, text, _ = outcome("""
+import multiprocessing
+
+def test_fine():
+    context = multiprocessing.get_context("forkserver")
+    worker = context.Process(target=os.getpid)
+    worker.start()
+    worker.join()
+    worker.close()
+
+def test_leaks():
+    context = multiprocessing.get_context("forkserver")
+    context.Process(target=time.sleep, args=(60,)).start()
+""")
+    assert outcomes == {"passed": 2, "errors": 1}
+    assert "ERROR at teardown of test_leaks" in text
+
+
 def test_fixtures_of_any_scope_may_hold_things_while_they_live(outcome):
     outcomes, text, code = outcome("""
 def hold():
