@@ -148,7 +148,10 @@ def make_geometry(
         raise UsageError(f"depth {depth} is not possible: 1 to {MAX_DEPTH}, and more than 1 only in layout 'fifo'")
     if not 0 <= keyword_count < 2**16:
         raise UsageError(f"{keyword_count} keywords are not possible: 0 to 65535")
-    return Geometry(layout, ATYPE_OF[dtype], tuple(int(length) for length in shape), depth, keyword_count)
+    geometry = Geometry(layout, ATYPE_OF[dtype], tuple(int(length) for length in shape), depth, keyword_count)
+    if geometry.file_bytes >= 2**63:
+        raise UsageError(f"a segment of {geometry.file_bytes} bytes is not possible: less than 2**63")
+    return geometry
 
 
 def recognise(header: bytes, file_bytes: int) -> Geometry:

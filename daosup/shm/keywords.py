@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, MutableMapping
+from numbers import Integral, Real
 from typing import NamedTuple, Union
 
 from daosup.core.layout import KEYWORD, KEYWORD_BYTES
@@ -34,22 +35,29 @@ def encode(keyword: Keyword) -> bytes:
     Raises:
         UsageError: If a part does not fit.
     """
-    name, comment = keyword.name.encode(), keyword.comment.encode()
-    if not 0 < len(name) <= _NAME_BYTES or len(comment) > _COMMENT_BYTES:
-        raise UsageError(
-            f"keyword {keyword.name!r}: a name has 1 to {_NAME_BYTES} bytes, a comment at most {_COMMENT_BYTES}"
-        )
+    name = _text(keyword.name, "a name", _NAME_BYTES, keyword)
+    if not name:
+        raise UsageError("a keyword needs a name")
+    comment = _text(keyword.comment, "a comment", _COMMENT_BYTES, keyword)
     value = keyword.value
     if isinstance(value, str):
-        text = value.encode()
-        if len(text) > _TEXT_BYTES:
-            raise UsageError(f"keyword {keyword.name!r}: a text has at most {_TEXT_BYTES} bytes, not {len(text)}")
-        return KEYWORD.pack(name, b"S", text, comment)
-    if isinstance(value, int):
+        return KEYWORD.pack(name, b"S", _text(value, "a text", _TEXT_BYTES, keyword), comment)
+    if isinstance(value, Integral):  # NumPy's integers too
         if not -(2**63) <= value < 2**63:
             raise UsageError(f"keyword {keyword.name!r}: {value} does not fit into 64 bits")
         return KEYWORD.pack(name, b"L", struct.pack("<q", value), comment)
-    return KEYWORD.pack(name, b"D", struct.pack("<d", value), comment)
+    if isinstance(value, Real):
+        return KEYWORD.pack(name, b"D", struct.pack("<d", value), comment)
+    raise UsageError(f"keyword {keyword.name!r}: a value is an int, a float or a text, not {type(value).__name__}")
+
+
+def _text(text: str, what: str, most_bytes: int, keyword: Keyword) -> bytes:
+    raw = text.encode(errors="surrogatepass")
+    if len(raw) > most_bytes or b"\0" in raw or raw.decode(errors="replace") != text:
+        raise UsageError(
+            f"keyword {keyword.name!r}: {what} has at most {most_bytes} bytes of UTF-8, none of them zero, not {text!r}"
+        )
+    return raw
 
 
 def decode(raw: bytes) -> Keyword | None:
@@ -94,15 +102,20 @@ class Keywords(MutableMapping[str, Value]):
                 f"keyword {keyword.name!r}: all {self._count} keyword slots are in use; "
                 "a segment gets its slots when it is created"
             )
-        start = names.index(wanted) * KEYWORD_BYTES
-        self._memory[start : start + KEYWORD_BYTES] = raw
+        self.replace_raw(names.index(wanted) * KEYWORD_BYTES, raw)
 
     def raw(self) -> bytes:
         """All slots as they lie in the file."""
         return bytes(self._memory)
 
     def replace_raw(self, start: int, raw: bytes) -> None:
-        """Overwrite whole slots, from byte ``start`` on, with encoded keywords; they must fit."""
+        """Overwrite whole slots, from byte ``start`` on, with encoded keywords; they must fit.
+
+        Raises:
+            PermissionError: If the segment is open for reading only.
+        """
+        if self._memory.readonly:
+            raise PermissionError("the segment is open for reading only, and so are its keywords")
         self._memory[start : start + len(raw)] = raw
 
     def _starts(self) -> range:
@@ -121,7 +134,7 @@ class Keywords(MutableMapping[str, Value]):
     def __delitem__(self, name: str) -> None:
         for start, slot in zip(self._starts(), self.slots()):
             if slot is not None and slot.name == name:
-                self._memory[start : start + KEYWORD_BYTES] = KEYWORD.pack(b"", _UNUSED, b"", b"")
+                self.replace_raw(start, KEYWORD.pack(b"", _UNUSED, b"", b""))
                 return
         raise KeyError(name)
 

@@ -29,10 +29,14 @@ class Memory(mmap.mmap):
         """Map the first ``length`` bytes of an open file.
 
         Raises:
-            SegmentError: If this process has too many segments open.
+            SegmentError: If this process has too many segments open, or too little address space.
+            ValueError: If the file is shorter.
         """
         protection = mmap.PROT_READ | (mmap.PROT_WRITE if is_writable else 0)
-        memory = cls(fd, length, mmap.MAP_SHARED, protection)
+        try:
+            memory = cls(fd, length, mmap.MAP_SHARED, protection)
+        except OSError as error:
+            raise SegmentError(f"a segment of {length} bytes cannot be mapped: {error.strerror}") from error
         memory.guard = _native.guard(memory)
         return memory
 
@@ -80,12 +84,12 @@ def map_file(path: str, fd: int, *, is_writable: bool) -> tuple[Memory, Geometry
     """
     for _ in range(_OPEN_TRIES):
         geometry, facts = examine(path, fd)
-        memory = Memory.of(fd, geometry.file_bytes, is_writable=is_writable)
         try:
+            memory = Memory.of(fd, geometry.file_bytes, is_writable=is_writable)
             if examine(path, fd)[0] == geometry:
                 return memory, geometry, facts
-        except NotASegmentError:
-            continue
+        except (ValueError, NotASegmentError):
+            continue  # it was cut short meanwhile; the next look tells what it is now
     raise SegmentLostError(f"{path}: it is being made anew all the time; try again when its writer has settled")
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from daosup.core import layout as tables
 from daosup.core.layout import Geometry, Layout, make_geometry
-from daosup.errors import SegmentError, SegmentLostError, UsageError
+from daosup.errors import SegmentBusyError, SegmentError, SegmentLostError, UsageError
 from daosup.shm import _native
 from daosup.shm.keywords import Keyword, Keywords
 from daosup.shm.memory import Memory, create_file, map_file, open_file
@@ -64,7 +64,7 @@ class Segment:
         self.shape = geometry.shape
         self.dtype = np.dtype(geometry.dtype)
         self._inode = (facts.st_dev, facts.st_ino)
-        self._memory: Memory = memory
+        self._mapped: Optional[Memory] = memory
         self._window: _native.Window = _native.Window(
             memory=memory,
             guard=memory.guard,
@@ -259,10 +259,21 @@ class Segment:
         if not 1 <= count <= depth:
             raise ValueError(f"{self.path} holds {depth} frames; {count} cannot be had")
         frames = np.empty((count, *self.shape), self.dtype)
-        newest = self._window.newest_slot()
-        for place, back in enumerate(range(count - 1, -1, -1)):
-            self.read_slot((newest - back) % depth, frames[place])
+        deadline = time.monotonic() + READ_TIMEOUT_S
+        while not self._is_history(frames):
+            if time.monotonic() >= deadline:
+                raise SegmentBusyError(f"{self.path}: its writer overtakes the reading of {count} frames; take fewer")
         return frames
+
+    def _is_history(self, frames: Array) -> bool:
+        """Fill in the last frames, oldest first, unless the writer puts a newer one into a slot meanwhile."""
+        newest = self._window.newest_slot()
+        counter = self._window.counter(newest)
+        for back in range(len(frames) - 1, -1, -1):
+            self.read_slot((newest - back) % self.depth, frames[len(frames) - 1 - back])
+            if self._window.cnt0 > max(0, counter - back):
+                return False
+        return True
 
     # -- what is known of it
 
@@ -355,7 +366,7 @@ class Segment:
     def close(self) -> None:
         """Let go of it; the file stays. Views of it stay valid as long as they live."""
         self._window = _Closed()  # type: ignore[assignment]
-        self._memory = _Closed()  # type: ignore[assignment]
+        self._mapped = None
 
     def unlink(self) -> None:
         """Remove the file and its semaphores."""
@@ -372,6 +383,12 @@ class Segment:
     def __repr__(self) -> str:
         state = "closed " if isinstance(self._window, _Closed) else ""
         return f"<{state}Segment {self.path}: {self.geometry}>"
+
+    @property
+    def _memory(self) -> Memory:
+        if self._mapped is None:
+            raise SegmentError(f"{self.path}: the segment is closed; open it again")
+        return self._mapped
 
     def _field(self, form: str, offset: int, slot: int = 0) -> int:
         value: int = struct.unpack_from(form, self._memory, slot * self.geometry.layout.metadata_bytes + offset)[0]

@@ -1,7 +1,8 @@
 """The loop of a host: what happened goes into ``HostState``, what it says is done.
 
 Invariants: one thread, one loop; nothing in it waits for Redis, a worker or a client. Events are handled one after the
-other, also those that an action causes.
+other, also those that an action causes. An exception while one is handled is a bug: the supervisor ends with it, for a
+state that nobody understands must not go on deciding.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ class Supervisor:
             self.processes.prepare()
             registry = Registry(self.address, self.config.host, self._instance(), RegistryDesk.events_to(self.post))
             self.desk = RegistryDesk(registry, self.state, self.config.heartbeat_interval_s, self.instance, self.post)
+            self.desk.on_failure(self._fail)
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self.post, e.StopAsked())
             _log.info("supervisor started", host=self.config.host, version=__version__, registry=str(self.address))
@@ -124,6 +126,8 @@ class Supervisor:
                         self.desk.put(action)
                     else:
                         performer(action)
+        except Exception as error:
+            self._fail(error)
         finally:
             self._is_handling = False
         for watcher in self._watchers:
@@ -151,10 +155,13 @@ class Supervisor:
 
     def _tick(self) -> None:
         now = time.monotonic()
-        if now >= self._looked_s + LOOK_INTERVAL_S:
-            self._looked_s = now
-            self.look()
-            self.seen.sample(self.state.crew.workers, self.orders.page_of, now)
+        try:
+            if now >= self._looked_s + LOOK_INTERVAL_S:
+                self._looked_s = now
+                self.look()
+                self.seen.sample(self.state.crew.workers, self.orders.page_of, now)
+        except Exception as error:
+            self._fail(error)
         self.post(e.Ticked())
         self.systemd.feed_watchdog()
         asyncio.get_running_loop().call_later(TICK_S, self._tick)
@@ -191,6 +198,10 @@ class Supervisor:
 
     def _remove_mirror(self, action: e.RemoveMirror) -> None:
         unlink_segment(self.config.segment_folder / f"{action.source.mirror_name}{SEGMENT_SUFFIX}")
+
+    def _fail(self, error: BaseException) -> None:
+        if self._finished is not None and not self._finished.done():
+            self._finished.set_exception(error)
 
     def _finish(self, action: e.Finish) -> None:
         if self._finished is not None and not self._finished.done():

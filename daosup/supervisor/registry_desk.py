@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Optional, Union
 
 from daosup.adapters.registry import Lost, Notified, Registry, RegistryEvent
@@ -22,6 +23,7 @@ LIFETIME_BEATS = 4
 MIN_LIFETIME_S = 10.0
 #: The list of a host's readers; each reader renews it every 10 s.
 READERS_LIFETIME_S = 90.0
+CLOSE_TIMEOUT_S = 3.0
 _Item = Union[e.Action, "asyncio.Future[None]"]
 
 
@@ -75,6 +77,16 @@ class RegistryDesk:
         """Order something."""
         self._queue.put_nowait(action)
 
+    def on_failure(self, fail: Callable[[BaseException], None]) -> None:
+        """Call ``fail`` if the work ends by an exception, which is a bug."""
+
+        def look(task: asyncio.Task[None]) -> None:
+            error = None if task.cancelled() else task.exception()
+            if error is not None:
+                fail(error)
+
+        self._task.add_done_callback(look)
+
     async def settle(self) -> None:
         """Wait until everything ordered so far was carried out."""
         marker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -90,8 +102,9 @@ class RegistryDesk:
         return await self._registry.remove_machine(host)
 
     async def close(self) -> None:
-        """Carry out what waits, then disconnect."""
-        await self.settle()
+        """Carry out what waits, if that takes no longer than a stop may, then disconnect."""
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self.settle(), CLOSE_TIMEOUT_S)
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         await self._registry.close()

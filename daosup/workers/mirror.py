@@ -129,6 +129,7 @@ class _Mirror:
     def _say_ready(self, replica: Replica) -> None:
         if not replica.is_announced:
             replica.is_announced = True
+            self._say_how_fresh(replica)
             geometry = replica.segment.geometry
             self._tell("ready", port=0, shape=list(geometry.shape), dtype=geometry.dtype)
 
@@ -137,18 +138,21 @@ class _Mirror:
         replica = self._replica
         if replica is None:
             return
-        page = self._page
         try:
             replica.segment.check()
-            replica.put_freshness(bool(page.has_link), page.skipped, page.source_counter, page.write_time_utc_ns)
+            self._say_how_fresh(replica)
         except SegmentError:
             self._replica = None
             self._receiver.ask_description()
 
+    def _say_how_fresh(self, replica: Replica) -> None:
+        page = self._page
+        replica.put_freshness(bool(page.has_link), page.skipped, page.source_counter, page.write_time_utc_ns)
+
     def close(self) -> None:
+        """Leave the mirror as it is, and say that it is stale from now on."""
         if self._replica is not None:
-            self._replica.put_freshness(
-                False, self._page.skipped, self._page.source_counter, self._page.write_time_utc_ns
-            )
+            self._page.has_link = 0
+            self._say_how_fresh(self._replica)
             self._replica.segment.close()
         self._receiver.close()

@@ -1,0 +1,181 @@
+"""The demonstration as its user has it: real daemons, real processes; what it leaves behind is for the leak check."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from daosup.shm import Segment
+from tests.waiting import wait_until
+
+ENDED_WITHIN_S = 30.0
+DEMO = [sys.executable, "-m", "daosup.demo"]
+
+
+@contextmanager
+def demo(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    environment = {key: value for key, value in os.environ.items() if key != "DAOSUP_REDIS"}
+    with subprocess.Popen(
+        [*DEMO, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as process:
+        yield process
+        if process.poll() is None:
+            process.kill()
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """What is printed up to the line that contains ``text``."""
+    assert process.stdout is not None
+    read = ""
+    for line in process.stdout:
+        read += line
+        if text in line:
+            return read
+    raise AssertionError(f"{text!r} was not printed, but {read}")
+
+
+def folder_in(output: str) -> Path:
+    found = re.search(r"removing (\S+) \.\.\.", output)
+    assert found is not None, output
+    return Path(found[1])
+
+
+def test_it_ends_by_itself_and_all_workers_have_run() -> None:
+    with demo("--seconds", "3") as process:
+        output, _ = process.communicate(timeout=ENDED_WITHIN_S)
+    assert process.returncode == 0, output
+    last = output.split("\nafter ")[-1]
+    assert "rts:wfs 240x240 uint16" in last
+    for kind, host in (("publisher", "rts"), ("mirror", "lab")):
+        for source in ("rts:wfs", "rts:dm"):
+            assert re.search(rf"^{host} +{kind} +{source} +running +\d+ ", last, re.MULTILINE), output
+    assert "\033" not in output
+    assert not folder_in(output).exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("step", ["starting a Redis", "starting the simulator", "daemon of lab", "asking lab", "after"])
+def test_a_signal_at_any_step_ends_it_in_order(step: str, number: signal.Signals) -> None:
+    with demo() as process:
+        before = read_until(process, step)
+        process.send_signal(number)
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=ENDED_WITHIN_S)
+    assert process.returncode == 0, before + output
+    assert output.endswith("everything is stopped and removed ...\n")
+    assert not folder_in(output).exists()
+
+
+def test_a_reader_that_goes_away_ends_it() -> None:
+    with demo() as process:
+        read_until(process, "after")
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(ENDED_WITHIN_S) == 0
+
+
+def test_a_daemons_death_is_shown_with_the_end_of_its_log() -> None:
+    with demo() as process:
+        read_until(process, "after")
+        os.kill(child_of(process.pid, "lab.toml"), signal.SIGKILL)
+        output, _ = process.communicate(timeout=ENDED_WITHIN_S)
+    assert process.returncode == 1
+    assert "lab-daosupd was killed by SIGKILL; the end of its log:\n  " in output
+    assert not folder_in(output).exists()
+
+
+def child_of(parent: int, word: str) -> int:
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            is_child = int(stat.read_text().rpartition(")")[2].split()[1]) == parent
+            if is_child and word in (stat.parent / "cmdline").read_text():
+                return int(stat.parent.name)
+        except OSError:
+            continue
+    raise AssertionError(f"process {parent} has no child {word}")
+
+
+def test_a_redis_that_is_not_there_is_told() -> None:
+    with demo("--redis-url", "redis://127.0.0.1:1/0") as process:
+        read_until(process, "asking lab")
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=ENDED_WITHIN_S)
+    assert process.returncode == 0, output
+
+
+@pytest.mark.parametrize("key", [b"\x03", b"q"])
+def test_on_a_terminal_it_draws_and_restores_the_screen(key: bytes) -> None:
+    controller, terminal = pty.openpty()
+    subprocess.run(["stty", "cols", "80", "rows", "24"], stdin=terminal, check=True)
+    modes = subprocess.run(["stty", "-g"], stdin=terminal, capture_output=True, check=True).stdout
+    environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "NO_COLOR": ""}
+    # A session of its own whose terminal this is: as a shell would start it, so that Ctrl-C is a signal.
+    take_terminal = (
+        "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", take_terminal, *DEMO]
+    with subprocess.Popen(
+        command, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True, env=environment
+    ) as process:
+        drawn = read_terminal(controller, "▀")
+        os.write(controller, key)
+        rest = read_terminal(controller, "everything is stopped and removed")
+        assert process.wait(ENDED_WITHIN_S) == 0
+    assert "\033[?1049h\033[?25l" in drawn
+    assert "running" in drawn
+    assert "\033[?25h\033[?1049l" in rest
+    assert subprocess.run(["stty", "-g"], stdin=terminal, capture_output=True, check=True).stdout == modes
+    os.close(terminal)
+    os.close(controller)
+
+
+def read_terminal(controller: int, text: str) -> str:
+    read = b""
+    deadline = time.monotonic() + ENDED_WITHIN_S
+    while text.encode() not in read:
+        left_s = deadline - time.monotonic()
+        assert left_s > 0, f"{text!r} did not appear, but {read.decode(errors='replace')}"
+        if select.select([controller], [], [], left_s)[0]:
+            read += os.read(controller, 1 << 16)
+    return read.decode(errors="replace")
+
+
+@pytest.mark.parametrize(("module", "shape"), [("camera", (240, 240)), ("deformable_mirror", (97, 1))])
+def test_a_simulator_writes_until_told_and_removes_its_segment(
+    module: str, shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    path = tmp_path / f"simulated_{module}.im.shm"
+    with subprocess.Popen([sys.executable, "-m", f"daosup.demo.{module}", str(path)]) as process:
+        wait_until(path.exists, ENDED_WITHIN_S, "the segment")
+        with Segment.open(path) as segment:
+            assert segment.shape == shape
+            first = segment.wait(timeout_s=ENDED_WITHIN_S)
+            wait_until(lambda: segment.counter > first + 20, what="20 more frames")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(ENDED_WITHIN_S) == 0
+    assert not path.exists()
+
+
+def test_nothing_that_it_started_outlives_a_demonstration_that_is_killed() -> None:
+    with demo() as process:
+        read_until(process, "after")
+        processes = [
+            child_of(process.pid, word) for word in ("rts.toml", "lab.toml", "demo.camera", "deformable_mirror")
+        ]
+        config = Path(f"/proc/{processes[0]}/cmdline").read_text().split("\0")[-2]
+        process.kill()
+        process.wait()
+    for pid in processes:
+        wait_until(lambda pid=pid: not Path(f"/proc/{pid}").exists(), ENDED_WITHIN_S, f"the end of process {pid}")  # type: ignore[misc]
+    subprocess.run(["rm", "-r", str(Path(config).parent)], check=True)
