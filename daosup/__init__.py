@@ -5,8 +5,7 @@ Nothing is imported before it is asked for, so that commands which need neither 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing's own would be the costliest import of all
 __version__ = "0.1.0"
 
 __all__ = ["DaoServer", "Segment", "__version__", "discover_redis", "open"]
@@ -25,7 +24,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     try:
         module, attribute = _HOMES[name]
     except KeyError:

@@ -12,8 +12,8 @@ import multiprocessing
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Hashable
-from contextlib import suppress
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
@@ -23,6 +23,8 @@ from typing import Any
 _MAX_LINE_BYTES = 65536
 #: NumPy's linear algebra would start threads in the fork server, and a process with threads must not be forked.
 _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
+#: What multiprocessing gives as the exit code of a process whose fork server is gone.
+_SERVER_GONE = 255
 
 
 @dataclass
@@ -61,9 +63,14 @@ class Processes:
         self._context.set_forkserver_preload([preload])
 
     def prepare(self) -> None:
-        """Start the fork server and let it import everything; takes some 100 ms and blocks."""
+        """Start the fork server and let it import everything; takes some 100 ms and blocks.
+
+        Raises:
+            OSError: If it cannot be started.
+        """
         process = self._context.Process(target=os.getpid)
-        process.start()
+        with _forking():
+            process.start()
         process.join()
         process.close()
 
@@ -74,12 +81,13 @@ class Processes:
             Its pid.
 
         Raises:
-            OSError: If the system has no room for another.
+            OSError: If the system has no room for another, or the fork server is just ending.
         """
         channel, workers_end = self._context.Pipe(duplex=False)
         try:
             process = self._context.Process(target=target, args=(order, workers_end), daemon=True)
-            process.start()
+            with _forking():
+                process.start()
         except BaseException:
             channel.close()
             raise
@@ -131,7 +139,11 @@ class Processes:
         running.process.join()
         code = running.process.exitcode or 0
         self._forget(pid)
-        if code < 0:
+        if code == _SERVER_GONE:
+            with suppress(ProcessLookupError):  # it may be about to end; the next one must not meet it
+                os.kill(pid, signal.SIGKILL)
+            cause = "ended with the fork server, which was killed"
+        elif code < 0:
             cause = f"killed by {_signal_name(-code)}"
         elif running.reason:
             cause = running.reason
@@ -146,6 +158,21 @@ class Processes:
         loop.remove_reader(running.channel.fileno())
         running.channel.close()
         running.process.close()
+
+
+@contextmanager
+def _forking() -> Iterator[None]:
+    """While a process is forked, or the fork server started.
+
+    Ctrl-C reaches a terminal's whole process group, also those that do not ignore it yet: they inherit it blocked.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    except EOFError:
+        raise OSError("the fork server ended") from None
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _signal_name(number: int) -> str:

@@ -178,7 +178,10 @@ class EmbeddedRedis:
         launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *command]
         with self.log_path.open("wb") as log:
             process = _from_lasting_thread(
-                lambda: subprocess.Popen(launcher, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT)
+                # A session of its own: Ctrl-C in a terminal is for the daemon, which still has to take leave of us.
+                lambda: subprocess.Popen(
+                    launcher, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                )
             )
         self._process = process
         try:

@@ -62,6 +62,14 @@ class Flag(IntFlag):
     SOURCE_AWAY = 4
 
 
+#: A header seen by the data path: what is the same for all frames of a stream (16 bytes), what differs, and again what
+#: is the same (8 bytes).
+FRAME_PARTS = struct.Struct("<16sQQQqq8s")
+#: sequence, cnt0, cnt2, write time ns, send time ns
+CHANGING = struct.Struct("<QQQqq")
+CHANGING_OFFSET = 16
+
+
 class Header(NamedTuple):
     """A header; times are ns since 1970 UTC, ``kind`` a ``Kind``, ``flags`` of ``Flag``."""
 
@@ -151,8 +159,10 @@ def decode_description(message: Buffer, header: Header) -> Description:
     expected = DESCRIPTION_BYTES + keywords * KEYWORD_BYTES
     if header.flags & Flag.HAS_FRAME:
         expected += geometry.frame_bytes
-    if header.payload_bytes != expected or header.layout_id != description.layout_id:
+    if header.payload_bytes != expected:
         raise ProtocolError(f"description with {header.payload_bytes} bytes of payload, expected {expected}")
+    if header.layout_id != description.layout_id:
+        raise ProtocolError(f"description {description.layout_id:#010x} in a message for {header.layout_id:#010x}")
     return description
 
 

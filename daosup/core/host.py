@@ -2,9 +2,9 @@
 
 Invariants:
 - a segment is published exactly while it exists here, may be published and somebody reads it;
-- a source is mirrored exactly while somebody here holds it and its owner has a stream of ours for it;
-- losing the registry stops nothing: what runs goes on, and is announced anew when the registry is back;
-- after StopAsked nothing is started, and Finish comes once every worker has ended.
+- a source is mirrored from when its owner has a stream of ours for somebody here who holds it until nobody holds it;
+- losing the registry, or what it knew, stops nothing: what runs goes on, and is announced anew when it is back;
+- after StopAsked nothing is started, announced or asked for, and Finish comes once every worker has ended.
 """
 
 from __future__ import annotations
@@ -97,6 +97,8 @@ class HostState:
         self._registry_backoff = Backoff()
         self.readership.forgive(now)
         yield e.Report("info", "registry connected", (("server", event.server),))
+        if self.is_stopping:
+            return
         self._looked_s = now
         if self.role is None:
             yield e.ReadMachines()
@@ -123,9 +125,9 @@ class HostState:
             yield from self._introduce(now)
 
     def _introduce(self, now: float) -> Iterator[e.Action]:
-        if self.is_registered:
-            yield self._announce(now)
-        yield e.ReadReaders()
+        if self._is_serving:
+            yield self._announce(now) if self.is_registered else e.Withdraw()
+            yield e.ReadReaders()
 
     def _announce(self, now: float) -> e.Announce:
         self._beat_s = now
@@ -163,16 +165,19 @@ class HostState:
                 yield e.PutSegment(facts, self._told.get(facts.name, ()))
 
     def _readers_notified(self, event: e.ReadersNotified, now: float) -> Iterator[e.Action]:
-        if self.registry is RegistryPhase.UP:
+        if self._is_serving:
             yield e.ReadReaders()
 
     def _readers_seen(self, event: e.ReadersSeen, now: float) -> Iterator[e.Action]:
+        is_forgotten = self._is_announced and not event.is_announced
+        if is_forgotten:
+            self.readership.forgive(now)
         vanished = self.readership.update(event.readers, now)
         if vanished:
             yield e.DropReaders(vanished)
             for name, host in vanished:
                 yield e.Report("warning", "reader vanished", (("segment", name), ("peer", host)))
-        if not event.is_announced and self._is_announced and not self.is_stopping:
+        if is_forgotten:
             yield e.Report("warning", "the registry forgot this host; announcing it anew")
             yield self._announce(now)
 
@@ -192,7 +197,7 @@ class HostState:
             mirror = self.mirrors[event.source] = Mirror()
             yield e.Report("info", "mirror asked for", (("source", str(event.source)), ("holder", event.holder)))
         mirror.holders.add(event.holder)
-        if self.registry is RegistryPhase.UP and not mirror.endpoint:
+        if self._is_serving and not mirror.endpoint:
             yield from self._ask(event.source, mirror, now)
 
     def _mirror_released(self, event: e.MirrorReleased, now: float) -> Iterator[e.Action]:
@@ -221,7 +226,7 @@ class HostState:
 
     def _record_notified(self, event: e.RecordNotified, now: float) -> Iterator[e.Action]:
         mirror = self.mirrors.get(event.source)
-        if mirror is not None and self.registry is RegistryPhase.UP:
+        if mirror is not None and self._is_serving:
             mirror.looked_s = now
             yield e.ReadRecords(event.source)
 
@@ -288,8 +293,12 @@ class HostState:
             yield from self._mirror_released(e.MirrorReleased(source, None), now)
 
     @property
+    def _is_serving(self) -> bool:
+        return self.registry is RegistryPhase.UP and not self.is_stopping
+
+    @property
     def _is_announced(self) -> bool:
-        return self.registry is RegistryPhase.UP and self.role is not None and self.is_registered
+        return self._is_serving and self.role is not None and self.is_registered
 
     def _publisher_key(self, name: str) -> WorkerKey:
         return WorkerKey(WorkerKind.PUBLISHER, Source(self.facts.host, name))
@@ -300,22 +309,22 @@ class HostState:
     def _wanted(self) -> dict[WorkerKey, e.StartWorker]:
         if self.is_stopping:
             return {}
-        wanted = {}
+        wanted: dict[WorkerKey, e.StartWorker] = {}
         for name in sorted(self.readership.names & self.segments.keys()):
             key = self._publisher_key(name)
             running = self.crew.workers.get(key)
-            wanted[key] = running.order if running else e.StartWorker(key, self._free_port())
+            wanted[key] = running.order if running else e.StartWorker(key, self._free_port(wanted.values()))
         for source, mirror in sorted(self.mirrors.items()):
             if mirror.endpoint:
                 key = self._mirror_key(source)
                 wanted[key] = e.StartWorker(key, 0, mirror.endpoint)
         return wanted
 
-    def _free_port(self) -> int:
-        """The first port that no publisher of ours has or was given; another program may still have it."""
+    def _free_port(self, orders: Iterable[e.StartWorker]) -> int:
+        """The first port that no publisher of ours has or is given; another program may still have it."""
         if not self.facts.base_port:
             return 0
-        taken = {worker.port or worker.order.port for worker in self.crew.workers.values()}
+        taken = {worker.port for worker in self.crew.workers.values()} | {order.port for order in orders}
         last = self.facts.base_port + self.facts.port_count
         return next((port for port in range(self.facts.base_port, last) if port not in taken), 0)
 
@@ -323,11 +332,12 @@ class HostState:
         wanted = self._wanted()
         yield from self.crew.reconcile(wanted, now)
         self._mirrored |= {key.source for key in wanted if key.kind is WorkerKind.MIRROR}
-        for source in sorted(self._mirrored - self.mirrors.keys()):
+        held = set() if self.is_stopping else self.mirrors.keys()
+        for source in sorted(self._mirrored - held):
             if self._mirror_key(source) not in self.crew.workers:
                 self._mirrored.discard(source)
                 yield e.RemoveMirror(source)
-        if self._is_announced and not self.is_stopping:
+        if self._is_announced:
             for name in sorted((self.readership.names | self._told.keys()) & self.segments.keys()):
                 records = self._records_of(name)
                 if records != self._told.get(name, ()):

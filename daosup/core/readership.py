@@ -1,7 +1,8 @@
 """Who reads our segments.
 
 Invariant: a reader counts as long as its beat changes within the time allowed, measured by our own clock from the
-moments we looked; while Redis cannot be asked nobody's time runs.
+moments we looked; one that fell silent counts again only when its beat changes. While Redis cannot be asked nobody's
+time runs, and what it forgot meanwhile is nobody's farewell.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ READER_TIMEOUT_S = 25.0
 class _Seen:
     reader: Reader
     changed_s: float
+    is_excused: bool = False
+    is_silent: bool = False
 
 
 class Readership:
@@ -29,31 +32,45 @@ class Readership:
         self._seen: dict[str, dict[str, _Seen]] = {}
 
     def update(self, readers: Mapping[str, Mapping[str, Reader]], now: float) -> tuple[tuple[str, str], ...]:
-        """Take in what the registry says; returns the pairs (name, host) that vanished without a word."""
-        vanished = []
+        """Take in what the registry says; returns the pairs (name, host) that vanished without a word.
+
+        A pair is returned again as long as the registry still has it.
+        """
         before, self._seen = self._seen, {}
         for name, by_host in readers.items():
             for host, reader in by_host.items():
-                seen = before.get(name, {}).get(host)
+                seen = before.get(name, {}).pop(host, None)
                 if seen is None or seen.reader != reader:
                     seen = _Seen(reader, now)
-                elif now - seen.changed_s > READER_TIMEOUT_S:
-                    vanished.append((name, host))
-                    continue
+                seen.is_excused = False
                 self._seen.setdefault(name, {})[host] = seen
+        for name, missing in before.items():
+            for host, seen in missing.items():
+                if seen.is_excused and not seen.is_silent:
+                    self._seen.setdefault(name, {})[host] = seen
+        vanished = []
+        for name, known in self._seen.items():
+            for host, seen in known.items():
+                if now - seen.changed_s > READER_TIMEOUT_S:
+                    seen.is_silent = True
+                if seen.is_silent:
+                    vanished.append((name, host))
         return tuple(vanished)
 
     def forgive(self, now: float) -> None:
-        """Begin everybody's time anew: we could not have heard them."""
+        """Begin everybody's time anew: we could not have heard them, or the registry forgot them.
+
+        Until then they also count if the registry does not know them: each writes itself down again with its next beat.
+        """
         for by_host in self._seen.values():
             for seen in by_host.values():
-                seen.changed_s = now
+                seen.changed_s, seen.is_excused = now, True
 
     def of(self, name: str) -> tuple[Reader, ...]:
         """The readers of a segment, in the order of their hosts."""
-        return tuple(seen.reader for _, seen in sorted(self._seen.get(name, {}).items()))
+        return tuple(seen.reader for _, seen in sorted(self._seen.get(name, {}).items()) if not seen.is_silent)
 
     @property
     def names(self) -> set[str]:
         """The segments that are read."""
-        return set(self._seen)
+        return {name for name in self._seen if self.of(name)}

@@ -21,7 +21,7 @@ commands:
 {commands}
 
 for example:
-  daosupctl mirror rts:wfs --wait 10  have wfs of host rts here as remote_rts_wfs
+  daosupctl mirror rts:wfs --wait 10  have rts:wfs here as remote_rts_wfs
   daosupctl ls --json                 the whole fleet, for a program
 
 exit codes: 0 all is well; 1 status: a worker does not run, or the registry is

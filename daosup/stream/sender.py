@@ -12,7 +12,17 @@ from collections.abc import Iterable
 
 import zmq
 
-from daosup.core.header import DESCRIPTION_BYTES, HEADER_BYTES, MAGIC, Description, Flag, Kind, pack_header
+from daosup.core.header import (
+    CHANGING,
+    CHANGING_OFFSET,
+    DESCRIPTION_BYTES,
+    HEADER_BYTES,
+    MAGIC,
+    Description,
+    Flag,
+    Kind,
+    pack_header,
+)
 from daosup.core.layout import KEYWORD_BYTES
 from daosup.errors import UnavailableError
 from daosup.shm import Segment
@@ -32,6 +42,11 @@ HEARTBEAT_TIMEOUT_MS = 3000
 
 _SUBSCRIBED = 1
 
+# Plain integers: the data path has no time for enumerations.
+_EVENTS = int(zmq.EVENTS)
+_POLLIN = int(zmq.POLLIN)
+_NOBLOCK = int(zmq.NOBLOCK)
+
 
 def queue_frames(frame_bytes: int) -> int:
     """How many frames of a size may wait for a reader."""
@@ -42,11 +57,6 @@ def queue_frames(frame_bytes: int) -> int:
 def socket_buffer_bytes(frame_bytes: int) -> int:
     """How much the kernel may hold of a stream on each side: two frames, within reason."""
     return max(128 * 1024, min(8 * 1024 * 1024, 2 * frame_bytes))
-
-
-def has_input(socket: zmq.Socket[bytes]) -> bool:
-    """Whether a socket has something to receive now."""
-    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
 
 class Sender:
@@ -77,9 +87,11 @@ class Sender:
         except BaseException:
             self.close()
             raise
+        self._look = self._socket.getsockopt
+        self._send = self._socket.send
         self.sequence = 0
         self.reader_count = 0
-        self._burst_until = 0.0
+        self.burst_until = 0.0
         self._described = 0.0
         self.is_asked = False
 
@@ -106,7 +118,7 @@ class Sender:
 
     def hear(self) -> None:
         """Take in what readers said; never waits."""
-        while has_input(self._socket):
+        while self._look(_EVENTS) & _POLLIN:  # type: ignore[operator]
             try:
                 said = self._socket.recv(zmq.NOBLOCK)
             except zmq.Again:
@@ -115,14 +127,14 @@ class Sender:
                 continue
             if said[0] == _SUBSCRIBED:
                 self.is_asked = True
-                self._burst_until = time.monotonic() + DESCRIBE_BURST_S
+                self.burst_until = time.monotonic() + DESCRIBE_BURST_S
                 self.reader_count += said[1:] == MAGIC
             else:
                 self.reader_count -= said[1:] == MAGIC
 
     def is_description_due(self, now: float, *, has_new: bool) -> bool:
         """Whether the next message should describe; ``has_new``: there is a frame that was not sent yet."""
-        if has_new and now < self._burst_until:
+        if has_new and now < self.burst_until:
             return True
         if self.is_asked:
             return now >= self._described + DESCRIBE_PAUSE_S
@@ -135,12 +147,12 @@ class Sender:
 
     def describe_soon(self) -> None:
         """Describe with the next messages: something changed."""
-        self._burst_until = time.monotonic() + DESCRIBE_BURST_S
+        self.burst_until = time.monotonic() + DESCRIBE_BURST_S
         self.is_asked = True
 
     def send(self, message: bytearray) -> None:
         """Hand a message over; for a reader whose queue is full it is dropped."""
-        self._socket.send(message, zmq.NOBLOCK)
+        self._send(message, _NOBLOCK)
 
     def close(self) -> None:
         """Give the port free."""
@@ -159,24 +171,28 @@ class Messages:
         self._layout_id = self.description.layout_id
         self._frame_at = HEADER_BYTES + DESCRIPTION_BYTES + geometry.keyword_count * KEYWORD_BYTES
         self._frame = bytearray(HEADER_BYTES + geometry.frame_bytes)
+        self._pack(self._frame, Kind.FRAME, Flag.NONE, 0)
         self._described = bytearray(self._frame_at + geometry.frame_bytes)
         self._described[HEADER_BYTES : HEADER_BYTES + DESCRIPTION_BYTES] = self.description.encode()
 
     def frame(self, sequence: int) -> bytearray:
         """A frame message of the newest frame; errors as ``Segment.read``."""
-        self.segment.window.snapshot(self._frame, HEADER_BYTES, -1, READ_TIMEOUT_S)
-        self._pack(self._frame, Kind.FRAME, Flag.NONE, sequence)
-        return self._frame
+        window, message = self.segment.window, self._frame
+        window.snapshot(message, HEADER_BYTES, -1, READ_TIMEOUT_S)
+        CHANGING.pack_into(
+            message, CHANGING_OFFSET, sequence, window.cnt0, window.cnt2, window.atime_ns, time.time_ns()
+        )
+        return message
 
-    def describe(self, sequence: int, flags: int) -> bytearray:
-        """A describe message, with the newest frame if the flags say so; errors as ``Segment.read``."""
+    def describe(self, sequence: int, *, has_frame: bool) -> bytearray:
+        """A describe message, with the newest frame or without; errors as ``Segment.read``."""
         self._described[HEADER_BYTES + DESCRIPTION_BYTES : self._frame_at] = self.segment.keywords.raw()
-        if flags & Flag.HAS_FRAME:
+        if has_frame:
             self.segment.window.snapshot(self._described, self._frame_at, -1, READ_TIMEOUT_S)
             message = self._described
         else:
             message = self._described[: self._frame_at]
-        self._pack(message, Kind.DESCRIBE, flags, sequence)
+        self._pack(message, Kind.DESCRIBE, Flag.HAS_FRAME if has_frame else Flag.NONE, sequence)
         return message
 
     def _pack(self, message: bytearray, kind: int, flags: int, sequence: int) -> None:

@@ -111,7 +111,7 @@ class Commands:
         except BaseException:
             supervisor.post(e.MirrorReleased(source, holder))
             raise
-        facts = supervisor.seen.facts_of(key)
+        facts = supervisor.seen.of(key).facts
         return {
             "name": source.mirror_name,
             "path": supervisor.folder.path_of(source.mirror_name),

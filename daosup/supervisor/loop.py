@@ -58,8 +58,8 @@ class Supervisor:
         self.instance = uuid.uuid4().hex
         self.folder = SegmentFolder(config.segment_folder)
         self.state = HostState(_host_facts(config, address))
-        self.seen = WorkersSeen()
         self.orders = WorkerOrders(config, self.folder)
+        self.seen = WorkersSeen(self.orders.page_of)
         self.systemd = Systemd()
         self._events: deque[e.Event] = deque()
         self._is_handling = False
@@ -159,7 +159,7 @@ class Supervisor:
             if now >= self._looked_s + LOOK_INTERVAL_S:
                 self._looked_s = now
                 self.look()
-                self.seen.sample(self.state.crew.workers, self.orders.page_of, now)
+                self.seen.sample(self.state.crew.workers, now)
         except Exception as error:
             self._fail(error)
         self.post(e.Ticked())
@@ -179,7 +179,7 @@ class Supervisor:
             self.seen.ready(key, message)
             self.post(e.WorkerReady(key, pid, message["port"]))
         elif event != "failed":
-            self.seen.told(key, event, message)
+            self.seen.told(key, message)
             _log.info(f"{key.kind.value} {event}", worker=str(key), pid=pid, **message)
 
     def _on_exit(self, key: WorkerKey, pid: int, cause: str) -> None:

@@ -93,7 +93,7 @@ def _row(key: WorkerKey, supervisor: Supervisor, state: str) -> Object:
 
 
 def _worker(supervisor: Supervisor, key: WorkerKey, worker: Worker, now: float) -> Object:
-    seen = supervisor.seen.by_key.get(key)
+    seen = supervisor.seen.of(key)
     statistics = supervisor.seen.current(key, worker)
     row = _row(key, supervisor, worker.phase.value)
     row |= {
@@ -102,11 +102,11 @@ def _worker(supervisor: Supervisor, key: WorkerKey, worker: Worker, now: float) 
         "restarts": worker.restarts,
         "last_exit": worker.last_exit,
         "reason": _reason(supervisor, key, worker),
+        "rate_hz": seen.rate_hz,
+        "bytes_per_s": seen.bytes_per_s,
     }
     if worker.phase is not Phase.RESTARTING:
         row["uptime_s"] = now - worker.since_s
-    if seen is not None:
-        row |= {"rate_hz": seen.rate_hz, "bytes_per_s": seen.bytes_per_s}
     if statistics is not None:
         age_s = (time.time_ns() - statistics.write_time_utc_ns) / 1e9 if statistics.write_time_utc_ns else None
         row |= {
@@ -124,8 +124,8 @@ def _worker(supervisor: Supervisor, key: WorkerKey, worker: Worker, now: float) 
 def _reason(supervisor: Supervisor, key: WorkerKey, worker: Worker) -> Optional[str]:
     if worker.phase is Phase.RESTARTING:
         return worker.last_exit
-    seen = supervisor.seen.by_key.get(key)
-    if seen is not None and seen.reason:
-        return seen.reason
+    reason = supervisor.seen.of(key).reason
+    if reason:
+        return reason
     mirror = supervisor.state.mirrors.get(key.source)
     return mirror.reason if mirror is not None and key.kind is WorkerKind.MIRROR else None

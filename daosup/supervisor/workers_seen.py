@@ -20,8 +20,7 @@ class Seen:
     """One worker as seen from outside; rates are over the last second or so."""
 
     reader: StatisticsReader
-    shape: Optional[list[int]] = None
-    dtype: Optional[str] = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
     reason: Optional[str] = None
     statistics: Optional[Statistics] = None
     sampled_s: float = 0.0
@@ -29,43 +28,42 @@ class Seen:
     bytes_per_s: float = 0.0
 
 
-@dataclass
 class WorkersSeen:
-    """All workers as seen from outside."""
+    """All workers as seen from outside.
 
-    by_key: dict[WorkerKey, Seen] = field(default_factory=dict)
-    _ready: dict[WorkerKey, dict[str, Any]] = field(default_factory=dict)
+    Args:
+        page_of: Where a worker's statistics page is.
+    """
 
-    def ready(self, key: WorkerKey, facts: dict[str, Any]) -> None:
+    def __init__(self, page_of: Callable[[WorkerKey], Path]) -> None:
+        self._page_of = page_of
+        self._by_key: dict[WorkerKey, Seen] = {}
+
+    def of(self, key: WorkerKey) -> Seen:
+        """What is known of one worker."""
+        seen = self._by_key.get(key)
+        if seen is None:
+            seen = self._by_key[key] = Seen(StatisticsReader(self._page_of(key)))
+        return seen
+
+    def ready(self, key: WorkerKey, facts: Mapping[str, Any]) -> None:
         """A worker said that it works, and on what."""
-        self._ready[key] = facts
-        if key in self.by_key:
-            self._describe(key)
+        self.of(key).facts = facts
 
-    def told(self, key: WorkerKey, event: str, facts: dict[str, Any]) -> None:
+    def told(self, key: WorkerKey, facts: Mapping[str, Any]) -> None:
         """A worker said something else."""
-        if key in self.by_key:
-            self.by_key[key].reason = facts.get("reason")
+        self.of(key).reason = facts.get("reason")
 
     def forget(self, key: WorkerKey) -> None:
         """A new process begins with nothing."""
-        self.by_key.pop(key, None)
-        self._ready.pop(key, None)
+        self._by_key.pop(key, None)
 
-    def facts_of(self, key: WorkerKey) -> dict[str, Any]:
-        """What a worker said when it was ready."""
-        return self._ready.get(key, {})
-
-    def sample(self, workers: Mapping[WorkerKey, Worker], page_of: Callable[[WorkerKey], Path], now: float) -> None:
+    def sample(self, workers: Mapping[WorkerKey, Worker], now: float) -> None:
         """Read all pages and work out rates."""
-        for key in [key for key in self.by_key if key not in workers]:
+        for key in self._by_key.keys() - workers.keys():
             self.forget(key)
         for key, worker in workers.items():
-            seen = self.by_key.get(key)
-            if seen is None:
-                seen = self.by_key[key] = Seen(StatisticsReader(page_of(key)))
-                self._describe(key)
-            statistics = seen.reader.read(worker.pid) if worker.pid else None
+            seen, statistics = self.of(key), self.current(key, worker)
             before = seen.statistics
             elapsed_s = now - seen.sampled_s
             if statistics and before and before.pid == statistics.pid and elapsed_s > 0:
@@ -77,9 +75,4 @@ class WorkersSeen:
 
     def current(self, key: WorkerKey, worker: Worker) -> Optional[Statistics]:
         """A worker's page as it is now."""
-        seen = self.by_key.get(key)
-        return seen.reader.read(worker.pid) if seen and worker.pid else None
-
-    def _describe(self, key: WorkerKey) -> None:
-        facts = self._ready.get(key, {})
-        self.by_key[key].shape, self.by_key[key].dtype = facts.get("shape"), facts.get("dtype")
+        return self.of(key).reader.read(worker.pid) if worker.pid else None

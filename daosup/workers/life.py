@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import ctypes
 import json
+import multiprocessing
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -25,6 +28,10 @@ from daosup.workers.publisher import publish
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 
+#: How long a worker without a supervisor may take to end in order.
+ORPHAN_GRACE_S = 5.0
+ORPHAN_EXIT_CODE = 75
+
 Tell = Callable[..., None]
 
 
@@ -37,13 +44,26 @@ def _on_term(signal_number: int, frame: Optional[FrameType]) -> None:
     raise Told
 
 
-def _bind_to_parent(name: str) -> None:
-    """Die with the fork server, which dies with the supervisor; and be called by name in ``ps`` and ``top``."""
+def _bind_to_parents(name: str) -> None:
+    """End with the supervisor, and with the fork server; and be called by name in ``ps`` and ``top``.
+
+    The supervisor's end does not end the fork server as long as it has children, so it is watched for itself.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     libc.prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
     if os.getppid() == 1:
         raise Told
+    threading.Thread(target=_end_with_supervisor, name="orphan-watch", daemon=True).start()
+
+
+def _end_with_supervisor() -> None:
+    supervisor = multiprocessing.parent_process()
+    if supervisor is not None:
+        supervisor.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(ORPHAN_GRACE_S)
+        os._exit(ORPHAN_EXIT_CODE)  # the loop hangs, and nobody else is there to end it
 
 
 def run_worker(order: Union[PublisherOrder, MirrorOrder], channel: Connection) -> None:
@@ -57,10 +77,10 @@ def run_worker(order: Union[PublisherOrder, MirrorOrder], channel: Connection) -
     signal.signal(signal.SIGTERM, _on_term)
     try:
         if isinstance(order, PublisherOrder):
-            _bind_to_parent(f"dao>{order.key.source.name}")
+            _bind_to_parents(f"dao>{order.key.source.name}")
             publish(order, tell)
         else:
-            _bind_to_parent(f"dao<{order.key.source.name}")
+            _bind_to_parents(f"dao<{order.key.source.name}")
             mirror(order, tell)
     except Told:
         pass

@@ -1,7 +1,8 @@
 """A mirror: a remote segment, kept up to date in a segment of this host.
 
 Invariants: the mirror is written only with frames that are here whole; each new frame of the source raises its counter
-by one and carries the source's write time and frame id; while the source is away the last frame stays.
+by one and carries the source's write time and frame id; while the source is away the last frame stays; what does not
+decode is counted and dropped.
 """
 
 from __future__ import annotations
@@ -11,9 +12,21 @@ from collections.abc import Callable
 from typing import Any, Optional
 
 from daosup.core.gaps import GapTracker, Verdict
-from daosup.core.header import Description, Flag, Header, Kind, decode_description, frame_offset, keywords_span
+from daosup.core.header import (
+    FRAME_PARTS,
+    HEADER_BYTES,
+    Description,
+    Flag,
+    Header,
+    Kind,
+    decode_description,
+    decode_header,
+    frame_offset,
+    keywords_span,
+    pack_header,
+)
 from daosup.core.layout import Geometry, Layout
-from daosup.errors import SegmentError, SegmentLostError
+from daosup.errors import ProtocolError, SegmentError, SegmentLostError
 from daosup.stream.receiver import Receiver
 from daosup.workers.orders import MirrorOrder
 from daosup.workers.replica import Replica
@@ -23,6 +36,10 @@ from daosup.workers.statistics import StatisticsPage
 LINK_TIMEOUT_S = 2.5
 #: How often the mirror's own file and its keywords are looked after.
 TEND_INTERVAL_S = 0.25
+#: How often the statistics page is stamped while frames flow.
+STAMP_INTERVAL_S = 0.01
+
+_UNKNOWN, _FIRST, _REPEAT, _STALE = Verdict.UNKNOWN, Verdict.FIRST, Verdict.REPEAT, Verdict.STALE
 
 
 def mirror(order: MirrorOrder, tell: Callable[..., None]) -> None:
@@ -48,39 +65,79 @@ class _Mirror:
         self._replica: Optional[Replica] = None
         self._description: Optional[Description] = None
         self._layout_id = -1
-        self._heard = 0.0
-        self._tended = 0.0
-        self._receiver = Receiver(order.endpoint, self._on_description)
+        self._epoch = 0
+        # Begin and end of the header of each frame of the stream as it is described, and a message's length.
+        self._begin = self._end = b""
+        self._length = -1
+        self._heard = self._tended = self._stamped = 0.0
+        self._receiver = Receiver(order.endpoint, self._describe)
 
     def turn(self) -> None:
         """Wait a moment for a frame and take it."""
-        received = self._receiver.receive()
+        message = self._receiver.receive()
         now = time.monotonic()
-        page = self._page
-        if received is not None:
-            self._heard = now
-            if not page.has_link:
-                page.has_link = 1
-                self._tell("link", is_up=True)
-            self._take(*received)
-        elif page.has_link and now > self._heard + LINK_TIMEOUT_S:
-            page.has_link = 0
-            self._tell("link", is_up=False)
-        if now >= self._tended + TEND_INTERVAL_S:
-            self._tended = now
-            self._tend()
-        page.rejected = self._receiver.rejected
-        page.stamp()
+        if message is not None:
+            buffer = message.buffer
+            is_expected = False
+            if len(buffer) == self._length:
+                begin, _, counter, frame_id, write_time_ns, _, end = FRAME_PARTS.unpack_from(buffer)
+                is_expected = begin == self._begin and end == self._end
+            if is_expected:
+                self._heard = now
+                self._take(message, HEADER_BYTES, counter, frame_id, write_time_ns)
+            else:
+                self._judge(message, now)
+        if message is None or now >= self._stamped + STAMP_INTERVAL_S:
+            self._stamped = now
+            self._look_around(now)
 
-    def _on_description(self, message: Any, header: Header) -> None:
+    # -- whatever is not just the next frame
+
+    def _judge(self, message: Any, now: float) -> None:
+        try:
+            header = decode_header(message.buffer)
+            self._heard = now
+            if header.kind == Kind.DESCRIBE:
+                self._follow(message, header)
+            elif header.kind == Kind.FRAME:
+                self._receiver.ask_description()  # of an epoch or a layout that was not described yet
+            else:
+                raise ProtocolError(f"message of kind {header.kind} from a sender of frames")
+        except ProtocolError:
+            self._page.rejected += 1
+
+    def _describe(self, message: Any) -> None:
+        """A description that was passed over, with a frame in it that is not the newest."""
+        try:
+            header = decode_header(message.buffer)
+            self._adopt(message, header)
+        except ProtocolError:
+            self._page.rejected += 1
+
+    def _follow(self, message: Any, header: Header) -> None:
+        description = self._adopt(message, header)
+        if description is None:
+            return
+        if header.flags & Flag.HAS_FRAME:
+            offset = frame_offset(header, description)
+            self._take(message, offset, header.counter, header.frame_id, header.write_time_ns)
+        elif self._tracker.is_behind(header.counter):
+            self._receiver.ask_description()
+
+    def _adopt(self, message: Any, header: Header) -> Optional[Description]:
         description = decode_description(message.buffer, header)
         if not self._tracker.adopt(header.epoch, description.creation_time):
-            return
-        keywords = bytes(message.buffer[keywords_span(description)])
+            return None
         if description != self._description or self._replica is None:
-            self._description, self._layout_id = description, header.layout_id
             self._replica = Replica.make(self._order.path, self._wanted(description), self._order.mode, self._replica)
-        self._replica.put_keywords(keywords)
+        self._description, self._epoch = description, header.epoch
+        whole = bytearray(message.buffer[:HEADER_BYTES])
+        payload_bytes = description.geometry.frame_bytes
+        pack_header(whole, (Kind.FRAME, Flag.NONE, header.epoch, *([0] * 5), header.layout_id, payload_bytes))
+        self._begin, *_, self._end = FRAME_PARTS.unpack(whole)
+        self._length = HEADER_BYTES + payload_bytes
+        self._replica.put_keywords(bytes(message.buffer[keywords_span(description)]))
+        return description
 
     def _wanted(self, description: Description) -> Geometry:
         source = description.geometry
@@ -88,43 +145,32 @@ class _Mirror:
         depth = source.depth if layout is Layout.FIFO else 1
         return Geometry(layout, source.atype, source.shape, depth, source.keyword_count)
 
-    def _take(self, message: Any, header: Header) -> None:
-        replica, description = self._replica, self._description
-        if replica is None or description is None or header.layout_id != self._layout_id:
+    # -- frames
+
+    def _take(self, message: Any, offset: int, counter: int, frame_id: int, write_time_ns: int) -> None:
+        replica = self._replica
+        if replica is None:
             self._receiver.ask_description()
             return
-        if header.kind == Kind.DESCRIBE and not header.flags & Flag.HAS_FRAME:
-            if self._tracker.is_behind(header.counter):
-                self._receiver.ask_description()
-            return
-        offset = frame_offset(header, description)
-        if len(message.buffer) - offset != description.geometry.frame_bytes:
-            self._receiver.rejected += 1
-            return
-        if header.counter == 0:
+        if counter == 0:
             self._say_ready(replica)
             return
-        verdict = self._tracker.take(header.epoch, header.counter)
-        if verdict is Verdict.UNKNOWN:
-            self._receiver.ask_description()
-        elif verdict in (Verdict.FIRST, Verdict.NEXT, Verdict.GAP):
-            self._write(replica, message, offset, header, verdict)
-
-    def _write(self, replica: Replica, message: Any, offset: int, header: Header, verdict: Verdict) -> None:
+        verdict = self._tracker.take(self._epoch, counter)
+        if verdict is _REPEAT or verdict is _STALE or verdict is _UNKNOWN:
+            return
         page = self._page
         try:
-            if verdict is not Verdict.FIRST or not replica.holds(header.frame_id, header.write_time_ns):
-                replica.segment.window.commit(message, offset, header.frame_id, header.write_time_ns)
+            if verdict is not _FIRST or not replica.holds(frame_id, write_time_ns):
+                replica.segment.window.commit(message, offset, frame_id, write_time_ns)
                 page.frames += 1
-                page.payload_bytes += len(message.buffer)
+                page.payload_bytes += len(message)
         except SegmentLostError:
             self._replica = None
             self._receiver.ask_description()
             return
-        page.last_frame_ns = time.monotonic_ns()
-        page.skipped, page.gaps = self._tracker.skipped, self._tracker.gaps
-        page.source_counter, page.write_time_utc_ns = header.counter, header.write_time_ns
-        self._say_ready(replica)
+        page.source_counter, page.write_time_utc_ns = counter, write_time_ns
+        if not replica.is_announced:
+            self._say_ready(replica)
 
     def _say_ready(self, replica: Replica) -> None:
         if not replica.is_announced:
@@ -132,6 +178,20 @@ class _Mirror:
             self._say_how_fresh(replica)
             geometry = replica.segment.geometry
             self._tell("ready", port=0, shape=list(geometry.shape), dtype=geometry.dtype)
+
+    # -- now and then
+
+    def _look_around(self, now: float) -> None:
+        page = self._page
+        has_link = now <= self._heard + LINK_TIMEOUT_S
+        if has_link != bool(page.has_link):
+            page.has_link = int(has_link)
+            self._tell("link", is_up=has_link)
+        if now >= self._tended + TEND_INTERVAL_S:
+            self._tended = now
+            self._tend()
+        page.skipped, page.gaps = self._tracker.skipped, self._tracker.gaps
+        page.stamp()
 
     def _tend(self) -> None:
         """See that the file is still there, and say in its keywords how fresh it is."""

@@ -9,11 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from daosup.core.header import Flag
 from daosup.errors import SegmentBusyError, SegmentError
 from daosup.shm import Segment
-from daosup.shm._native import TIMEOUT
-from daosup.stream.sender import Messages, Sender
+from daosup.shm._native import NEW, TIMEOUT
+from daosup.stream.sender import DESCRIBE_PAUSE_S, Messages, Sender
 from daosup.workers.doorbell import Doorbell
 from daosup.workers.orders import PublisherOrder
 from daosup.workers.statistics import StatisticsPage
@@ -23,6 +22,8 @@ RESTING_S = 0.02
 SLEEP_S = 0.25
 #: How often the path is compared with the open file: a segment that was unlinked keeps its memory.
 CHECK_INTERVAL_S = 0.5
+#: While frames flow, readers are heard and the page is stamped so often.
+TEND_INTERVAL_S = 0.01
 REOPEN_INTERVAL_S = 0.02
 
 
@@ -62,51 +63,51 @@ def _serve(segment: Segment, sender: Sender, doorbell: Doorbell, page: Statistic
     """Send this segment's frames until it is lost."""
     window = segment.window
     messages = Messages(segment, epoch=time.time_ns())
-    sent = window.counter() if segment.counter == 0 else -1
+    sent = max(0, window.counter() - 1)  # a frame that is there already is news to whoever reads us
     sender.describe_soon()
-    checked = time.monotonic()
+    tended = checked = 0.0
+    rest_s = 0.0
     retries_before = page.retries
     while True:
-        sender.hear()
+        outcome = window.wait(sent, semaphore, rest_s, False)
         now = time.monotonic()
-        has_new = window.counter() != sent
-        is_due = sender.is_description_due(now, has_new=has_new)
-        if has_new or is_due:
-            try:
-                if is_due:
-                    flags = Flag.HAS_FRAME if has_new or sender.is_asked else Flag.NONE
-                    message = messages.describe(sender.sequence + has_new, flags)
-                    sender.described(now)
-                else:
-                    message = messages.frame(sender.sequence + 1)
-                sender.send(message)
-                if has_new:
-                    _count(page, sender, window.cnt0 - sent - 1 if sent >= 0 else 0, len(message))
-                    sent = window.cnt0
-                    page.source_counter, page.write_time_utc_ns = sent, window.atime_ns
-            except SegmentBusyError:
-                page.busy += 1
-        page.retries = retries_before + window.retries
-        page.reader_count = sender.reader_count
-        page.stamp()
-        if now >= checked + CHECK_INTERVAL_S:
-            segment.check()
-            checked = now
-        if sender.is_asked:
-            window.wait(max(sent, 0), semaphore, RESTING_S / 4, False)
-        elif window.wait(max(sent, 0), semaphore, RESTING_S, False) == TIMEOUT:
-            doorbell.arm()
-            window.wait(max(sent, 0), semaphore, SLEEP_S, False)
-
-
-def _count(page: StatisticsPage, sender: Sender, skipped: int, message_bytes: int) -> None:
-    sender.sequence += 1
-    page.frames += 1
-    page.payload_bytes += message_bytes
-    page.last_frame_ns = time.monotonic_ns()
-    if skipped > 0:
-        page.skipped += skipped
-        page.gaps += 1
+        has_new = outcome == NEW
+        is_due = now < sender.burst_until
+        if not has_new or now >= tended + TEND_INTERVAL_S:
+            tended = now
+            sender.hear()
+            is_due = sender.is_description_due(now, has_new=has_new)
+            page.retries, page.reader_count = retries_before + window.retries, sender.reader_count
+            page.stamp()
+            if now >= checked + CHECK_INTERVAL_S:
+                checked = now
+                segment.check()
+            rest_s = DESCRIBE_PAUSE_S if sender.is_asked else RESTING_S
+            if outcome == TIMEOUT and not is_due and not sender.is_asked:
+                doorbell.arm()
+                rest_s = SLEEP_S
+        if not has_new and not is_due:
+            continue
+        try:
+            if is_due:
+                message = messages.describe(sender.sequence + has_new, has_frame=has_new or sender.is_asked)
+                sender.described(now)
+            else:
+                message = messages.frame(sender.sequence + 1)
+        except SegmentBusyError:
+            page.busy += 1
+            continue
+        sender.send(message)
+        if has_new:
+            counter = window.cnt0
+            if counter > sent + 1:
+                page.skipped += counter - sent - 1
+                page.gaps += 1
+            sent = counter
+            sender.sequence += 1
+            page.frames += 1
+            page.payload_bytes += len(message)
+            page.source_counter, page.write_time_utc_ns = counter, window.atime_ns
 
 
 def _reopen(path: str, page: StatisticsPage) -> Segment:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Optional
 
 from daosup.core.layout import KEYWORD_BYTES, Geometry
-from daosup.errors import SegmentError
+from daosup.errors import SegmentBusyError, SegmentError
 from daosup.shm import Keyword, Segment
 from daosup.shm.keywords import encode
 
@@ -71,7 +71,10 @@ class Replica:
         """Whether the newest frame here is that one already, from before this process began."""
         if self.segment.counter == 0:
             return False
-        self.segment.read()
+        try:
+            self.segment.read()
+        except SegmentBusyError:  # that process was killed in the middle of a frame
+            return False
         return self.segment.stamp[1:3] == (frame_id, write_time_ns)
 
     def put_keywords(self, raw: bytes) -> None:

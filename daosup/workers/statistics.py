@@ -29,7 +29,6 @@ class Statistics(NamedTuple):
     gaps: int = 0
     retries: int = 0
     rejected: int = 0
-    last_frame_ns: int = 0
     write_time_utc_ns: int = 0
     source_counter: int = 0
     has_link: int = 0
@@ -55,7 +54,7 @@ class StatisticsPage:
         self.pid = os.getpid()
         self.started_ns = time.monotonic_ns()
         self.frames = self.payload_bytes = self.skipped = self.gaps = self.retries = self.rejected = 0
-        self.last_frame_ns = self.write_time_utc_ns = self.source_counter = 0
+        self.write_time_utc_ns = self.source_counter = 0
         self.has_link = self.reader_count = self.busy = 0
         self.stamp()
 
@@ -63,7 +62,7 @@ class StatisticsPage:
         """Write everything, with the present as the beat."""
         _PAGE.pack_into(
             self._memory, 0, FORMAT, self.pid, self.started_ns, time.monotonic_ns(), self.frames, self.payload_bytes,
-            self.skipped, self.gaps, self.retries, self.rejected, self.last_frame_ns, self.write_time_utc_ns,
+            self.skipped, self.gaps, self.retries, self.rejected, self.write_time_utc_ns,
             self.source_counter, self.has_link, self.reader_count, self.busy,
         )  # fmt: skip
 
