@@ -4,6 +4,9 @@ BIN := .venv/bin
 NATIVE := $(wildcard daosup/shm/*.c)
 NATIVE_FLAGS := -std=c11 -O2 -Wall -Wextra -Werror -DPy_LIMITED_API=0x03090000
 
+# An installed daosup has its bytecode beside it; without it every command and every worker would be compiled anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help ready run test check lint types contracts unit property integration e2e bench build clean
 

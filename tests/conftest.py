@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy  # noqa: F401
 from hypothesis import settings
 
-pytest_plugins = ["pytester", "tests.leaks"]
+pytest_plugins = ["pytester", "tests.leaks", "tests.segment_files"]
 
 # The machine may be busy: an example's duration is no fact about the program.
 settings.register_profile("daosup", deadline=None, print_blob=True)

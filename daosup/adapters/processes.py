@@ -20,9 +20,13 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+from daosup.adapters.control_protocol import MAX_PATH_BYTES
+
 _MAX_LINE_BYTES = 65536
 #: NumPy's linear algebra would start threads in the fork server, and a process with threads must not be forked.
 _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
+#: How much longer the path of the fork server's socket is than that of the folder.
+_SOCKET_BYTES = len("/pymp-12345678/listener-12345678")
 #: What multiprocessing gives as the exit code of a process whose fork server is gone.
 _SERVER_GONE = 255
 
@@ -41,7 +45,7 @@ class Processes:
 
     Args:
         preload: Module that imports everything a worker needs.
-        folder: Where the fork server's own socket lies.
+        folder: Where the fork server's own socket lies, unless its path is too long for a socket.
         on_message: Called with key, pid and the message (a dict with ``event``) of a worker.
         on_exit: Called with key, pid and cause.
     """
@@ -59,7 +63,8 @@ class Processes:
         self._running: dict[int, _Running] = {}
         for variable in _ONE_THREAD:
             os.environ.setdefault(variable, "1")
-        tempfile.tempdir = str(folder)
+        if len(os.fsencode(folder)) + _SOCKET_BYTES <= MAX_PATH_BYTES:
+            tempfile.tempdir = str(folder)
         self._context.set_forkserver_preload([preload])
 
     def prepare(self) -> None:

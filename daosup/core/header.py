@@ -35,6 +35,8 @@ DESCRIPTION_BYTES = DESCRIPTION.size
 
 #: No frame on the wire is larger; a length beyond it is an attack or garbage.
 MAX_FRAME_BYTES = 2**31
+#: No mirror is larger, with all the frames that its FIFO keeps.
+MAX_SEGMENT_BYTES = 2**40
 
 Buffer = Union[bytes, bytearray, memoryview]
 
@@ -92,10 +94,18 @@ def pack_header(buffer: bytearray, header: tuple[int, ...]) -> None:
 
 @dataclass(frozen=True)
 class Description:
-    """What a mirror must be like: the source's geometry, and when the source was created (s since 1970 UTC)."""
+    """What a mirror must be like.
+
+    Attributes:
+        geometry: The source's.
+        creation_time: When the source was created, s since 1970 UTC.
+        source: Its name, which both ends know. It is not sent but goes into the layout id: who finds another stream
+            on the port of the one before can tell.
+    """
 
     geometry: Geometry
     creation_time: float
+    source: str = ""
 
     def encode(self) -> bytes:
         """The 32 bytes on the wire."""
@@ -109,7 +119,7 @@ class Description:
     @property
     def layout_id(self) -> int:
         """Names this description in the header of each frame."""
-        return zlib.crc32(self.encode())
+        return zlib.crc32(self.source.encode(), zlib.crc32(self.encode()))
 
 
 def decode_header(message: Buffer) -> Header:
@@ -132,11 +142,11 @@ def decode_header(message: Buffer) -> Header:
     return header
 
 
-def decode_description(message: Buffer, header: Header) -> Description:
+def decode_description(message: Buffer, header: Header, source: str = "") -> Description:
     """Read and check the description in a describe message, all sizes included.
 
     Raises:
-        ProtocolError: If no segment can be like that, or sizes do not add up.
+        ProtocolError: If no segment can be like that, sizes do not add up, or it describes another source.
     """
     if header.payload_bytes < DESCRIPTION_BYTES:
         raise ProtocolError(f"description of {header.payload_bytes} bytes, it has at least {DESCRIPTION_BYTES}")
@@ -155,14 +165,18 @@ def decode_description(message: Buffer, header: Header) -> Description:
         raise ProtocolError(f"description of an impossible segment: {error}") from None
     if geometry.frame_bytes > MAX_FRAME_BYTES:
         raise ProtocolError(f"description of frames of {geometry.frame_bytes} bytes, allowed are {MAX_FRAME_BYTES}")
-    description = Description(geometry, created)
+    if geometry.file_bytes > MAX_SEGMENT_BYTES:
+        raise ProtocolError(f"description of {geometry.file_bytes} bytes in all, allowed are {MAX_SEGMENT_BYTES}")
+    description = Description(geometry, created, source)
     expected = DESCRIPTION_BYTES + keywords * KEYWORD_BYTES
     if header.flags & Flag.HAS_FRAME:
         expected += geometry.frame_bytes
     if header.payload_bytes != expected:
         raise ProtocolError(f"description with {header.payload_bytes} bytes of payload, expected {expected}")
     if header.layout_id != description.layout_id:
-        raise ProtocolError(f"description {description.layout_id:#010x} in a message for {header.layout_id:#010x}")
+        raise ProtocolError(
+            f"description {description.layout_id:#010x} in a message for {header.layout_id:#010x}: another source's?"
+        )
     return description
 
 

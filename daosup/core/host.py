@@ -180,6 +180,8 @@ class HostState:
         if is_forgotten:
             yield e.Report("warning", "the registry forgot this host; announcing it anew")
             yield self._announce(now)
+            for source, mirror in self.mirrors.items():
+                yield from self._ask(source, mirror, now)
 
     def _records_of(self, name: str) -> tuple[StreamRecord, ...]:
         worker = self.crew.workers.get(self._publisher_key(name))

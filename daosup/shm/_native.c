@@ -7,6 +7,7 @@
 #include <Python.h>
 #include <structmember.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -92,7 +93,7 @@ static int window_init(PyObject *object, PyObject *arguments, PyObject *keywords
     self->frames.guard = guard;
     self->frames.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (self->frames.fd < 0) {
-        PyErr_SetFromErrno(PyExc_OSError);
+        PyErr_Format(segment_error, "%U: cannot be opened: %s", path, strerror(errno));
         return -1;
     }
     semaphores_init(&self->semaphores, base, semaphore_count);
@@ -229,12 +230,14 @@ static PyObject *window_counter(PyObject *object, PyObject *arguments)
         PyErr_Format(PyExc_IndexError, "%U: slot %lld of %u", self->path, slot, self->frames.depth);
         return NULL;
     }
+    guard_renew();
     uint32_t chosen = slot < 0 ? frames_newest_slot(&self->frames) : (uint32_t)slot;
     return PyLong_FromUnsignedLongLong(frames_counter(&self->frames, chosen));
 }
 
 static PyObject *window_newest_slot(PyObject *object, PyObject *Py_UNUSED(unused))
 {
+    guard_renew();
     return PyLong_FromUnsignedLong(frames_newest_slot(&((Window *)object)->frames));
 }
 
@@ -299,6 +302,12 @@ static PyObject *unguard_memory(PyObject *Py_UNUSED(module), PyObject *slot)
     Py_RETURN_NONE;
 }
 
+static PyObject *renew_guards(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
+{
+    guard_renew();
+    Py_RETURN_NONE;
+}
+
 static PyObject *unlink_semaphores(PyObject *Py_UNUSED(module), PyObject *arguments)
 {
     const char *base;
@@ -352,6 +361,7 @@ static PyType_Spec window_spec = {
 static PyMethodDef module_methods[] = {
     {"guard", guard_memory, METH_O, "guard(memory) -> slot: from now on a missing page of it is no fault."},
     {"unguard", unguard_memory, METH_O, "unguard(slot)"},
+    {"renew_guards", renew_guards, METH_NOARGS, "renew_guards(): take SIGBUS again if somebody else took it since."},
     {"unlink_semaphores", unlink_semaphores, METH_VARARGS, "unlink_semaphores(base, count)"},
     {NULL, NULL, 0, NULL},
 };

@@ -113,7 +113,20 @@ uint32_t frames_newest_slot(const struct frames *self)
     return frames_counter(self, last) < frames_counter(self, before) ? before : last;
 }
 
-/* One attempt. Both looks at the flag and the counters must agree, or the writer was there in between. */
+/* Whether a slot's flag is down and its counter and time are those given, after all loads before this. */
+static bool is_still(unsigned char *metadata, uint64_t cnt0, uint64_t atime)
+{
+    atomic_thread_fence(memory_order_acquire);
+    return atomic_load_explicit(u8(metadata, WRITE), memory_order_acquire) == 0 &&
+           atomic_load_explicit(u64(metadata, CNT0), memory_order_acquire) == cnt0 &&
+           atomic_load_explicit(u64(metadata, ATIME_NS), memory_order_acquire) == atime;
+}
+
+/* One attempt. All looks at the flag and the counters must agree, or the writer was there in between.
+ *
+ * libdao lowers the flag a moment before it stores the new time and counter. At that moment all looks agree, but
+ * the data are new throughout: a copy that began on the old ones differs from them. So it is compared, unless the
+ * writer must have gone through the slot before first, which shows in that slot's counter. */
 static enum frames_result try_snapshot(struct frames *self, void *into, uint32_t slot)
 {
     unsigned char *metadata = block(self, slot);
@@ -123,11 +136,13 @@ static enum frames_result try_snapshot(struct frames *self, void *into, uint32_t
     uint64_t atime = atomic_load_explicit(u64(metadata, ATIME_NS), memory_order_acquire);
     uint64_t cnt1 = atomic_load_explicit(u64(metadata, CNT1), memory_order_relaxed);
     uint64_t cnt2 = atomic_load_explicit(u64(metadata, CNT2), memory_order_relaxed);
+    uint32_t previous = (slot + self->depth - 1) % self->depth;
+    uint64_t before = frames_counter(self, previous);
     memcpy(into, frame(self, slot), self->frame_bytes);
-    atomic_thread_fence(memory_order_acquire);
-    if (atomic_load_explicit(u8(metadata, WRITE), memory_order_acquire) != 0 ||
-        atomic_load_explicit(u64(metadata, CNT0), memory_order_acquire) != cnt0 ||
-        atomic_load_explicit(u64(metadata, ATIME_NS), memory_order_acquire) != atime)
+    if (!is_still(metadata, cnt0, atime))
+        return FRAMES_BUSY;
+    bool is_safe = before < cnt0 && frames_counter(self, previous) == before;
+    if (!is_safe && (memcmp(into, frame(self, slot), self->frame_bytes) != 0 || !is_still(metadata, cnt0, atime)))
         return FRAMES_BUSY;
     self->cnt0 = cnt0;
     self->cnt1 = cnt1;
@@ -185,13 +200,13 @@ enum frames_result frames_commit(struct frames *self, const void *from, uint64_t
     return guard_lost(self->guard) ? FRAMES_LOST : FRAMES_OK;
 }
 
-/* A counter that went back is either a segment made anew or a file cut short, and those are not frames. */
+/* Another counter may also be that of a segment made anew or of a file cut short, and those are not frames. */
 static enum frames_result look(const struct frames *self, uint64_t last)
 {
     uint64_t now = frames_counter(self, frames_newest_slot(self));
     if (now == last)
         return FRAMES_TIMEOUT;
-    return now < last && frames_lost(self) ? FRAMES_LOST : FRAMES_OK;
+    return frames_lost(self) ? FRAMES_LOST : FRAMES_OK;
 }
 
 /* Nobody posts for us: look at the counter, the less often the longer nothing came. */

@@ -13,7 +13,7 @@
 #include "semaphores.h"
 
 /* A signal that comes just before a sleep does not end it: so often callers let signals be handled anyway. */
-#define SIGNALS_NS 500000000LL
+#define SIGNALS_NS 250000000LL
 
 enum frames_result {
     FRAMES_OK = 0,      /* done; or, of a wait: a frame is there */

@@ -25,7 +25,7 @@ class Memory(mmap.mmap):
     guard: int = -1
 
     @classmethod
-    def of(cls, fd: int, length: int, *, is_writable: bool) -> Memory:
+    def of(cls, path: str, fd: int, length: int, *, is_writable: bool) -> Memory:
         """Map the first ``length`` bytes of an open file.
 
         Raises:
@@ -36,8 +36,11 @@ class Memory(mmap.mmap):
         try:
             memory = cls(fd, length, mmap.MAP_SHARED, protection)
         except OSError as error:
-            raise SegmentError(f"a segment of {length} bytes cannot be mapped: {error.strerror}") from error
-        memory.guard = _native.guard(memory)
+            raise SegmentError(f"{path}: its {length} bytes cannot be mapped: {error.strerror}") from error
+        try:
+            memory.guard = _native.guard(memory)
+        except SegmentError as error:
+            raise SegmentError(f"{path}: {error}") from None
         return memory
 
     def __del__(self) -> None:
@@ -85,7 +88,7 @@ def map_file(path: str, fd: int, *, is_writable: bool) -> tuple[Memory, Geometry
     for _ in range(_OPEN_TRIES):
         geometry, facts = examine(path, fd)
         try:
-            memory = Memory.of(fd, geometry.file_bytes, is_writable=is_writable)
+            memory = Memory.of(path, fd, geometry.file_bytes, is_writable=is_writable)
             if examine(path, fd)[0] == geometry:
                 return memory, geometry, facts
         except (ValueError, NotASegmentError):

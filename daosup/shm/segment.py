@@ -388,6 +388,7 @@ class Segment:
     def _memory(self) -> Memory:
         if self._mapped is None:
             raise SegmentError(f"{self.path}: the segment is closed; open it again")
+        _native.renew_guards()
         return self._mapped
 
     def _field(self, form: str, offset: int, slot: int = 0) -> int:

@@ -20,7 +20,7 @@ RECONNECT_MAX_MS = 500
 #: The longest a receive waits before it returns with nothing.
 WAIT_MS = 250
 #: While frames pour in faster than they are taken out, one is handed on after so many at the latest.
-MOST_PASSED_OVER = 16
+MOST_PASSED_OVER = 4
 #: A stream is asked to describe itself again at most so often.
 ASK_PAUSE_S = 0.05
 #: A second subscription below the first one's topic, which no message has, only to be noticed by the sender.
@@ -70,14 +70,17 @@ class Receiver:
         """Wait a moment for a message, and return the newest one that is there by then; None if none came."""
         try:
             message = self._receive(copy=False)
-            for _ in range(MOST_PASSED_OVER):
-                if not self._look(_EVENTS) & _POLLIN:  # type: ignore[operator]
-                    break
-                newer = self._receive(_NOBLOCK, copy=False)
-                self._pass_over(message)
-                message = newer
         except zmq.Again:
             return None
+        for _ in range(MOST_PASSED_OVER):
+            if not self._look(_EVENTS) & _POLLIN:  # type: ignore[operator]
+                break
+            try:
+                newer = self._receive(_NOBLOCK, copy=False)
+            except zmq.Again:  # what was there did not pass libzmq's own filter
+                break
+            self._pass_over(message)
+            message = newer
         return message
 
     def _pass_over(self, message: zmq.Frame) -> None:

@@ -163,11 +163,11 @@ class Sender:
 class Messages:
     """The messages for one opened segment, built in buffers that are made once."""
 
-    def __init__(self, segment: Segment, epoch: int) -> None:
+    def __init__(self, segment: Segment, epoch: int, source: str = "") -> None:
         self.segment = segment
         self.epoch = epoch
         geometry = segment.geometry
-        self.description = Description(geometry, segment.creation_time)
+        self.description = Description(geometry, segment.creation_time, source)
         self._layout_id = self.description.layout_id
         self._frame_at = HEADER_BYTES + DESCRIPTION_BYTES + geometry.keyword_count * KEYWORD_BYTES
         self._frame = bytearray(HEADER_BYTES + geometry.frame_bytes)

@@ -14,6 +14,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import Any, Optional
 
@@ -60,6 +61,7 @@ class Supervisor:
         self.state = HostState(_host_facts(config, address))
         self.orders = WorkerOrders(config, self.folder)
         self.seen = WorkersSeen(self.orders.page_of)
+        self.processes = Processes("daosup.workers.preload", self.orders.folder, self._on_message, self._on_exit)
         self.systemd = Systemd()
         self._events: deque[e.Event] = deque()
         self._is_handling = False
@@ -80,25 +82,23 @@ class Supervisor:
 
         Raises:
             UnavailableError: If another supervisor has the control socket.
-            ConfigError: If the control socket can never be made as configured.
+            ConfigError: If the control socket or the runtime folder can never be made as configured.
         """
         loop = asyncio.get_running_loop()
         self._finished = loop.create_future()
-        self.orders.prepare_folder()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.post, e.StopAsked())
         commands = Commands(self)
         control = self.config.control
         server = ControlServer(control.socket, control.mode, control.group, commands.answer, commands.closed)
         await server.start()
         try:
-            self.processes = Processes(
-                "daosup.workers.preload", self.config.runtime_folder, self._on_message, self._on_exit
-            )
-            self.processes.prepare()
+            self.orders.make_folder()
+            with suppress(OSError):  # then the first worker tries again, and says why it cannot be
+                self.processes.prepare()
             registry = Registry(self.address, self.config.host, self._instance(), RegistryDesk.events_to(self.post))
             self.desk = RegistryDesk(registry, self.state, self.config.heartbeat_interval_s, self.instance, self.post)
             self.desk.on_failure(self._fail)
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, self.post, e.StopAsked())
             _log.info("supervisor started", host=self.config.host, version=__version__, registry=str(self.address))
             self._tick()
             self.systemd.ready(f"host {self.config.host}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Union
 
@@ -18,46 +18,48 @@ _PAGE_SUFFIX = ".statistics"
 
 
 class WorkerOrders:
-    """Where the workers of one supervisor have their files."""
+    """Where the workers of one supervisor have their files.
 
-    def __init__(self, config: Config, folder: SegmentFolder) -> None:
+    Attributes:
+        folder: Holds their statistics pages, and the fork server's socket; belongs to this supervisor alone.
+    """
+
+    def __init__(self, config: Config, segments: SegmentFolder) -> None:
+        self.folder = config.runtime_folder / f"{config.instance}.workers"
         self._config = config
-        self._folder = folder
-        self._pages = config.runtime_folder / f"{config.instance}.workers"
+        self._segments = segments
 
-    def prepare_folder(self) -> None:
-        """Make the folder for the statistics pages.
+    def make_folder(self) -> None:
+        """Make the folder anew, without what a supervisor that was killed left there.
 
         Raises:
             ConfigError: If it cannot be made.
         """
+        self.remove_folder()
         try:
-            self._pages.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(
-                f"runtime_folder: {self._pages} cannot be made: {error.strerror}; name one that this user may write"
+                f"runtime_folder: {self.folder} cannot be made: {error.strerror}; name one that this user may write"
             ) from error
 
     def remove_folder(self) -> None:
-        """Remove the pages of workers that are gone."""
-        for page in self._pages.glob(f"*{_PAGE_SUFFIX}"):
-            page.unlink(missing_ok=True)
-        with suppress(OSError):  # not empty: somebody keeps something of his own there
-            self._pages.rmdir()
+        """Remove the folder and all that is in it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def page_of(self, key: WorkerKey) -> Path:
         """The statistics page of a worker."""
-        return self._pages / f"{key.kind.value}.{key.source.host}.{key.source.name}{_PAGE_SUFFIX}"
+        return self.folder / f"{key.kind.value}.{key.source.host}.{key.source.name}{_PAGE_SUFFIX}"
 
     def order_for(self, action: StartWorker) -> Union[PublisherOrder, MirrorOrder]:
         """What the worker's process is told."""
         key, config = action.key, self._config
         page = self.page_of(key)
         if key.kind is WorkerKind.PUBLISHER:
-            path = self._folder.path_of(key.source.name)
+            path = self._segments.path_of(key.source.name)
             ports = tuple(self._ports(action.port))
             return PublisherOrder(key, path, page, config.network.bind, ports, config.publish.semaphore)
-        path = self._folder.path_of(key.source.mirror_name)
+        path = self._segments.path_of(key.source.mirror_name)
         return MirrorOrder(key, path, page, action.endpoint, config.mirror.mode, config.mirror.layout.value)
 
     def _ports(self, preferred: int) -> Iterator[int]:

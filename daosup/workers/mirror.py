@@ -48,7 +48,7 @@ def mirror(order: MirrorOrder, tell: Callable[..., None]) -> None:
     Raises:
         SegmentError: If the mirror cannot be made.
     """
-    worker = _Mirror(order, tell)
+    worker = Mirror(order, tell)
     try:
         while True:
             worker.turn()
@@ -56,7 +56,9 @@ def mirror(order: MirrorOrder, tell: Callable[..., None]) -> None:
         worker.close()
 
 
-class _Mirror:
+class Mirror:
+    """Mirrors one source; ``tell`` is called with an event's name and its facts."""
+
     def __init__(self, order: MirrorOrder, tell: Callable[..., None]) -> None:
         self._order = order
         self._tell = tell
@@ -125,7 +127,7 @@ class _Mirror:
             self._receiver.ask_description()
 
     def _adopt(self, message: Any, header: Header) -> Optional[Description]:
-        description = decode_description(message.buffer, header)
+        description = decode_description(message.buffer, header, str(self._order.key.source))
         if not self._tracker.adopt(header.epoch, description.creation_time):
             return None
         if description != self._description or self._replica is None:
@@ -175,6 +177,7 @@ class _Mirror:
     def _say_ready(self, replica: Replica) -> None:
         if not replica.is_announced:
             replica.is_announced = True
+            self._note_link(self._heard)
             self._say_how_fresh(replica)
             geometry = replica.segment.geometry
             self._tell("ready", port=0, shape=list(geometry.shape), dtype=geometry.dtype)
@@ -183,15 +186,18 @@ class _Mirror:
 
     def _look_around(self, now: float) -> None:
         page = self._page
-        has_link = now <= self._heard + LINK_TIMEOUT_S
-        if has_link != bool(page.has_link):
-            page.has_link = int(has_link)
-            self._tell("link", is_up=has_link)
+        self._note_link(now)
         if now >= self._tended + TEND_INTERVAL_S:
             self._tended = now
             self._tend()
         page.skipped, page.gaps = self._tracker.skipped, self._tracker.gaps
         page.stamp()
+
+    def _note_link(self, now: float) -> None:
+        has_link = now <= self._heard + LINK_TIMEOUT_S
+        if has_link != bool(self._page.has_link):
+            self._page.has_link = int(has_link)
+            self._tell("link", is_up=has_link)
 
     def _tend(self) -> None:
         """See that the file is still there, and say in its keywords how fresh it is."""

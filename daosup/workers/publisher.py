@@ -44,7 +44,7 @@ def publish(order: PublisherOrder, tell: Callable[..., None]) -> None:
         while True:
             doorbell.answer_to(_ringing(segment, order.semaphore))
             try:
-                _serve(segment, sender, doorbell, page, order.semaphore)
+                _serve(segment, sender, doorbell, page, order)
             except SegmentError as error:
                 tell("away", reason=str(error))
             segment.close()
@@ -59,17 +59,17 @@ def _ringing(segment: Segment, semaphore: int) -> Callable[[], object]:
     return lambda: window.kick(semaphore)
 
 
-def _serve(segment: Segment, sender: Sender, doorbell: Doorbell, page: StatisticsPage, semaphore: int) -> None:
+def _serve(segment: Segment, sender: Sender, doorbell: Doorbell, page: StatisticsPage, order: PublisherOrder) -> None:
     """Send this segment's frames until it is lost."""
     window = segment.window
-    messages = Messages(segment, epoch=time.time_ns())
+    messages = Messages(segment, time.time_ns(), str(order.key.source))
     sent = max(0, window.counter() - 1)  # a frame that is there already is news to whoever reads us
     sender.describe_soon()
     tended = checked = 0.0
     rest_s = 0.0
     retries_before = page.retries
     while True:
-        outcome = window.wait(sent, semaphore, rest_s, False)
+        outcome = window.wait(sent, order.semaphore, rest_s, False)
         now = time.monotonic()
         has_new = outcome == NEW
         is_due = now < sender.burst_until

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from daosup.adapters.redis_link import blocking_link
 from daosup.adapters.redis_server import EmbeddedRedis, find_server_binary
+from tests.integration.fleet import Fleet
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +40,45 @@ def fresh_redis(tmp_path: Path, redis_binary: Path) -> Iterator[EmbeddedRedis]:
     """A server of this test alone, which it may stop, start (on the same port), flush or freeze."""
     with EmbeddedRedis(tmp_path / "redis", binary=redis_binary) as server:
         yield server
+
+
+@pytest.fixture
+def fleet(redis_binary: Path) -> Iterator[Fleet]:
+    """A registry of this test alone, and no host yet: the test adds and starts them."""
+    yield from _fleet()
+
+
+@pytest.fixture
+def hosts(module_hosts: Fleet) -> Iterator[Fleet]:
+    """The hosts rts and lab, up, and the same for all tests of a module; their mirrors and segments are not."""
+    yield module_hosts
+    module_hosts.clear()
+
+
+@pytest.fixture(scope="module")
+def module_hosts(redis_binary: Path) -> Iterator[Fleet]:
+    """Use ``hosts``."""
+    for made in _fleet():
+        made.start("rts", "lab")
+        yield made
+
+
+def _fleet() -> Iterator[Fleet]:
+    made = Fleet()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the daemons said when a test fails."""
+    report = yield
+    if report.failed:
+        for used in getattr(item, "funcargs", {}).values():
+            if isinstance(used, Fleet):
+                report.sections.extend(used.logs())
+    return report

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,11 @@ from daosup.shm import Segment
 from tests.waiting import wait_until
 
 ENDED_WITHIN_S = 30.0
+TAKE_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 DEMO = [sys.executable, "-m", "daosup.demo"]
 
 
@@ -64,8 +70,17 @@ def test_it_ends_by_itself_and_all_workers_have_run() -> None:
     assert not folder_in(output).exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("step", ["starting a Redis", "starting the simulator", "daemon of lab", "asking lab", "after"])
+@pytest.mark.parametrize(
+    ("step", "number"),
+    [
+        ("starting a Redis", signal.SIGINT),
+        ("starting the simulator", signal.SIGTERM),
+        ("daemon of lab", signal.SIGHUP),
+        ("asking lab", signal.SIGINT),
+        ("after", signal.SIGTERM),
+        ("after", signal.SIGHUP),
+    ],
+)
 def test_a_signal_at_any_step_ends_it_in_order(step: str, number: signal.Signals) -> None:
     with demo() as process:
         before = read_until(process, step)
@@ -121,10 +136,7 @@ def test_on_a_terminal_it_draws_and_restores_the_screen(key: bytes) -> None:
     modes = subprocess.run(["stty", "-g"], stdin=terminal, capture_output=True, check=True).stdout
     environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "NO_COLOR": ""}
     # A session of its own whose terminal this is: as a shell would start it, so that Ctrl-C is a signal.
-    take_terminal = (
-        "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
-    )
-    command = [sys.executable, "-c", take_terminal, *DEMO]
+    command = [sys.executable, "-c", TAKE_TERMINAL, *DEMO]
     with subprocess.Popen(
         command, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True, env=environment
     ) as process:
@@ -170,12 +182,10 @@ def test_a_simulator_writes_until_told_and_removes_its_segment(
 def test_nothing_that_it_started_outlives_a_demonstration_that_is_killed() -> None:
     with demo() as process:
         read_until(process, "after")
-        processes = [
-            child_of(process.pid, word) for word in ("rts.toml", "lab.toml", "demo.camera", "deformable_mirror")
-        ]
-        config = Path(f"/proc/{processes[0]}/cmdline").read_text().split("\0")[-2]
+        names = ("rts.toml", "lab.toml", "demo.camera", "deformable_mirror")
+        processes = [Path(f"/proc/{child_of(process.pid, name)}") for name in names]
+        config = Path((processes[0] / "cmdline").read_text().split("\0")[-2])
         process.kill()
         process.wait()
-    for pid in processes:
-        wait_until(lambda pid=pid: not Path(f"/proc/{pid}").exists(), ENDED_WITHIN_S, f"the end of process {pid}")  # type: ignore[misc]
-    subprocess.run(["rm", "-r", str(Path(config).parent)], check=True)
+    wait_until(lambda: not any(map(Path.exists, processes)), ENDED_WITHIN_S, "their end")
+    shutil.rmtree(config.parent)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import Any, Union
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from daosup.ctl.tables import Style
@@ -35,7 +37,7 @@ def test_an_image_keeps_its_aspect_within_the_room_it_has(ink: Ink, rows: int, c
 
 @pytest.mark.parametrize("ink", Ink)
 @pytest.mark.parametrize("frame", [np.zeros((240, 240), np.uint16), np.full((1, 1), 65535, np.uint16), FRAME[:1]])
-def test_any_frame_has_an_image(ink: Ink, frame: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_any_frame_has_an_image(ink: Ink, frame: npt.NDArray[np.uint16]) -> None:
     assert image(frame, 10, 20, ink)
 
 
@@ -104,7 +106,8 @@ def test_clipping_counts_characters_and_keeps_colours() -> None:
 
 
 def test_the_report_has_workers_then_troubles_then_nothing_else() -> None:
-    statuses = {"rts": a_status(workers=[a_worker(restarts=1)]), "lab": "no daosupd at \033[2J"}
+    status = a_status(workers=[a_worker(restarts=1)])
+    statuses: dict[str, Union[dict[str, Any], str]] = {"rts": status, "lab": "no daosupd at \033[2J"}
     lines = report(statuses, ["camera was killed by SIGKILL"], PLAIN, 80)
     assert "1234" in lines[1]
     assert lines[2:] == ["camera was killed by SIGKILL", "rts: mirror rts:wfs: restarted 1x", "lab: no daosupd at ?[2J"]
@@ -119,11 +122,13 @@ def test_the_segments_line() -> None:
 
 def test_the_simulations_are_cycles_without_a_jump() -> None:
     frames = spots()
-    assert (frames.shape, frames.dtype) == ((FRAMES, 240, 240), np.uint16)
+    assert frames.shape == (FRAMES, 240, 240)
+    assert frames.dtype == np.dtype("uint16")
     smooth = frames.astype(float)
     steps = np.abs(smooth - np.roll(smooth, 1, axis=0)).mean(axis=(1, 2))
     assert steps[0] < 2 * np.median(steps)
     shapes = commands()
-    assert (shapes.shape[1:], shapes.dtype) == ((97, 1), np.float32)
+    assert shapes.shape[1:] == (97, 1)
+    assert shapes.dtype == np.dtype("float32")
     assert np.abs(shapes[0] - shapes[-1]).max() < 0.02
     assert 0.1 < np.abs(shapes).max() <= 1

@@ -1,0 +1,280 @@
+"""Whole hosts on one machine: each a real daemon with its own folders, and one registry for all of them.
+
+Every daemon leads a session of its own, so whatever it started is found by the session's number, orphans too.
+Two hosts here share ``/dev/shm``: what one owns needs another name than what the other owns.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Optional
+
+from daosup.adapters.control_client import ControlClient
+from daosup.adapters.redis_address import RedisAddress
+from daosup.adapters.redis_server import EmbeddedRedis
+from daosup.errors import UnavailableError
+from daosup.shm import Segment
+from daosup.shm.segment import unlink_segment
+from tests.integration.processes_seen import processes_of_session
+from tests.waiting import wait_until
+
+START_S = 15.0
+STOP_S = 10.0
+_TAIL_BYTES = 6000
+
+
+class Host:
+    """One host: folders that stay, and a daemon that comes and goes.
+
+    Args:
+        name: Its name in the registry.
+        folder: Everything of it lies here.
+        redis: Where the registry is.
+        base_port: First port of its publishers, 0 for any.
+        port_count: How many.
+    """
+
+    def __init__(
+        self, name: str, folder: Path, redis: RedisAddress, *, base_port: int = 0, port_count: int = 0
+    ) -> None:
+        self.name = name
+        self.folder = folder
+        self.segments = folder / "segments"
+        self.runtime = folder / "run"
+        self.config = folder / f"{name}.toml"
+        self.log_file = folder / "log"
+        self.socket = self.runtime / f"{name}.sock"
+        self.segments.mkdir(parents=True)
+        self.runtime.mkdir()
+        ports = f"base_pub_port = {base_port}\n" + (f"port_count = {port_count}\n" if port_count else "")
+        self.config.write_text(
+            f'host = "{name}"\nsegment_folder = "{self.segments}"\nruntime_folder = "{self.runtime}"\n'
+            f'[redis]\nhost = "{redis.host}"\nport = {redis.port}\n'
+            f'[network]\nbind = "127.0.0.1"\nadvertise = "127.0.0.1"\n{ports}'
+        )
+        self._process: Optional[subprocess.Popen[bytes]] = None
+        self._client = ControlClient(self.socket, timeout_s=30.0)
+
+    # -- the daemon
+
+    @property
+    def pid(self) -> int:
+        """Of its daemon."""
+        assert self._process is not None
+        return self._process.pid
+
+    def spawn(self) -> None:
+        """Start the daemon and wait for nothing."""
+        self._process = self.spawn_another()
+
+    def spawn_another(self) -> subprocess.Popen[bytes]:
+        """Start a daemon beside the one that there may be; it is the caller's."""
+        with self.log_file.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "daosup.daosupd", "--config", str(self.config)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def start(self) -> None:
+        """Start the daemon and wait until it serves."""
+        self.spawn()
+        self.wait_up()
+
+    def wait_up(self) -> None:
+        """Wait until it answers and has its registry and its role."""
+        wait_until(self._is_up, START_S, f"the daemon of {self.name} to be up")
+
+    def _is_up(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, f"the daemon of {self.name} ended:\n{self.log}"
+        try:
+            status = self.status()
+        except UnavailableError:
+            return False
+        return status["registry"]["state"] == "up" and status["role"] is not None
+
+    def signal(self, number: int) -> int:
+        """Send its daemon a signal that ends it; returns the exit code."""
+        os.kill(self.pid, number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait until the daemon has ended; returns the exit code."""
+        assert self._process is not None
+        self._client.close()
+        return self._process.wait(STOP_S)
+
+    def close(self) -> None:
+        """End what still runs, however."""
+        self._client.close()
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        for pid in processes_of_session(process.pid):
+            os.kill(pid, signal.SIGKILL)
+
+    @property
+    def log(self) -> str:
+        """What its daemon said so far."""
+        return self.log_file.read_text("utf-8", "replace") if self.log_file.exists() else ""
+
+    # -- what it is asked
+
+    def call(self, command: str, **arguments: object) -> Any:
+        """Ask the daemon something."""
+        return self._client.call(command, **arguments)
+
+    def status(self) -> Any:
+        """As ``daosupctl status``."""
+        return self.call("status")
+
+    def mirror(self, source: str) -> Segment:
+        """Ask for a mirror and open it for reading."""
+        return Segment.open(self.call("mirror", source=source, wait_s=20)["path"], writable=False)
+
+    def release(self, source: str) -> None:
+        """Give a mirror back."""
+        self.call("release", source=source)
+
+    def mirrored(self) -> list[str]:
+        """What it mirrors or would like to."""
+        return [row["source"] for row in self.status()["workers"] if row["kind"] == "mirror"]
+
+    def worker(self, source: str) -> Optional[dict[str, Any]]:
+        """Its running worker for a source, publisher or mirror."""
+        rows: list[dict[str, Any]] = self.status()["workers"]
+        return next((row for row in rows if row["source"] == source and row["state"] == "running"), None)
+
+    def worker_pid(self, source: str, other_than: int = 0) -> int:
+        """The pid of that worker, once it runs."""
+
+        def pid() -> int:
+            worker = self.worker(source)
+            found: int = worker["pid"] if worker else 0
+            return found if found != other_than else 0
+
+        return wait_until(pid, 10.0, f"a worker of {self.name} for {source}")
+
+    # -- its files
+
+    def path(self, name: str) -> Path:
+        """Where one of its segments lies."""
+        return self.segments / f"{name}.im.shm"
+
+    def create(self, name: str, shape: tuple[int, ...] = (16, 16), dtype: str = "uint16", **options: Any) -> Segment:
+        """Make a segment of this host; the daemon has seen it on return if it runs."""
+        segment = Segment.create(self.path(name), shape, dtype, **options)
+        if self._process is not None:
+            self.wait_for_segment(name)
+        return segment
+
+    def wait_for_segment(self, name: str) -> None:
+        """Have a segment announced, and wait until the registry knows it."""
+
+        def is_known() -> bool:
+            self.call("register")
+            return any(each["name"] == name for each in self.status()["segments"])
+
+        wait_until(is_known, 5.0, f"{self.name} to announce {name}")
+
+    def processes(self) -> list[int]:
+        """The daemon, as long as it runs, and everything it started."""
+        return processes_of_session(self.pid)
+
+    def left_behind(self) -> list[str]:
+        """What its daemon should have taken along: files, semaphores of mirrors, processes."""
+        files = [str(path) for path in (*self.runtime.rglob("*"), *self.segments.glob("remote_*"))]
+        hidden = [str(path) for path in self.segments.glob(".*")]
+        semaphores = [name for name in os.listdir("/dev/shm") if name.startswith("sem.remote_")]
+        return files + hidden + semaphores + [f"process {pid}" for pid in self.processes()]
+
+
+class Fleet:
+    """The hosts and their registry.
+
+    Attributes:
+        redis: The registry's server.
+        hosts: By name.
+    """
+
+    def __init__(self) -> None:
+        # Not pytest's own folder: a socket's path has at most 107 bytes.
+        self.folder = Path(tempfile.mkdtemp(prefix="fleet-"))
+        self.redis = EmbeddedRedis(self.folder / "redis")
+        self.hosts: dict[str, Host] = {}
+        self.redis.start()
+
+    def add(self, name: str, *, base_port: int = 0, port_count: int = 0) -> Host:
+        """Make a host; its daemon is not started."""
+        host = self.hosts[name] = Host(
+            name, self.folder / name, self.redis.tcp_address, base_port=base_port, port_count=port_count
+        )
+        return host
+
+    def start(self, *names: str) -> None:
+        """Make hosts if need be and start their daemons, all at once."""
+        hosts = [self.hosts.get(name) or self.add(name) for name in names]
+        for host in hosts:
+            host.spawn()
+        for host in hosts:
+            host.wait_up()
+
+    @property
+    def rts(self) -> Host:
+        """The owner."""
+        return self.hosts["rts"]
+
+    @property
+    def lab(self) -> Host:
+        """The one that mirrors."""
+        return self.hosts["lab"]
+
+    def remove(self, source: str, *segments: Segment) -> None:
+        """Release a mirror everywhere, remove its source, and wait until nobody works for it."""
+        for host in self.hosts.values():
+            if source in host.mirrored():
+                host.release(source)
+
+        def is_unattended() -> bool:
+            rows = [row for host in self.hosts.values() for row in host.status()["workers"]]
+            return all(row["source"] != source for row in rows)
+
+        wait_until(is_unattended, 10.0, f"all workers for {source} to end")
+        for segment in segments:
+            segment.unlink()
+            segment.close()
+
+    def clear(self) -> None:
+        """Remove what a test that failed left on its way."""
+        for source in {source for host in self.hosts.values() for source in host.mirrored()}:
+            self.remove(source)
+        for host in self.hosts.values():
+            for path in host.segments.glob("*.im.shm"):
+                unlink_segment(path)
+
+    def logs(self) -> list[tuple[str, str]]:
+        """The last lines of every daemon."""
+        return [(f"daemon of {name}", host.log[-_TAIL_BYTES:]) for name, host in self.hosts.items()]
+
+    def close(self) -> None:
+        """End everything."""
+        for host in self.hosts.values():
+            host.close()
+        self.redis.stop()
+        shutil.rmtree(self.folder)

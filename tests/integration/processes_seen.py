@@ -1,0 +1,32 @@
+"""Processes as the kernel tells of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def processes_of_session(session: int) -> list[int]:
+    """All processes that live in a session."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            fields = stat_of(int(entry))
+            if fields and int(fields[3]) == session and fields[0] != "Z":
+                found.append(int(entry))
+    return found
+
+
+def stat_of(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third on (state, parent, group, session …); empty if it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return []
+    return text[text.rindex(")") + 2 :].split()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs."""
+    fields = stat_of(pid)
+    return bool(fields) and fields[0] != "Z"

@@ -1,0 +1,88 @@
+"""The processes of a host, as real ones could behave.
+
+Invariant: no pid is given twice; a host that orders a second process for a key, or a signal to a process that is known
+to have ended, or that kills before it asked and waited, is found out at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Optional
+
+from daosup.core import events as e
+from daosup.core.crew import STOP_TIMEOUT_S
+from daosup.core.types import WorkerKind
+
+
+@dataclass
+class Process:
+    """A process that its host has not yet been told the end of."""
+
+    pid: int
+    order: e.StartWorker
+    is_alive: bool = True
+    is_ready: bool = False
+    port: int = 0
+    asked_s: Optional[float] = None
+    is_killed: bool = False
+
+    def end(self) -> None:
+        self.is_alive = False
+
+
+class Processes:
+    """The processes of one host. No pid is ever given twice."""
+
+    def __init__(self) -> None:
+        self.by_pid: dict[int, Process] = {}
+        self.has_room = True
+        self.foreign_ports: set[int] = set()
+        self._pids = itertools.count(100)
+        self._any_port = itertools.count(40000)
+
+    @property
+    def alive(self) -> list[Process]:
+        return [process for process in self.by_pid.values() if process.is_alive]
+
+    def perform(self, order: e.Action, now: float) -> Optional[e.Event]:
+        """Do what StartWorker or StopWorker say."""
+        if isinstance(order, e.StartWorker):
+            twins = [process for process in self.by_pid.values() if process.order.key == order.key]
+            assert not twins, f"a second process for {order.key}"
+            if not self.has_room:
+                return e.WorkerExited(order.key, 0, "cannot be started: no room")
+            process = Process(next(self._pids), order)
+            self.by_pid[process.pid] = process
+            return e.WorkerStarted(order.key, process.pid)
+        assert isinstance(order, e.StopWorker)
+        assert order.pid in self.by_pid, f"signal to {order.pid}, which is known to have ended"
+        process = self.by_pid[order.pid]
+        assert process.order.key == order.key
+        if order.is_forced:
+            assert process.asked_s is not None, "killed without having been asked"
+            assert now >= process.asked_s + STOP_TIMEOUT_S, "killed before its time to end was over"
+            assert not process.is_killed, "killed twice"
+            process.is_killed = True
+            process.end()
+        else:
+            assert process.asked_s is None, "asked twice"
+            process.asked_s = now
+        return None
+
+    def become_ready(self, process: Process) -> e.Event:
+        """The process does its work; a publisher has the port it should take if nobody else has it."""
+        if not process.is_ready:
+            process.is_ready = True
+            if process.order.key.kind is WorkerKind.PUBLISHER:
+                taken = self.foreign_ports | {other.port for other in self.alive}
+                is_free = process.order.port and process.order.port not in taken
+                process.port = process.order.port if is_free else next(self._any_port)
+        return e.WorkerReady(process.order.key, process.pid, process.port)
+
+    def reap(self) -> list[e.Event]:
+        """Ends that were not told yet."""
+        ended = [process for process in self.by_pid.values() if not process.is_alive]
+        for process in ended:
+            del self.by_pid[process.pid]
+        return [e.WorkerExited(process.order.key, process.pid, "exited with code 1") for process in ended]

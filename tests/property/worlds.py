@@ -1,0 +1,230 @@
+"""A small world for the decisions of hosts: a registry, segments, and clocks that drift apart.
+
+Invariant: the world only ever does what real supervisors and a real Redis could do, and it protests at once when a host
+orders what no host may order: to end a worker because the registry is away, or to begin anything while it stops.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Callable, Optional
+
+from hypothesis import note
+
+from daosup.core import events as e
+from daosup.core.host import HostFacts, HostState, RegistryPhase
+from daosup.core.types import Machine, Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
+from tests.property.processes import Process, Processes
+
+BASE_PORT = 5000
+ROUTINE = (e.ReadReaders, e.ReadRecords, e.Ask, e.Report)
+NEVER_WHILE_STOPPING = (e.StartWorker, e.ConnectRegistry, e.Announce, e.PutSegment, e.PutRecords, e.Ask)
+
+
+class SimulatedRegistry:
+    """What Redis would hold, without lifetimes."""
+
+    def __init__(self) -> None:
+        self.roles: dict[str, Role] = {}
+        self.segments: dict[str, set[str]] = {}
+        self.records: dict[Source, tuple[StreamRecord, ...]] = {}
+        self.readers: dict[str, dict[str, dict[str, Reader]]] = {}
+
+    def readers_of(self, source: Source) -> dict[str, Reader]:
+        return self.readers.setdefault(source.host, {}).setdefault(source.name, {})
+
+    def forget_everything(self) -> None:
+        self.__init__()  # type: ignore[misc]
+
+    def forget_host(self, host: str) -> None:
+        self.roles.pop(host, None)
+        self.segments.pop(host, None)
+        self.records = {source: records for source, records in self.records.items() if source.host != host}
+
+    def perform(self, order: e.Action, facts: HostFacts) -> Optional[e.Event]:  # noqa: C901 -- a branch for each order
+        """Do what a host orders; returns the answer if there is one."""
+        host = facts.host
+        if isinstance(order, e.ConnectRegistry):
+            return e.RegistryConnected("redis")
+        if isinstance(order, e.ReadMachines):
+            return e.MachinesSeen(tuple(Machine(name, "ip", role.value, "") for name, role in self.roles.items()))
+        if isinstance(order, e.ReadReaders):
+            readers = {name: dict(by_host) for name, by_host in self.readers.get(host, {}).items()}
+            return e.ReadersSeen(readers, host in self.roles)
+        if isinstance(order, e.ReadRecords):
+            source = order.source
+            is_known = source.name in self.segments.get(source.host, ())
+            return e.RecordsSeen(source, source.host in self.roles, is_known, self.records.get(source, ()))
+        if isinstance(order, e.Announce):
+            self.forget_host(host)
+            self.roles[host] = order.role
+            self.segments[host] = set(order.segments)
+            self.records.update({Source(host, name): records for name, records in order.records.items()})
+        elif isinstance(order, e.PutSegment):
+            self.segments.setdefault(host, set()).add(order.facts.name)
+            self.records[Source(host, order.facts.name)] = order.records
+        elif isinstance(order, e.DropSegment):
+            self.segments.get(host, set()).discard(order.name)
+            self.records.pop(Source(host, order.name), None)
+        elif isinstance(order, e.PutRecords):
+            self.records[Source(host, order.name)] = order.records
+        elif isinstance(order, e.DropReaders):
+            for name, client in order.pairs:
+                self.readers_of(Source(host, name)).pop(client, None)
+        elif isinstance(order, e.Ask):
+            self.readers_of(order.source)[host] = Reader(host, facts.ip, order.beat, host)
+        elif isinstance(order, e.Unask):
+            self.readers_of(order.source).pop(host, None)
+        elif isinstance(order, e.Withdraw):
+            self.forget_host(host)
+        else:
+            raise AssertionError(f"no order for the registry: {order}")
+        return None
+
+
+@dataclass
+class Host:
+    """One host in the world: its state, and whatever is under way to and from it."""
+
+    state: HostState
+    registry: SimulatedRegistry
+    tell: Callable[[str, e.Event], None]
+    rate: float = 1.0
+    now: float = 0.0
+    processes: Processes = field(default_factory=Processes)
+    files: dict[str, SegmentFacts] = field(default_factory=dict)
+    mirror_files: set[Source] = field(default_factory=set)
+    orders: deque[e.Action] = field(default_factory=deque)
+    answers: deque[e.Event] = field(default_factory=deque)
+    notices: deque[e.Event] = field(default_factory=deque)
+    is_linked: bool = False
+    finishes: int = 0
+    _events: deque[e.Event] = field(default_factory=deque)
+
+    @property
+    def name(self) -> str:
+        return self.state.facts.host
+
+    def post(self, event: e.Event) -> None:
+        """Let the host know, and carry out what it orders, as its supervisor would."""
+        self._events.append(event)
+        while self._events:
+            event = self._events.popleft()
+            was_stopping = self.state.is_stopping
+            actions = self.state.handle(event, self.now)
+            if not all(isinstance(action, ROUTINE) for action in actions):
+                note(f"{self.name} at {self.now:.2f} s: {event} -> {actions}")
+            for action in actions:
+                self._check(event, action, was_stopping)
+                self._perform(action)
+
+    def _check(self, event: e.Event, action: e.Action, was_stopping: bool) -> None:
+        if isinstance(event, e.RegistryLost) and isinstance(action, e.StopWorker):
+            assert action.is_forced, f"the registry's loss stopped {action.key}"
+        if was_stopping:
+            assert not isinstance(action, NEVER_WHILE_STOPPING), f"{action} after the end was asked for"
+
+    def _perform(self, action: e.Action) -> None:
+        if isinstance(action, (e.StartWorker, e.StopWorker)):
+            answer = self.processes.perform(action, self.now)
+            self._events.extend([answer] if answer else [])
+        elif isinstance(action, e.RemoveMirror):
+            assert WorkerKey(WorkerKind.MIRROR, action.source) not in [p.order.key for p in self.processes.alive]
+            self.mirror_files.discard(action.source)
+        elif isinstance(action, e.Finish):
+            self.finishes += 1
+            assert not self.processes.alive, "finished with processes left"
+            assert not self.mirror_files, "finished with mirrors left"
+        elif not isinstance(action, e.Report):
+            self.orders.append(action)
+
+    def become_ready(self, process: Process) -> None:
+        if process.order.key.kind is WorkerKind.MIRROR:
+            self.mirror_files.add(process.order.key.source)
+        self.post(self.processes.become_ready(process))
+
+    def reap(self) -> None:
+        for event in self.processes.reap():
+            self.post(event)
+
+    def look(self) -> None:
+        self.post(e.SegmentsSeen(tuple(self.files.values())))
+
+    def carry_out(self, times: int = 1) -> None:
+        """Let the registry do the oldest order; if the link is broken all that wait are lost."""
+        if not self.orders:
+            return
+        order = self.orders.popleft()
+        is_connect = isinstance(order, e.ConnectRegistry)
+        self.is_linked = self.is_linked or is_connect
+        if not self.is_linked:
+            self.lose_registry()
+            return
+        for _ in range(times):
+            answer = self.registry.perform(order, self.state.facts)
+        if isinstance(order, e.PutRecords):
+            for host in order.notify:
+                self.tell(host, e.RecordNotified(Source(self.name, order.name)))
+        if isinstance(order, (e.Ask, e.Unask)) and getattr(order, "beat", 1) == 1:
+            self.tell(order.source.host, e.ReadersNotified())
+        if is_connect and answer is not None:
+            self.post(answer)
+        elif answer is not None:
+            self.answers.append(answer)
+
+    def lose_registry(self) -> None:
+        self.is_linked = False
+        self.orders.clear()
+        self.post(e.RegistryLost("connection reset"))
+
+    def deliver(self, waiting: deque[e.Event], times: int = 1) -> None:
+        """Hand over the oldest answer or notice that is under way."""
+        if waiting:
+            event = waiting.popleft()
+            for _ in range(times):
+                self.post(event)
+
+    def heal(self) -> None:
+        """Let all that is under way arrive, and let processes do what they should."""
+        self.processes.has_room = True
+        for process in self.processes.alive:
+            if process.asked_s is not None:
+                process.end()
+            elif not process.is_ready:
+                self.become_ready(process)
+        self.reap()
+        while self.orders or self.answers or self.notices:
+            self.carry_out()
+            self.deliver(self.answers)
+            self.deliver(self.notices)
+
+
+class World:
+    """Hosts that share a registry."""
+
+    def __init__(self, rates: dict[str, float]) -> None:
+        self.registry = SimulatedRegistry()
+        self.hosts: dict[str, Host] = {}
+        for number, (name, rate) in enumerate(rates.items()):
+            facts = HostFacts(name, f"10.0.0.{number + 1}", base_port=BASE_PORT)
+            self.hosts[name] = Host(HostState(facts), self.registry, self._tell, rate, now=1000.0 * number)
+
+    def _tell(self, host: str, event: e.Event) -> None:
+        if host in self.hosts and self.hosts[host].state.registry is RegistryPhase.UP:
+            self.hosts[host].notices.append(event)
+
+    def advance(self, seconds: float) -> None:
+        for host in self.hosts.values():
+            host.now += seconds * host.rate
+
+    def settle(self, seconds: float) -> None:
+        """Let time pass with everything healthy."""
+        for _ in range(int(seconds)):
+            self.advance(1.0)
+            for host in self.hosts.values():
+                host.look()
+                host.post(e.Ticked())
+            for _ in range(3):
+                for host in self.hosts.values():
+                    host.heal()

@@ -1,0 +1,165 @@
+"""What a host does for those who want another host's segment, one sentence after the other."""
+
+from __future__ import annotations
+
+import pytest
+
+from daosup.core import events as e
+from daosup.core.types import Source
+from tests.unit.hosts import ENDPOINT, HOST, REMOTE, Story, mirror, mirroring, only, record
+
+
+def test_a_mirror_is_asked_for_and_starts_when_its_owner_publishes() -> None:
+    story = Story()
+    story.connect()
+    assert story.say(e.MirrorAsked(REMOTE, "operator")) == [e.Ask(REMOTE, 1), e.ReadRecords(REMOTE)]
+    assert story.records() == []
+    assert story.state.mirrors[REMOTE].reason == "waiting for desk to publish cam"
+    assert story.say(e.RecordNotified(REMOTE)) == [e.ReadRecords(REMOTE)]
+    assert story.records(record()) == [e.StartWorker(mirror(), 0, ENDPOINT)]
+    assert story.state.mirrors[REMOTE].reason is None
+
+
+def test_a_mirror_asked_for_while_the_registry_is_away_is_asked_for_when_it_is_back() -> None:
+    story = Story()
+    assert only(story.say(e.MirrorAsked(REMOTE, "operator")), e.Ask) == []
+    assert story.connect()[-2:] == [e.Ask(REMOTE, 1), e.ReadRecords(REMOTE)]
+
+
+def test_while_it_is_held_the_owner_hears_a_growing_beat_and_the_record_is_looked_at() -> None:
+    actions = mirroring().after(20.5)
+    assert only(actions, e.Ask) == [e.Ask(REMOTE, 2), e.Ask(REMOTE, 3)]
+    assert len(only(actions, e.ReadRecords)) == 10
+
+
+def test_our_own_record_is_taken_before_another_reader_s() -> None:
+    story = Story()
+    story.connect()
+    story.say(e.MirrorAsked(REMOTE, "operator"))
+    assert story.records(record(7000, "lab"), record(6000, HOST)) == [e.StartWorker(mirror(), 0, ENDPOINT)]
+
+
+def test_a_changed_endpoint_replaces_the_mirror() -> None:
+    story = mirroring()
+    assert story.records(record(6001)) == [e.StopWorker(mirror(), 8)]
+    assert story.end(mirror(), 8) == [e.StartWorker(mirror(), 0, "tcp://10.0.0.2:6001")]
+
+
+def test_an_owner_without_a_stream_for_now_leaves_the_mirror_as_it_is() -> None:
+    story = mirroring()
+    assert story.records() == []
+    assert story.say(e.RecordsSeen(REMOTE, False, False, ())) == []
+
+
+def test_a_mirror_that_died_is_started_again() -> None:
+    story = mirroring()
+    assert story.end(mirror(), 8) + story.after(0.5) == [e.StartWorker(mirror(), 0, ENDPOINT)]
+
+
+@pytest.mark.parametrize(
+    ("is_host_known", "reason"),
+    [(False, "host desk is not in the registry"), (True, "host desk has no segment cam in the registry")],
+)
+def test_an_unknown_source_is_said_to_be_unknown(is_host_known: bool, reason: str) -> None:
+    story = Story()
+    story.connect()
+    story.say(e.MirrorAsked(REMOTE, "operator"))
+    assert story.say(e.RecordsSeen(REMOTE, is_host_known, False, ())) == []
+    held = story.state.mirrors[REMOTE]
+    assert (held.is_unknown, held.is_unsupported, held.reason) == (True, False, reason)
+
+
+def test_a_source_that_becomes_known_is_not_unknown_any_more() -> None:
+    story = Story()
+    story.connect()
+    story.say(e.MirrorAsked(REMOTE, "operator"))
+    story.say(e.RecordsSeen(REMOTE, False, False, ()))
+    assert story.records(record()) == [e.StartWorker(mirror(), 0, ENDPOINT)]
+    assert not story.state.mirrors[REMOTE].is_unknown
+
+
+def test_a_stream_of_another_protocol_is_not_connected_to_and_the_reason_is_said() -> None:
+    story = Story()
+    story.connect()
+    story.say(e.MirrorAsked(REMOTE, "operator"))
+    assert story.records(record(protocol=1)) == []
+    held = story.state.mirrors[REMOTE]
+    assert held.is_unsupported
+    assert held.reason == "host desk streams cam only in a form that this version cannot read"
+
+
+def test_an_answer_about_a_source_nobody_holds_is_passed_over() -> None:
+    story = Story()
+    story.connect()
+    assert story.records(record()) == []
+    assert story.say(e.RecordNotified(REMOTE)) == []
+    assert story.state.mirrors == {}
+
+
+def test_with_two_holders_one_s_release_leaves_the_mirror() -> None:
+    story = mirroring("operator")
+    assert story.say(e.MirrorAsked(REMOTE, "client")) == []
+    assert story.say(e.MirrorReleased(REMOTE, "operator")) == []
+    assert story.say(e.MirrorReleased(REMOTE, "client")) == [e.Unask(REMOTE), e.StopWorker(mirror(), 8)]
+    assert story.end(mirror(), 8) == [e.RemoveMirror(REMOTE)]
+
+
+def test_a_release_for_everybody_is_one() -> None:
+    story = mirroring("operator")
+    story.say(e.MirrorAsked(REMOTE, "client"))
+    assert story.say(e.MirrorReleased(REMOTE, None)) == [e.Unask(REMOTE), e.StopWorker(mirror(), 8)]
+
+
+def test_a_release_by_somebody_who_holds_nothing_is_none() -> None:
+    story = mirroring("operator")
+    assert story.say(e.MirrorReleased(REMOTE, "client")) == []
+    assert story.say(e.MirrorReleased(Source("desk", "other"), None)) == []
+
+
+def test_a_holder_that_is_gone_lets_go_of_all_it_held() -> None:
+    story = mirroring("client")
+    second = Source("desk", "second")
+    story.say(e.MirrorAsked(second, "client"))
+    assert story.say(e.HolderGone("stranger")) == []
+    actions = story.say(e.HolderGone("client"))
+    assert only(actions, e.Unask) == [e.Unask(REMOTE), e.Unask(second)]
+    assert only(actions, e.StopWorker) == [e.StopWorker(mirror(), 8)]
+
+
+def test_a_mirror_released_and_asked_for_again_while_it_ends_comes_back_and_is_not_removed() -> None:
+    story = mirroring()
+    story.say(e.MirrorReleased(REMOTE, "operator"))
+    assert story.say(e.MirrorAsked(REMOTE, "operator")) == [e.Ask(REMOTE, 1), e.ReadRecords(REMOTE)]
+    assert story.records(record()) == []
+    assert story.end(mirror(), 8) == [e.StartWorker(mirror(), 0, ENDPOINT)]
+
+
+def test_a_mirror_released_before_it_existed_is_stopped_as_soon_as_it_does() -> None:
+    story = Story()
+    story.connect()
+    story.say(e.MirrorAsked(REMOTE, "operator"))
+    story.records(record())
+    assert story.say(e.MirrorReleased(REMOTE, "operator")) == [e.Unask(REMOTE)]
+    assert story.say(e.WorkerStarted(mirror(), 8)) == [e.StopWorker(mirror(), 8)]
+
+
+def test_the_registry_s_loss_leaves_mirrors_and_a_release_meanwhile_is_carried_out() -> None:
+    story = mirroring()
+    assert story.lose() == []
+    assert only(story.after(60.0), e.StopWorker) == []
+    assert story.say(e.MirrorReleased(REMOTE, "operator")) == [e.StopWorker(mirror(), 8)]
+    assert story.end(mirror(), 8) == [e.RemoveMirror(REMOTE)]
+
+
+def test_a_stop_removes_the_mirrors() -> None:
+    story = mirroring()
+    assert story.say(e.StopAsked()) == [e.Unask(REMOTE), e.StopWorker(mirror(), 8)]
+    assert story.end(mirror(), 8) == [e.RemoveMirror(REMOTE), e.Withdraw(), e.Finish()]
+
+
+def test_a_mirror_asked_for_while_the_host_stops_neither_starts_nor_stays() -> None:
+    story = mirroring()
+    story.say(e.StopAsked())
+    assert story.say(e.MirrorAsked(REMOTE, "client")) == []
+    assert story.records(record()) == []
+    assert story.end(mirror(), 8) == [e.RemoveMirror(REMOTE), e.Withdraw(), e.Finish()]

@@ -1,0 +1,275 @@
+"""What a host does with its own segments and with the registry, one sentence after the other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from daosup.core import events as e
+from daosup.core.crew import Phase
+from daosup.core.host import RegistryPhase
+from daosup.core.types import Machine, Role, StreamRecord
+from tests.unit.hosts import DESK, DM, HOST, IP, LAB, PORT, WFS, Story, only, publisher, serving
+
+
+def test_the_first_reader_starts_the_publisher() -> None:
+    story = Story()
+    story.connect()
+    assert story.segments(WFS, DM) == [e.PutSegment(WFS, ()), e.PutSegment(DM, ())]
+    assert story.readers() == []
+    assert story.readers(DESK) == [e.StartWorker(publisher(), PORT)]
+    assert story.readers(DESK) == []
+
+
+def test_a_reader_of_what_is_not_there_starts_nothing_until_it_is() -> None:
+    story = Story()
+    story.connect()
+    assert story.readers(DESK) == []
+    assert e.StartWorker(publisher(), PORT) in story.segments(WFS)
+
+
+def test_what_may_not_be_published_is_not_and_nobody_hears_of_it() -> None:
+    story = Story(may_publish=lambda name: name != "wfs")
+    story.connect()
+    assert story.segments(WFS, DM) == [e.PutSegment(DM, ())]
+    assert story.readers(DESK) == []
+
+
+def test_the_record_is_written_and_the_reader_told_once_the_publisher_works() -> None:
+    story = Story()
+    story.connect()
+    story.segments(WFS)
+    story.readers(DESK)
+    assert story.say(e.WorkerStarted(publisher(), 7)) == []
+    records = (StreamRecord(IP, 5001, "desk", "10.0.0.2"),)
+    assert story.say(e.WorkerReady(publisher(), 7, 5001)) == [e.PutRecords("wfs", records, ("desk",))]
+    assert story.say(e.WorkerReady(publisher(), 7, 5001)) == []
+
+
+def test_a_second_reader_is_written_down_beside_the_first() -> None:
+    (order,) = serving(DESK).readers(DESK, LAB)
+    assert isinstance(order, e.PutRecords)
+    assert [(record.client_hostname, record.port) for record in order.records] == [("desk", PORT), ("lab", PORT)]
+    assert order.notify == ("desk", "lab")
+
+
+def test_the_last_reader_s_leave_stops_the_publisher() -> None:
+    story = serving(DESK, LAB)
+    assert only(story.readers(LAB), e.StopWorker) == []
+    assert story.readers() == [e.StopWorker(publisher(), 7), e.PutRecords("wfs", (), ())]
+    assert story.end(publisher(), 7) == []
+    assert story.state.crew.workers == {}
+
+
+def test_a_publisher_that_does_not_end_is_ended() -> None:
+    story = serving(DESK)
+    story.readers()
+    assert only(story.after(1.5), e.StopWorker) == []
+    assert only(story.after(5.0), e.StopWorker) == [e.StopWorker(publisher(), 7, is_forced=True)]
+
+
+def test_a_segment_that_is_gone_is_neither_announced_nor_published() -> None:
+    story = serving(DESK)
+    assert story.segments() == [e.DropSegment("wfs"), e.StopWorker(publisher(), 7)]
+
+
+def test_a_segment_made_anew_is_announced_again_and_its_publisher_stays() -> None:
+    story = serving(DESK)
+    (order,) = story.segments(replace(WFS, identity="second"))
+    assert isinstance(order, e.PutSegment)
+    assert [record.port for record in order.records] == [PORT]
+
+
+def test_a_publisher_that_died_comes_back_at_once_on_its_port() -> None:
+    story = serving(DESK)
+    story.say(e.WorkerReady(publisher(), 7, 5017))
+    assert story.end(publisher(), 7) == [e.StartWorker(publisher(), 5017), e.PutRecords("wfs", (), ())]
+    assert story.state.crew.workers[publisher()].restarts == 1
+
+
+def test_one_that_dies_again_and_again_is_started_ever_later() -> None:
+    story = serving(DESK)
+    assert only(story.end(publisher(), 7), e.StartWorker) == [e.StartWorker(publisher(), PORT)]
+    for pid, waits in ((8, 1), (9, 2), (10, 4), (11, 8), (12, 10), (13, 10)):
+        story.run(publisher(), pid, PORT)
+        assert only(story.end(publisher(), pid), e.StartWorker) == []
+        assert only(story.after((waits - 1) * 0.5), e.StartWorker) == []
+        assert only(story.after(0.5), e.StartWorker) == [e.StartWorker(publisher(), PORT)]
+
+
+def test_one_that_cannot_be_started_is_tried_again() -> None:
+    story = Story()
+    story.connect()
+    story.segments(WFS)
+    story.readers(DESK)
+    failed = e.WorkerExited(publisher(), 0, "cannot be started: no room")
+    assert story.say(failed) == [e.StartWorker(publisher(), PORT)]
+    assert story.say(failed) == []
+    assert story.state.crew.workers[publisher()].phase is Phase.RESTARTING
+    assert story.state.crew.workers[publisher()].last_exit == "cannot be started: no room"
+    assert only(story.after(0.5), e.StartWorker) == [e.StartWorker(publisher(), PORT)]
+
+
+def test_publishers_that_start_together_get_different_ports() -> None:
+    story = Story()
+    story.connect()
+    story.segments(WFS, DM)
+    actions = story.say(e.ReadersSeen({"wfs": {"desk": DESK}, "dm": {"desk": DESK}}, True))
+    assert actions == [e.StartWorker(publisher("dm"), PORT), e.StartWorker(publisher("wfs"), PORT + 1)]
+
+
+def test_without_a_base_port_any_port_will_do() -> None:
+    story = Story(base_port=0)
+    story.connect()
+    story.segments(WFS)
+    assert story.readers(DESK) == [e.StartWorker(publisher(), 0)]
+
+
+def test_a_reader_silent_for_25_s_is_dropped() -> None:
+    story = serving(DESK, LAB)
+    story.now += 24.0
+    beating = replace(LAB, beat=2)
+    assert only(story.readers(DESK, beating), e.DropReaders) == []
+    story.now += 1.5
+    actions = story.readers(DESK, beating)
+    assert only(actions, e.DropReaders) == [e.DropReaders((("wfs", "desk"),))]
+    assert [record.client_hostname for record in only(actions, e.PutRecords)[0].records] == ["lab"]
+
+
+def test_a_reader_that_was_dropped_counts_again_when_it_beats() -> None:
+    story = serving(DESK)
+    story.now += 26.0
+    assert only(story.readers(DESK), e.StopWorker) == [e.StopWorker(publisher(), 7)]
+    story.end(publisher(), 7)
+    assert story.readers(DESK) == [e.DropReaders((("wfs", "desk"),))]
+    assert story.readers(replace(DESK, beat=2)) == [e.StartWorker(publisher(), PORT)]
+
+
+def test_nobody_is_dropped_for_a_time_in_which_the_registry_was_away() -> None:
+    story = serving(DESK)
+    story.lose()
+    story.after(600.0)
+    story.connect()
+    assert story.readers(DESK) == []
+    story.now += 26.0
+    assert only(story.readers(DESK), e.DropReaders) == [e.DropReaders((("wfs", "desk"),))]
+
+
+def test_the_registry_s_loss_stops_nothing_and_its_return_announces_all() -> None:
+    story = serving(DESK)
+    assert story.lose() == []
+    assert only(story.after(60.0), e.StopWorker) == []
+    announce, read = story.connect()
+    assert isinstance(announce, e.Announce)
+    assert (announce.role, announce.segments) == (Role.MASTER, {"wfs": WFS})
+    assert [record.port for record in announce.records["wfs"]] == [PORT]
+    assert read == e.ReadReaders()
+
+
+def test_a_registry_that_comes_back_empty_stops_nothing() -> None:
+    story = serving(DESK)
+    story.lose()
+    story.connect()
+    assert story.readers() == []
+    assert story.readers(replace(DESK, beat=5)) == []
+    assert e.StopWorker(publisher(), 7) in story.readers()
+
+
+def test_whoever_does_not_come_back_to_an_empty_registry_is_dropped_in_time() -> None:
+    story = serving(DESK)
+    story.lose()
+    story.connect()
+    story.readers()
+    story.now += 25.5
+    assert e.StopWorker(publisher(), 7) in story.readers()
+
+
+def test_the_registry_is_tried_again_until_it_is_back() -> None:
+    story = Story()
+    assert story.say(e.Ticked()) == [e.ConnectRegistry()]
+    assert story.after(5.0) == []
+    story.lose()
+    assert story.after(0.5) == [e.ConnectRegistry()]
+    story.lose()
+    assert len(only(story.after(3.0), e.ConnectRegistry)) == 1
+    assert story.state.registry is RegistryPhase.CONNECTING
+
+
+def test_a_heartbeat_announces_at_its_interval() -> None:
+    story = Story(heartbeat_interval_s=30.0)
+    story.connect()
+    assert only(story.after(29.5), e.Announce) == []
+    assert len(only(story.after(60.5), e.Announce)) == 3
+
+
+def test_readers_are_looked_for_also_without_being_told() -> None:
+    story = Story()
+    story.connect()
+    assert len(only(story.after(10.0), e.ReadReaders)) == 5
+    assert story.say(e.ReadersNotified()) == [e.ReadReaders()]
+
+
+def test_a_registry_that_forgot_us_is_told_again_and_stops_nothing() -> None:
+    story = serving(DESK)
+    actions = story.readers(is_announced=False)
+    assert [type(action) for action in actions] == [e.Announce]
+    assert [record.port for record in only(actions, e.Announce)[0].records["wfs"]] == [PORT]
+
+
+@pytest.mark.parametrize(
+    ("others", "role"),
+    [
+        ((), Role.MASTER),
+        ((Machine("desk", "10.0.0.2", "minion", ""),), Role.MASTER),
+        ((Machine("desk", "10.0.0.2", "master", ""),), Role.MINION),
+        ((Machine(HOST, IP, "master", ""),), Role.MASTER),
+    ],
+)
+def test_a_role_that_was_not_given_is_found_out_before_anything_is_announced(
+    others: tuple[Machine, ...], role: Role
+) -> None:
+    story = Story(role=None)
+    assert story.connect() == [e.ReadMachines()]
+    assert story.segments(WFS) == []
+    assert story.after(60.0) == []
+    announce, read = story.say(e.MachinesSeen(others))
+    assert announce == e.Announce(role, {"wfs": WFS}, {"wfs": ()})
+    assert read == e.ReadReaders()
+    story.lose()
+    assert isinstance(story.connect()[0], e.Announce)
+
+
+def test_a_withdrawn_host_stays_out_of_the_registry_but_serves_its_readers() -> None:
+    story = serving(DESK)
+    assert story.say(e.WithdrawAsked()) == [e.Withdraw()]
+    assert only(story.after(120.0), e.Announce) == []
+    assert story.readers(replace(DESK, beat=9), is_announced=False) == []
+    assert story.segments(WFS, DM) == []
+    (announce,) = story.say(e.AnnounceAsked())
+    assert isinstance(announce, e.Announce)
+    assert announce.segments.keys() == {"wfs", "dm"}
+
+
+def test_a_host_that_was_withdrawn_while_the_registry_was_away_is_withdrawn_later() -> None:
+    story = serving(DESK)
+    story.lose()
+    assert story.say(e.WithdrawAsked()) == []
+    assert story.connect() == [e.Withdraw(), e.ReadReaders()]
+
+
+def test_a_host_that_stops_ends_its_workers_then_withdraws_then_finishes_once() -> None:
+    story = serving(DESK)
+    assert story.say(e.StopAsked()) == [e.StopWorker(publisher(), 7)]
+    assert story.readers(DESK, LAB, is_announced=False) == []
+    assert story.segments(WFS, DM) == []
+    assert story.say(e.AnnounceAsked()) == []
+    assert story.end(publisher(), 7) == [e.Withdraw(), e.Finish()]
+    assert story.say(e.StopAsked()) + story.after(60.0) == []
+
+
+def test_a_host_that_stops_while_it_connects_is_not_announced() -> None:
+    story = Story()
+    story.after(0.5)
+    assert story.say(e.StopAsked()) == [e.Finish()]
+    assert story.connect() == []
