@@ -11,7 +11,6 @@ import json
 import multiprocessing
 import os
 import signal
-import tempfile
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -26,7 +25,7 @@ _MAX_LINE_BYTES = 65536
 #: NumPy's linear algebra would start threads in the fork server, and a process with threads must not be forked.
 _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 #: How much longer the path of the fork server's socket is than that of the folder.
-_SOCKET_BYTES = len("/pymp-12345678/listener-12345678")
+_SOCKET_BYTES = len("/listener-12345678")
 #: What multiprocessing gives as the exit code of a process whose fork server is gone.
 _SERVER_GONE = 255
 
@@ -64,7 +63,8 @@ class Processes:
         for variable in _ONE_THREAD:
             os.environ.setdefault(variable, "1")
         if len(os.fsencode(folder)) + _SOCKET_BYTES <= MAX_PATH_BYTES:
-            tempfile.tempdir = str(folder)
+            # Where multiprocessing looks before it makes a folder of its own, which a killed supervisor would leave.
+            multiprocessing.current_process()._config["tempdir"] = str(folder)  # type: ignore[attr-defined]
         self._context.set_forkserver_preload([preload])
 
     def prepare(self) -> None:

@@ -30,15 +30,16 @@ class GapTracker:
         skipped: Frames the source had and this reader never got.
         gaps: How often at least one was missing.
         counter: The source's counter of the last frame taken.
+        expected: The counter of the frame that comes next, or -1 if no frame was taken yet.
     """
 
     def __init__(self) -> None:
         self.skipped = 0
         self.gaps = 0
         self.counter = 0
+        self.expected = -1
         self._epoch: int | None = None
         self._creation_time: float | None = None
-        self._has_frame = False
         self._retired: deque[int] = deque(maxlen=_RETIRED_KEPT)
 
     def adopt(self, epoch: int, creation_time: float) -> bool:
@@ -53,7 +54,7 @@ class GapTracker:
                 self._retired.append(self._epoch)
             self._epoch = epoch
             if creation_time != self._creation_time:
-                self._has_frame = False
+                self.expected = -1
             self._creation_time = creation_time
         return True
 
@@ -61,20 +62,24 @@ class GapTracker:
         """Judge a frame; FIRST, NEXT and GAP mean that it is new and is now the last one taken."""
         if epoch != self._epoch:
             return Verdict.STALE if epoch in self._retired else Verdict.UNKNOWN
-        if not self._has_frame:
-            self._has_frame = True
-            self.counter = counter
-            return Verdict.FIRST
-        missing = counter - self.counter - 1
+        is_first = self.expected < 0
+        missing = 0 if is_first else counter - self.expected
         if missing < 0:
             return Verdict.REPEAT if missing == -1 else Verdict.STALE
-        self.counter = counter
+        self.counter, self.expected = counter, counter + 1
+        if is_first:
+            return Verdict.FIRST
         if missing == 0:
             return Verdict.NEXT
         self.gaps += 1
         self.skipped += missing
         return Verdict.GAP
 
+    def advance(self) -> None:
+        """Take the frame that was expected, which somebody else has judged."""
+        self.counter = self.expected
+        self.expected += 1
+
     def is_behind(self, counter: int) -> bool:
         """Whether the source, by its word, has a newer frame than the last one taken."""
-        return counter > 0 and (not self._has_frame or counter > self.counter)
+        return counter > 0 and (self.expected < 0 or counter >= self.expected)

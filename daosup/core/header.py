@@ -28,6 +28,8 @@ VERSION = 2
 HEADER = struct.Struct("<4sBBHQQQQqqII")
 HEADER_BYTES = HEADER.size
 KIND_OFFSET = 5
+#: Up to and from where the headers of a stream's frames are the same.
+_SAME_BEGIN, _SAME_END = 16, 56
 
 #: layout, axes, element type, reserved, sizes, depth, keywords, reserved, creation time
 DESCRIPTION = struct.Struct("<4B3II2Hd")
@@ -62,14 +64,6 @@ class Flag(IntFlag):
     HAS_FRAME = 1
     ECHO = 2
     SOURCE_AWAY = 4
-
-
-#: A header seen by the data path: what is the same for all frames of a stream (16 bytes), what differs, and again what
-#: is the same (8 bytes).
-FRAME_PARTS = struct.Struct("<16sQQQqq8s")
-#: sequence, cnt0, cnt2, write time ns, send time ns
-CHANGING = struct.Struct("<QQQqq")
-CHANGING_OFFSET = 16
 
 
 class Header(NamedTuple):
@@ -189,3 +183,11 @@ def keywords_span(description: Description) -> slice:
 def frame_offset(header: Header, description: Description) -> int:
     """Where the frame begins in a message that has one."""
     return keywords_span(description).stop if header.kind == Kind.DESCRIBE else HEADER_BYTES
+
+
+def frame_ends(header: Header, description: Description) -> tuple[bytes, bytes]:
+    """What all frames of a described stream have in common: the first 16 and the last 8 bytes of their headers."""
+    whole = bytearray(HEADER_BYTES)
+    frame = header._replace(kind=Kind.FRAME, flags=Flag.NONE, payload_bytes=description.geometry.frame_bytes)
+    pack_header(whole, frame)
+    return bytes(whole[:_SAME_BEGIN]), bytes(whole[_SAME_END:])

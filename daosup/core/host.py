@@ -208,7 +208,8 @@ class HostState:
             return
         if event.holder is None:
             mirror.holders.clear()
-        mirror.holders.discard(event.holder or "")
+        else:
+            mirror.holders.discard(event.holder)
         if not mirror.holders:
             del self.mirrors[event.source]
             yield e.Report("info", "mirror released", (("source", str(event.source)),))
@@ -216,9 +217,8 @@ class HostState:
                 yield e.Unask(event.source)
 
     def _holder_gone(self, event: e.HolderGone, now: float) -> Iterator[e.Action]:
-        for source, mirror in list(self.mirrors.items()):
-            if event.holder in mirror.holders:
-                yield from self._mirror_released(e.MirrorReleased(source, event.holder), now)
+        for source in list(self.mirrors):
+            yield from self._mirror_released(e.MirrorReleased(source, event.holder), now)
 
     def _ask(self, source: Source, mirror: Mirror, now: float) -> Iterator[e.Action]:
         mirror.beat += 1

@@ -15,6 +15,7 @@
 
 #include "frames.h"
 #include "guard.h"
+#include "messages.h"
 #include "semaphores.h"
 
 /* In the stable ABI of every Python 3, though headers deprecate or leave them out: the buffer protocol proper
@@ -220,6 +221,69 @@ static PyObject *window_wait(PyObject *object, PyObject *arguments)
     }
 }
 
+/* What a publisher does for each frame, in one go: wait for it and have its message ready. */
+static PyObject *window_next_message(PyObject *object, PyObject *arguments)
+{
+    Window *self = (Window *)object;
+    PyObject *buffer;
+    unsigned long long sequence, last;
+    double timeout_s, read_timeout_s;
+    int index;
+    void *address;
+    Py_ssize_t length;
+    enum frames_result result;
+
+    if (!PyArg_ParseTuple(arguments, "OKKidd", &buffer, &sequence, &last, &index, &timeout_s, &read_timeout_s) ||
+        PyObject_AsWriteBuffer(buffer, &address, &length) != 0 ||
+        place_in(self, address, length, MESSAGE_HEADER_BYTES) == NULL)
+        return NULL;
+    int64_t deadline_ns = deadline_of(timeout_s);
+    for (;;) {
+        Py_BEGIN_ALLOW_THREADS
+        guard_renew();
+        result = frames_wait(&self->frames, &self->semaphores, index, last, deadline_ns);
+        bool is_new = result == FRAMES_OK;
+        if (is_new)
+            result = message_fill(&self->frames, address, sequence, deadline_of(read_timeout_s));
+        Py_END_ALLOW_THREADS
+        if (result == FRAMES_LOST || result == FRAMES_BUSY)
+            return raise_result(self, result);
+        if (result != FRAMES_INTERRUPTED)
+            return PyLong_FromLong((long)result);
+        if (PyErr_CheckSignals() != 0)
+            return NULL;
+    }
+}
+
+/* What a mirror does for each frame, in one go: write it if it is just the one expected; else leave it. */
+static PyObject *window_commit_message(PyObject *object, PyObject *arguments)
+{
+    Window *self = (Window *)object;
+    PyObject *buffer;
+    const char *begin, *end;
+    Py_ssize_t begin_length, end_length, length;
+    unsigned long long counter;
+    const void *message;
+    enum frames_result result;
+
+    if (!PyArg_ParseTuple(arguments, "Oy#y#K", &buffer, &begin, &begin_length, &end, &end_length, &counter) ||
+        PyObject_AsReadBuffer(buffer, &message, &length) != 0)
+        return NULL;
+    if (!self->is_writable || begin_length != MESSAGE_BEGIN_BYTES || end_length != MESSAGE_END_BYTES ||
+        !message_is(&self->frames, message, (size_t)length, (const unsigned char *)begin, (const unsigned char *)end,
+                    counter))
+        Py_RETURN_FALSE;
+    Py_BEGIN_ALLOW_THREADS
+    guard_renew();
+    result = message_commit(&self->frames, message);
+    if (result == FRAMES_OK)
+        semaphores_post(&self->semaphores);
+    Py_END_ALLOW_THREADS
+    if (result != FRAMES_OK)
+        return raise_result(self, result);
+    Py_RETURN_TRUE;
+}
+
 static PyObject *window_counter(PyObject *object, PyObject *arguments)
 {
     Window *self = (Window *)object;
@@ -323,6 +387,10 @@ static PyMethodDef window_methods[] = {
     {"snapshot", window_snapshot, METH_VARARGS, "snapshot(buffer, offset, slot, timeout_s): copy a whole frame out; slot -1 is the newest."},
     {"commit", window_commit, METH_VARARGS, "commit(buffer, offset, cnt2, atime_ns): copy a frame in and tell the readers."},
     {"wait", window_wait, METH_VARARGS, "wait(last, semaphore, timeout_s, spin) -> NEW, TIMEOUT or WOKEN."},
+    {"next_message", window_next_message, METH_VARARGS,
+     "next_message(message, sequence, last, semaphore, timeout_s, read_timeout_s) -> as wait; NEW: the message is filled."},
+    {"commit_message", window_commit_message, METH_VARARGS,
+     "commit_message(message, begin, end, counter) -> whether it was the frame `counter` of that stream, and is written."},
     {"counter", window_counter, METH_VARARGS, "counter(slot=-1) -> cnt0."},
     {"newest_slot", window_newest_slot, METH_NOARGS, "newest_slot() -> index of the newest whole frame."},
     {"check", window_check, METH_NOARGS, "check(): raise SegmentLostError unless the file is still the one mapped."},

@@ -13,8 +13,6 @@ from collections.abc import Iterable
 import zmq
 
 from daosup.core.header import (
-    CHANGING,
-    CHANGING_OFFSET,
     DESCRIPTION_BYTES,
     HEADER_BYTES,
     MAGIC,
@@ -161,28 +159,35 @@ class Sender:
 
 
 class Messages:
-    """The messages for one opened segment, built in buffers that are made once."""
+    """The messages for one opened segment, built in buffers that are made once.
+
+    Attributes:
+        frame: The message of the frame that ``next_frame`` took last.
+    """
 
     def __init__(self, segment: Segment, epoch: int, source: str = "") -> None:
         self.segment = segment
         self.epoch = epoch
+        self._next = segment.window.next_message
         geometry = segment.geometry
         self.description = Description(geometry, segment.creation_time, source)
         self._layout_id = self.description.layout_id
         self._frame_at = HEADER_BYTES + DESCRIPTION_BYTES + geometry.keyword_count * KEYWORD_BYTES
-        self._frame = bytearray(HEADER_BYTES + geometry.frame_bytes)
-        self._pack(self._frame, Kind.FRAME, Flag.NONE, 0)
+        self.frame = bytearray(HEADER_BYTES + geometry.frame_bytes)
+        self._pack(self.frame, Kind.FRAME, Flag.NONE, 0)
         self._described = bytearray(self._frame_at + geometry.frame_bytes)
         self._described[HEADER_BYTES : HEADER_BYTES + DESCRIPTION_BYTES] = self.description.encode()
 
-    def frame(self, sequence: int) -> bytearray:
-        """A frame message of the newest frame; errors as ``Segment.read``."""
-        window, message = self.segment.window, self._frame
-        window.snapshot(message, HEADER_BYTES, -1, READ_TIMEOUT_S)
-        CHANGING.pack_into(
-            message, CHANGING_OFFSET, sequence, window.cnt0, window.cnt2, window.atime_ns, time.time_ns()
-        )
-        return message
+    def next_frame(self, sequence: int, last: int, semaphore: int, timeout_s: float) -> int:
+        """Wait for a frame other than that with the counter ``last``, and put it into the message ``frame``.
+
+        Returns:
+            ``NEW``, or as ``Window.wait`` if there is none.
+
+        Raises:
+            SegmentLostError, SegmentBusyError: As ``Segment.read``.
+        """
+        return self._next(self.frame, sequence, last, semaphore, timeout_s, READ_TIMEOUT_S)
 
     def describe(self, sequence: int, *, has_frame: bool) -> bytearray:
         """A describe message, with the newest frame or without; errors as ``Segment.read``."""

@@ -13,17 +13,15 @@ from typing import Any, Optional
 
 from daosup.core.gaps import GapTracker, Verdict
 from daosup.core.header import (
-    FRAME_PARTS,
-    HEADER_BYTES,
     Description,
     Flag,
     Header,
     Kind,
     decode_description,
     decode_header,
+    frame_ends,
     frame_offset,
     keywords_span,
-    pack_header,
 )
 from daosup.core.layout import Geometry, Layout
 from daosup.errors import ProtocolError, SegmentError, SegmentLostError
@@ -38,8 +36,6 @@ LINK_TIMEOUT_S = 2.5
 TEND_INTERVAL_S = 0.25
 #: How often the statistics page is stamped while frames flow.
 STAMP_INTERVAL_S = 0.01
-
-_UNKNOWN, _FIRST, _REPEAT, _STALE = Verdict.UNKNOWN, Verdict.FIRST, Verdict.REPEAT, Verdict.STALE
 
 
 def mirror(order: MirrorOrder, tell: Callable[..., None]) -> None:
@@ -66,29 +62,29 @@ class Mirror:
         self._tracker = GapTracker()
         self._replica: Optional[Replica] = None
         self._description: Optional[Description] = None
-        self._layout_id = -1
         self._epoch = 0
-        # Begin and end of the header of each frame of the stream as it is described, and a message's length.
+        # How the header of each frame begins and ends in the stream as it is described.
         self._begin = self._end = b""
-        self._length = -1
+        self._commit = _commit_nothing
         self._heard = self._tended = self._stamped = 0.0
         self._receiver = Receiver(order.endpoint, self._describe)
 
     def turn(self) -> None:
-        """Wait a moment for a frame and take it."""
+        """Wait a moment for a message and take it."""
         message = self._receiver.receive()
         now = time.monotonic()
         if message is not None:
-            buffer = message.buffer
-            is_expected = False
-            if len(buffer) == self._length:
-                begin, _, counter, frame_id, write_time_ns, _, end = FRAME_PARTS.unpack_from(buffer)
-                is_expected = begin == self._begin and end == self._end
-            if is_expected:
-                self._heard = now
-                self._take(message, HEADER_BYTES, counter, frame_id, write_time_ns)
-            else:
-                self._judge(message, now)
+            tracker, page = self._tracker, self._page
+            try:
+                if self._commit(message, self._begin, self._end, tracker.expected):
+                    tracker.advance()
+                    page.frames += 1
+                    page.payload_bytes += len(message)
+                    self._heard = now
+                else:
+                    self._judge(message, now)
+            except SegmentLostError:
+                self._lose_replica()
         if message is None or now >= self._stamped + STAMP_INTERVAL_S:
             self._stamped = now
             self._look_around(now)
@@ -98,48 +94,40 @@ class Mirror:
     def _judge(self, message: Any, now: float) -> None:
         try:
             header = decode_header(message.buffer)
-            self._heard = now
             if header.kind == Kind.DESCRIBE:
-                self._follow(message, header)
-            elif header.kind == Kind.FRAME:
-                self._receiver.ask_description()  # of an epoch or a layout that was not described yet
-            else:
+                self._adopt(message, header)
+            elif header.kind != Kind.FRAME:
                 raise ProtocolError(f"message of kind {header.kind} from a sender of frames")
         except ProtocolError:
             self._page.rejected += 1
+            return
+        self._heard = now
+        description = self._description
+        if description is None or (header.epoch, header.layout_id) != (self._epoch, description.layout_id):
+            self._receiver.ask_description()
+        elif header.kind == Kind.DESCRIBE and not header.flags & Flag.HAS_FRAME:
+            if self._tracker.is_behind(header.counter):
+                self._receiver.ask_description()
+        else:
+            self._take(message, frame_offset(header, description), header)
 
     def _describe(self, message: Any) -> None:
-        """A description that was passed over, with a frame in it that is not the newest."""
+        """Take in a description that is not the newest message, and so without its frame."""
         try:
-            header = decode_header(message.buffer)
-            self._adopt(message, header)
+            self._adopt(message, decode_header(message.buffer))
         except ProtocolError:
             self._page.rejected += 1
 
-    def _follow(self, message: Any, header: Header) -> None:
-        description = self._adopt(message, header)
-        if description is None:
-            return
-        if header.flags & Flag.HAS_FRAME:
-            offset = frame_offset(header, description)
-            self._take(message, offset, header.counter, header.frame_id, header.write_time_ns)
-        elif self._tracker.is_behind(header.counter):
-            self._receiver.ask_description()
-
-    def _adopt(self, message: Any, header: Header) -> Optional[Description]:
+    def _adopt(self, message: Any, header: Header) -> None:
         description = decode_description(message.buffer, header, str(self._order.key.source))
         if not self._tracker.adopt(header.epoch, description.creation_time):
-            return None
+            return
         if description != self._description or self._replica is None:
             self._replica = Replica.make(self._order.path, self._wanted(description), self._order.mode, self._replica)
+            self._commit = self._replica.segment.window.commit_message
         self._description, self._epoch = description, header.epoch
-        whole = bytearray(message.buffer[:HEADER_BYTES])
-        payload_bytes = description.geometry.frame_bytes
-        pack_header(whole, (Kind.FRAME, Flag.NONE, header.epoch, *([0] * 5), header.layout_id, payload_bytes))
-        self._begin, *_, self._end = FRAME_PARTS.unpack(whole)
-        self._length = HEADER_BYTES + payload_bytes
+        self._begin, self._end = frame_ends(header, description)
         self._replica.put_keywords(bytes(message.buffer[keywords_span(description)]))
-        return description
 
     def _wanted(self, description: Description) -> Geometry:
         source = description.geometry
@@ -147,69 +135,56 @@ class Mirror:
         depth = source.depth if layout is Layout.FIFO else 1
         return Geometry(layout, source.atype, source.shape, depth, source.keyword_count)
 
-    # -- frames
-
-    def _take(self, message: Any, offset: int, counter: int, frame_id: int, write_time_ns: int) -> None:
+    def _take(self, message: Any, offset: int, header: Header) -> None:
         replica = self._replica
         if replica is None:
             self._receiver.ask_description()
             return
-        if counter == 0:
-            self._say_ready(replica)
-            return
-        verdict = self._tracker.take(self._epoch, counter)
-        if verdict is _REPEAT or verdict is _STALE or verdict is _UNKNOWN:
-            return
-        page = self._page
-        try:
-            if verdict is not _FIRST or not replica.holds(frame_id, write_time_ns):
-                replica.segment.window.commit(message, offset, frame_id, write_time_ns)
-                page.frames += 1
-                page.payload_bytes += len(message)
-        except SegmentLostError:
-            self._replica = None
-            self._receiver.ask_description()
-            return
-        page.source_counter, page.write_time_utc_ns = counter, write_time_ns
-        if not replica.is_announced:
-            self._say_ready(replica)
-
-    def _say_ready(self, replica: Replica) -> None:
+        if header.counter > 0:
+            verdict = self._tracker.take(header.epoch, header.counter)
+            if verdict not in (Verdict.FIRST, Verdict.NEXT, Verdict.GAP):
+                return
+            if verdict is not Verdict.FIRST or not replica.holds(header.frame_id, header.write_time_ns):
+                replica.segment.window.commit(message, offset, header.frame_id, header.write_time_ns)
+                self._page.frames += 1
+                self._page.payload_bytes += len(message)
         if not replica.is_announced:
             replica.is_announced = True
-            self._note_link(self._heard)
+            self._note(self._heard)
             self._say_how_fresh(replica)
             geometry = replica.segment.geometry
             self._tell("ready", port=0, shape=list(geometry.shape), dtype=geometry.dtype)
 
+    def _lose_replica(self) -> None:
+        """Somebody removed or spoiled the mirror: the next description makes it anew."""
+        self._replica = None
+        self._commit = _commit_nothing
+        self._receiver.ask_description()
+
     # -- now and then
 
     def _look_around(self, now: float) -> None:
-        page = self._page
-        self._note_link(now)
+        self._note(now)
         if now >= self._tended + TEND_INTERVAL_S:
             self._tended = now
-            self._tend()
-        page.skipped, page.gaps = self._tracker.skipped, self._tracker.gaps
-        page.stamp()
+            if self._replica is not None:
+                try:
+                    self._replica.segment.check()
+                    self._say_how_fresh(self._replica)
+                except SegmentError:
+                    self._lose_replica()
+        self._page.stamp()
 
-    def _note_link(self, now: float) -> None:
+    def _note(self, now: float) -> None:
+        """Bring the statistics page up to date."""
+        page, tracker = self._page, self._tracker
+        page.skipped, page.gaps, page.source_counter = tracker.skipped, tracker.gaps, tracker.counter
+        if self._replica is not None:
+            page.write_time_utc_ns = self._replica.segment.stamp.time_ns
         has_link = now <= self._heard + LINK_TIMEOUT_S
-        if has_link != bool(self._page.has_link):
-            self._page.has_link = int(has_link)
+        if has_link != bool(page.has_link):
+            page.has_link = int(has_link)
             self._tell("link", is_up=has_link)
-
-    def _tend(self) -> None:
-        """See that the file is still there, and say in its keywords how fresh it is."""
-        replica = self._replica
-        if replica is None:
-            return
-        try:
-            replica.segment.check()
-            self._say_how_fresh(replica)
-        except SegmentError:
-            self._replica = None
-            self._receiver.ask_description()
 
     def _say_how_fresh(self, replica: Replica) -> None:
         page = self._page
@@ -218,7 +193,13 @@ class Mirror:
     def close(self) -> None:
         """Leave the mirror as it is, and say that it is stale from now on."""
         if self._replica is not None:
+            self._note(self._heard)
             self._page.has_link = 0
             self._say_how_fresh(self._replica)
             self._replica.segment.close()
         self._receiver.close()
+
+
+def _commit_nothing(message: object, begin: bytes, end: bytes, counter: int) -> bool:
+    """Stands in for the mirror's commit while there is no mirror."""
+    return False

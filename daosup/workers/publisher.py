@@ -26,6 +26,9 @@ CHECK_INTERVAL_S = 0.5
 TEND_INTERVAL_S = 0.01
 REOPEN_INTERVAL_S = 0.02
 
+#: Beside the outcomes of a wait: there is a frame, but not a whole one.
+_BUSY = -1
+
 
 def publish(order: PublisherOrder, tell: Callable[..., None]) -> None:
     """Publish until stopped.
@@ -44,7 +47,7 @@ def publish(order: PublisherOrder, tell: Callable[..., None]) -> None:
         while True:
             doorbell.answer_to(_ringing(segment, order.semaphore))
             try:
-                _serve(segment, sender, doorbell, page, order)
+                _Service(segment, sender, doorbell, page, order).run()
             except SegmentError as error:
                 tell("away", reason=str(error))
             segment.close()
@@ -59,55 +62,82 @@ def _ringing(segment: Segment, semaphore: int) -> Callable[[], object]:
     return lambda: window.kick(semaphore)
 
 
-def _serve(segment: Segment, sender: Sender, doorbell: Doorbell, page: StatisticsPage, order: PublisherOrder) -> None:
-    """Send this segment's frames until it is lost."""
-    window = segment.window
-    messages = Messages(segment, time.time_ns(), str(order.key.source))
-    sent = max(0, window.counter() - 1)  # a frame that is there already is news to whoever reads us
-    sender.describe_soon()
-    tended = checked = 0.0
-    rest_s = 0.0
-    retries_before = page.retries
-    while True:
-        outcome = window.wait(sent, order.semaphore, rest_s, False)
-        now = time.monotonic()
-        has_new = outcome == NEW
-        is_due = now < sender.burst_until
-        if not has_new or now >= tended + TEND_INTERVAL_S:
-            tended = now
-            sender.hear()
-            is_due = sender.is_description_due(now, has_new=has_new)
-            page.retries, page.reader_count = retries_before + window.retries, sender.reader_count
-            page.stamp()
-            if now >= checked + CHECK_INTERVAL_S:
-                checked = now
-                segment.check()
-            rest_s = DESCRIBE_PAUSE_S if sender.is_asked else RESTING_S
-            if outcome == TIMEOUT and not is_due and not sender.is_asked:
-                doorbell.arm()
-                rest_s = SLEEP_S
-        if not has_new and not is_due:
-            continue
+class _Service:
+    """Sends the frames of one opened segment until it is lost."""
+
+    def __init__(
+        self, segment: Segment, sender: Sender, doorbell: Doorbell, page: StatisticsPage, order: PublisherOrder
+    ) -> None:
+        self._segment, self._sender, self._doorbell, self._page = segment, sender, doorbell, page
+        self._messages = Messages(segment, time.time_ns(), str(order.key.source))
+        self._semaphore = order.semaphore
+        self._retries_before = page.retries
+        self._tended = self._checked = 0.0
+        self._rest_s = 0.0
+        # A frame that is there already is news to whoever reads us.
+        self._sent = max(0, segment.counter - 1)
+        sender.describe_soon()
+
+    def run(self) -> None:
+        """Serve; ends with SegmentLostError."""
+        sender, messages, next_frame = self._sender, self._messages, self._messages.next_frame
+        while True:
+            try:
+                outcome = next_frame(sender.sequence + 1, self._sent, self._semaphore, self._rest_s)
+            except SegmentBusyError:
+                self._page.busy += 1
+                outcome = _BUSY
+            now = time.monotonic()
+            has_new = outcome == NEW
+            is_due = now < sender.burst_until
+            if not has_new or now >= self._tended + TEND_INTERVAL_S:
+                is_due = self._tend(now, outcome)
+            if is_due and outcome != _BUSY:
+                self._describe(now, has_new=has_new)
+            elif has_new:
+                sender.send(messages.frame)
+                self._count(len(messages.frame))
+
+    def _describe(self, now: float, *, has_new: bool) -> None:
+        sender = self._sender
         try:
-            if is_due:
-                message = messages.describe(sender.sequence + has_new, has_frame=has_new or sender.is_asked)
-                sender.described(now)
-            else:
-                message = messages.frame(sender.sequence + 1)
+            message = self._messages.describe(sender.sequence + has_new, has_frame=has_new or sender.is_asked)
         except SegmentBusyError:
-            page.busy += 1
-            continue
+            self._page.busy += 1
+            return
+        sender.described(now)
         sender.send(message)
         if has_new:
-            counter = window.cnt0
-            if counter > sent + 1:
-                page.skipped += counter - sent - 1
-                page.gaps += 1
-            sent = counter
-            sender.sequence += 1
-            page.frames += 1
-            page.payload_bytes += len(message)
-            page.source_counter, page.write_time_utc_ns = counter, window.atime_ns
+            self._count(len(message))
+
+    def _count(self, message_bytes: int) -> None:
+        page, window = self._page, self._segment.window
+        counter = window.cnt0
+        if counter > self._sent + 1:
+            page.skipped += counter - self._sent - 1
+            page.gaps += 1
+        self._sent = counter
+        self._sender.sequence += 1
+        page.frames += 1
+        page.payload_bytes += message_bytes
+
+    def _tend(self, now: float, outcome: int) -> bool:
+        """Hear readers, look after the segment, stamp the page; whether a description is due."""
+        sender, page, window = self._sender, self._page, self._segment.window
+        self._tended = now
+        sender.hear()
+        is_due = sender.is_description_due(now, has_new=outcome == NEW)
+        page.retries, page.reader_count = self._retries_before + window.retries, sender.reader_count
+        page.source_counter, page.write_time_utc_ns = self._sent, window.atime_ns
+        page.stamp()
+        if now >= self._checked + CHECK_INTERVAL_S:
+            self._checked = now
+            self._segment.check()
+        self._rest_s = DESCRIBE_PAUSE_S if sender.is_asked else RESTING_S
+        if outcome == TIMEOUT and not is_due and not sender.is_asked:
+            self._doorbell.arm()
+            self._rest_s = SLEEP_S
+        return is_due
 
 
 def _reopen(path: str, page: StatisticsPage) -> Segment:
