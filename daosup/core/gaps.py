@@ -42,10 +42,11 @@ class GapTracker:
         self._creation_time: float | None = None
         self._retired: deque[int] = deque(maxlen=_RETIRED_KEPT)
 
-    def adopt(self, epoch: int, creation_time: float) -> bool:
+    def adopt(self, epoch: int, creation_time: float, counter: int) -> bool:
         """Take note of a description; False if it is a late one of an epoch that is over.
 
-        A new epoch of the same segment (its publisher was restarted) goes on counting; a segment made anew begins anew.
+        A new epoch of the same segment (its publisher was restarted) goes on counting; a segment made anew, or whose
+        counter was set back, begins anew.
         """
         if epoch in self._retired:
             return False
@@ -53,7 +54,7 @@ class GapTracker:
             if self._epoch is not None:
                 self._retired.append(self._epoch)
             self._epoch = epoch
-            if creation_time != self._creation_time:
+            if creation_time != self._creation_time or counter < self.counter:
                 self.expected = -1
             self._creation_time = creation_time
         return True

@@ -10,18 +10,16 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar, Optional
 
 from daosup.core import events as e
 from daosup.core.crew import Crew, Phase
-from daosup.core.readership import BEAT_INTERVAL_S, Readership
+from daosup.core.mirrors import POLL_INTERVAL_S, Mirrors
+from daosup.core.readership import Readership
 from daosup.core.restart import Backoff
-from daosup.core.types import PROTOCOL, Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
-
-#: The fallback for a notification that got lost.
-POLL_INTERVAL_S = 2.0
+from daosup.core.types import Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
 
 
 @dataclass(frozen=True)
@@ -45,20 +43,6 @@ class RegistryPhase(Enum):
     DOWN = "down"
 
 
-@dataclass
-class Mirror:
-    """A source that somebody here holds."""
-
-    holders: set[str] = field(default_factory=set)
-    endpoint: str = ""
-    reason: Optional[str] = "asking the registry"
-    is_unknown: bool = False
-    is_unsupported: bool = False
-    asked_s: float = 0.0
-    looked_s: float = 0.0
-    beat: int = 0
-
-
 class HostState:
     """The state of one host; ``handle`` is the only way in."""
 
@@ -67,7 +51,7 @@ class HostState:
         self.role = facts.role
         self.segments: dict[str, SegmentFacts] = {}
         self.readership = Readership()
-        self.mirrors: dict[Source, Mirror] = {}
+        self.mirrors = Mirrors(facts.host)
         self.crew = Crew()
         self.registry = RegistryPhase.DOWN
         self.registry_since_s = 0.0
@@ -104,8 +88,7 @@ class HostState:
             yield e.ReadMachines()
         else:
             yield from self._introduce(now)
-        for source, mirror in self.mirrors.items():
-            yield from self._ask(source, mirror, now)
+        yield from self.mirrors.ask_all(now)
 
     def _registry_lost(self, event: e.RegistryLost, now: float) -> Iterator[e.Action]:
         if self.registry is RegistryPhase.UP:
@@ -180,8 +163,7 @@ class HostState:
         if is_forgotten:
             yield e.Report("warning", "the registry forgot this host; announcing it anew")
             yield self._announce(now)
-            for source, mirror in self.mirrors.items():
-                yield from self._ask(source, mirror, now)
+            yield from self.mirrors.ask_all(now)
 
     def _records_of(self, name: str) -> tuple[StreamRecord, ...]:
         worker = self.crew.workers.get(self._publisher_key(name))
@@ -193,64 +175,21 @@ class HostState:
 
     # -- what we mirror
 
-    def _mirror_asked(self, event: e.MirrorAsked, now: float) -> Iterator[e.Action]:
-        mirror = self.mirrors.get(event.source)
-        if mirror is None:
-            mirror = self.mirrors[event.source] = Mirror()
-            yield e.Report("info", "mirror asked for", (("source", str(event.source)), ("holder", event.holder)))
-        mirror.holders.add(event.holder)
-        if self._is_serving and not mirror.endpoint:
-            yield from self._ask(event.source, mirror, now)
+    def _mirror_asked(self, event: e.MirrorAsked, now: float) -> Iterable[e.Action]:
+        return self.mirrors.hold(event.source, event.holder, now, is_serving=self._is_serving)
 
-    def _mirror_released(self, event: e.MirrorReleased, now: float) -> Iterator[e.Action]:
-        mirror = self.mirrors.get(event.source)
-        if mirror is None:
-            return
-        if event.holder is None:
-            mirror.holders.clear()
-        else:
-            mirror.holders.discard(event.holder)
-        if not mirror.holders:
-            del self.mirrors[event.source]
-            yield e.Report("info", "mirror released", (("source", str(event.source)),))
-            if self.registry is RegistryPhase.UP:
-                yield e.Unask(event.source)
+    def _mirror_released(self, event: e.MirrorReleased, now: float) -> Iterable[e.Action]:
+        return self.mirrors.release(event.source, event.holder, is_connected=self.registry is RegistryPhase.UP)
 
     def _holder_gone(self, event: e.HolderGone, now: float) -> Iterator[e.Action]:
         for source in list(self.mirrors):
             yield from self._mirror_released(e.MirrorReleased(source, event.holder), now)
 
-    def _ask(self, source: Source, mirror: Mirror, now: float) -> Iterator[e.Action]:
-        mirror.beat += 1
-        mirror.asked_s = mirror.looked_s = now
-        yield e.Ask(source, mirror.beat)
-        yield e.ReadRecords(source)
-
-    def _record_notified(self, event: e.RecordNotified, now: float) -> Iterator[e.Action]:
-        mirror = self.mirrors.get(event.source)
-        if mirror is not None and self._is_serving:
-            mirror.looked_s = now
-            yield e.ReadRecords(event.source)
+    def _record_notified(self, event: e.RecordNotified, now: float) -> Iterable[e.Action]:
+        return self.mirrors.look(event.source, now) if self._is_serving else ()
 
     def _records_seen(self, event: e.RecordsSeen, now: float) -> Iterable[e.Action]:
-        mirror = self.mirrors.get(event.source)
-        if mirror is None:
-            return ()
-        source = event.source
-        mirror.is_unknown = not (event.is_host_known and event.is_segment_known)
-        ours = [record for record in event.records if record.protocol == PROTOCOL]
-        mirror.is_unsupported = bool(event.records) and not ours
-        if ours:
-            mine = [record for record in ours if record.client_hostname == self.facts.host]
-            mirror.endpoint, mirror.reason = (mine or ours)[0].endpoint, None
-        elif not event.is_host_known:
-            mirror.reason = f"host {source.host} is not in the registry"
-        elif not event.is_segment_known:
-            mirror.reason = f"host {source.host} has no segment {source.name} in the registry"
-        elif event.records:
-            mirror.reason = f"host {source.host} streams {source.name} only in a form that this version cannot read"
-        else:
-            mirror.reason = f"waiting for {source.host} to publish {source.name}"
+        self.mirrors.take(event)
         return ()
 
     # -- workers
@@ -282,12 +221,7 @@ class HostState:
         if self.role is not None and now >= self._looked_s + POLL_INTERVAL_S:
             self._looked_s = now
             yield e.ReadReaders()
-        for source, mirror in self.mirrors.items():
-            if now >= mirror.asked_s + BEAT_INTERVAL_S:
-                yield from self._ask(source, mirror, now)
-            elif now >= mirror.looked_s + POLL_INTERVAL_S:
-                mirror.looked_s = now
-                yield e.ReadRecords(source)
+        yield from self.mirrors.tick(now)
 
     def _stop_asked(self, event: e.StopAsked, now: float) -> Iterator[e.Action]:
         self.is_stopping = True
@@ -305,9 +239,6 @@ class HostState:
     def _publisher_key(self, name: str) -> WorkerKey:
         return WorkerKey(WorkerKind.PUBLISHER, Source(self.facts.host, name))
 
-    def _mirror_key(self, source: Source) -> WorkerKey:
-        return WorkerKey(WorkerKind.MIRROR, source)
-
     def _wanted(self) -> dict[WorkerKey, e.StartWorker]:
         if self.is_stopping:
             return {}
@@ -316,10 +247,7 @@ class HostState:
             key = self._publisher_key(name)
             running = self.crew.workers.get(key)
             wanted[key] = running.order if running else e.StartWorker(key, self._free_port(wanted.values()))
-        for source, mirror in sorted(self.mirrors.items()):
-            if mirror.endpoint:
-                key = self._mirror_key(source)
-                wanted[key] = e.StartWorker(key, 0, mirror.endpoint)
+        wanted.update((order.key, order) for order in self.mirrors.orders())
         return wanted
 
     def _free_port(self, orders: Iterable[e.StartWorker]) -> int:
@@ -336,7 +264,7 @@ class HostState:
         self._mirrored |= {key.source for key in wanted if key.kind is WorkerKind.MIRROR}
         held = set() if self.is_stopping else self.mirrors.keys()
         for source in sorted(self._mirrored - held):
-            if self._mirror_key(source) not in self.crew.workers:
+            if WorkerKey(WorkerKind.MIRROR, source) not in self.crew.workers:
                 self._mirrored.discard(source)
                 yield e.RemoveMirror(source)
         if self._is_announced:

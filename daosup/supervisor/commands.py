@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Optional
 from daosup.adapters.control import Request
 from daosup.core import events as e
 from daosup.core.crew import Phase
-from daosup.core.host import Mirror, RegistryPhase
+from daosup.core.host import RegistryPhase
+from daosup.core.mirrors import Mirror
 from daosup.core.types import Machine, Role, Source, WorkerKey, WorkerKind, check_host
 from daosup.errors import DeniedError, NoAnswerError, NotFoundError, UnavailableError, UnsupportedError, UsageError
 from daosup.supervisor.status import Object, status_of
@@ -99,12 +100,13 @@ class Commands:
             raise UnsupportedError("bidirectional mirrors are not supported by this version; mirror it one way")
         holder = _holder(request)
         supervisor = self._supervisor
+        self._need_room_for(source)
         supervisor.post(e.MirrorAsked(source, holder))
         mirror = supervisor.state.mirrors[source]
         key = WorkerKey(WorkerKind.MIRROR, source)
         try:
             await supervisor.until(lambda: self._is_settled(mirror, key), wait_s)
-            self._check(source, mirror)
+            self._check(mirror, key)
         except NoAnswerError:
             supervisor.post(e.MirrorReleased(source, holder))
             raise NoAnswerError(f"{source}: {self._why(mirror)} (waited {wait_s:g} s)") from None
@@ -128,19 +130,32 @@ class Commands:
         path = self._supervisor.folder.path_of(source.name)
         return {"name": source.name, "path": path, "shape": list(facts.shape), "dtype": facts.dtype, "state": "local"}
 
-    def _is_settled(self, mirror: Mirror, key: WorkerKey) -> bool:
-        worker = self._supervisor.state.crew.workers.get(key)
-        is_running = worker is not None and worker.phase is Phase.RUNNING
-        is_released = self._supervisor.state.mirrors.get(key.source) is not mirror
-        return is_running or is_released or mirror.is_unknown or mirror.is_unsupported
+    def _need_room_for(self, source: Source) -> None:
+        if self._supervisor.state.is_stopping:
+            raise UnavailableError("this daosupd is stopping; ask again when it is back")
+        namesake = self._supervisor.state.mirrors.namesake(source)
+        if namesake is not None:
+            raise UsageError(
+                f"{source} and {namesake} would both be mirrored as {source.mirror_name}; release one first"
+            )
 
-    def _check(self, source: Source, mirror: Mirror) -> None:
-        if self._supervisor.state.mirrors.get(source) is not mirror:
-            raise UnavailableError(f"{source} was released meanwhile")
+    def _is_settled(self, mirror: Mirror, key: WorkerKey) -> bool:
+        is_released = self._supervisor.state.mirrors.get(key.source) is not mirror
+        return is_released or self._is_running(key) or mirror.is_unknown or mirror.is_unsupported
+
+    def _is_running(self, key: WorkerKey) -> bool:
+        worker = self._supervisor.state.crew.workers.get(key)
+        return worker is not None and worker.phase is Phase.RUNNING
+
+    def _check(self, mirror: Mirror, key: WorkerKey) -> None:
+        if self._supervisor.state.mirrors.get(key.source) is not mirror:
+            raise UnavailableError(f"{key.source} was released meanwhile")
+        if self._is_running(key):
+            return
         if mirror.is_unknown:
             raise NotFoundError(f"{mirror.reason}; `daosupctl ls` lists what there is")
         if mirror.is_unsupported:
-            raise UnsupportedError(f"{source}: {mirror.reason}")
+            raise UnsupportedError(f"{key.source}: {mirror.reason}")
 
     def _why(self, mirror: Mirror) -> str:
         state = self._supervisor.state

@@ -120,7 +120,7 @@ class Mirror:
 
     def _adopt(self, message: Any, header: Header) -> None:
         description = decode_description(message.buffer, header, str(self._order.key.source))
-        if not self._tracker.adopt(header.epoch, description.creation_time):
+        if not self._tracker.adopt(header.epoch, description.creation_time, header.counter):
             return
         if description != self._description or self._replica is None:
             self._replica = Replica.make(self._order.path, self._wanted(description), self._order.mode, self._replica)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from daosup.errors import SegmentBusyError, SegmentError
+from daosup.errors import SegmentBusyError, SegmentError, SegmentLostError
 from daosup.shm import Segment
 from daosup.shm._native import NEW, TIMEOUT
 from daosup.stream.sender import DESCRIBE_PAUSE_S, Messages, Sender
@@ -25,6 +25,8 @@ CHECK_INTERVAL_S = 0.5
 #: While frames flow, readers are heard and the page is stamped so often.
 TEND_INTERVAL_S = 0.01
 REOPEN_INTERVAL_S = 0.02
+#: After so long without a whole frame, though there are new ones, the operator is told.
+STUCK_S = 1.0
 
 #: Beside the outcomes of a wait: there is a frame, but not a whole one.
 _BUSY = -1
@@ -47,7 +49,7 @@ def publish(order: PublisherOrder, tell: Callable[..., None]) -> None:
         while True:
             doorbell.answer_to(_ringing(segment, order.semaphore))
             try:
-                _Service(segment, sender, doorbell, page, order).run()
+                _Service(segment, sender, doorbell, page, order, tell).run()
             except SegmentError as error:
                 tell("away", reason=str(error))
             segment.close()
@@ -66,14 +68,23 @@ class _Service:
     """Sends the frames of one opened segment until it is lost."""
 
     def __init__(
-        self, segment: Segment, sender: Sender, doorbell: Doorbell, page: StatisticsPage, order: PublisherOrder
+        self,
+        segment: Segment,
+        sender: Sender,
+        doorbell: Doorbell,
+        page: StatisticsPage,
+        order: PublisherOrder,
+        tell: Callable[..., None],
     ) -> None:
+        self._tell = tell
         self._segment, self._sender, self._doorbell, self._page = segment, sender, doorbell, page
         self._messages = Messages(segment, time.time_ns(), str(order.key.source))
         self._semaphore = order.semaphore
         self._retries_before = page.retries
         self._tended = self._checked = 0.0
         self._rest_s = 0.0
+        self._whole = time.monotonic()
+        self._is_stuck = False
         # A frame that is there already is news to whoever reads us.
         self._sent = max(0, segment.counter - 1)
         sender.describe_soon()
@@ -96,7 +107,7 @@ class _Service:
                 self._describe(now, has_new=has_new)
             elif has_new:
                 sender.send(messages.frame)
-                self._count(len(messages.frame))
+                self._count()
 
     def _describe(self, now: float, *, has_new: bool) -> None:
         sender = self._sender
@@ -108,18 +119,17 @@ class _Service:
         sender.described(now)
         sender.send(message)
         if has_new:
-            self._count(len(message))
+            self._count()
 
-    def _count(self, message_bytes: int) -> None:
-        page, window = self._page, self._segment.window
-        counter = window.cnt0
+    def _count(self) -> None:
+        counter = self._segment.window.cnt0
         if counter > self._sent + 1:
-            page.skipped += counter - self._sent - 1
-            page.gaps += 1
+            self._page.skipped += counter - self._sent - 1
+            self._page.gaps += 1
+        elif counter < self._sent:
+            raise SegmentLostError(f"{self._segment.path}: its counter went back from {self._sent} to {counter}")
         self._sent = counter
         self._sender.sequence += 1
-        page.frames += 1
-        page.payload_bytes += message_bytes
 
     def _tend(self, now: float, outcome: int) -> bool:
         """Hear readers, look after the segment, stamp the page; whether a description is due."""
@@ -129,15 +139,28 @@ class _Service:
         is_due = sender.is_description_due(now, has_new=outcome == NEW)
         page.retries, page.reader_count = self._retries_before + window.retries, sender.reader_count
         page.source_counter, page.write_time_utc_ns = self._sent, window.atime_ns
+        page.payload_bytes += (sender.sequence - page.frames) * len(self._messages.frame)
+        page.frames = sender.sequence
         page.stamp()
         if now >= self._checked + CHECK_INTERVAL_S:
             self._checked = now
             self._segment.check()
+        self._note_stuck(now, outcome)
         self._rest_s = DESCRIBE_PAUSE_S if sender.is_asked else RESTING_S
         if outcome == TIMEOUT and not is_due and not sender.is_asked:
             self._doorbell.arm()
             self._rest_s = SLEEP_S
         return is_due
+
+    def _note_stuck(self, now: float, outcome: int) -> None:
+        """A writer that died while writing leaves a segment that nobody can read; say so, and when it is over."""
+        if outcome != _BUSY:
+            self._whole = now
+        is_stuck = now > self._whole + STUCK_S
+        if is_stuck != self._is_stuck:
+            self._is_stuck = is_stuck
+            reason = f"no whole frame for {STUCK_S:g} s: its writer died while writing, or writes without a pause"
+            self._tell("stuck" if is_stuck else "flowing", reason=reason if is_stuck else None)
 
 
 def _reopen(path: str, page: StatisticsPage) -> Segment:

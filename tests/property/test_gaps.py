@@ -93,7 +93,7 @@ class Gaps(RuleBasedStateMachine):
 
     def _adopt(self, message: Message) -> None:
         is_over = message.epoch in self.adopted[:-1]
-        assert self.tracker.adopt(message.epoch, float(message.segment)) != is_over
+        assert self.tracker.adopt(message.epoch, float(message.segment), message.counter) != is_over
         if not is_over and message.epoch not in self.adopted:
             self.adopted.append(message.epoch)
             self.skipped_before.setdefault(message.segment, self.tracker.skipped)

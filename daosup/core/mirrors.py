@@ -1,0 +1,118 @@
+"""The sources that somebody on this host holds, and what the registry says of them.
+
+Invariant: a source is in here exactly as long as it has a holder; its endpoint, once known, stays until another is
+known, so an owner that is away for a while finds its mirrors waiting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Optional
+
+from daosup.core import events as e
+from daosup.core.readership import BEAT_INTERVAL_S
+from daosup.core.types import PROTOCOL, Source, WorkerKey, WorkerKind
+
+#: The fallback for a notification that got lost.
+POLL_INTERVAL_S = 2.0
+
+
+@dataclass
+class Mirror:
+    """A source that somebody here holds; times are the supervisor's monotonic clock in seconds."""
+
+    holders: set[str] = field(default_factory=set)
+    endpoint: str = ""
+    reason: Optional[str] = "asking the registry"
+    is_unknown: bool = False
+    is_unsupported: bool = False
+    asked_s: float = 0.0
+    looked_s: float = 0.0
+    beat: int = 0
+
+
+class Mirrors(dict[Source, Mirror]):
+    """All mirrors of a host, by source. ``is_serving``: whether the registry can be asked now."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__()
+        self._host = host
+
+    def hold(self, source: Source, holder: str, now: float, *, is_serving: bool) -> Iterator[e.Action]:
+        """Somebody wants a source."""
+        mirror = self.get(source)
+        if mirror is None:
+            mirror = self[source] = Mirror()
+            yield e.Report("info", "mirror asked for", (("source", str(source)), ("holder", holder)))
+        mirror.holders.add(holder)
+        if is_serving and not mirror.endpoint:
+            yield from self._ask(source, now)
+
+    def release(self, source: Source, holder: Optional[str], *, is_connected: bool) -> Iterator[e.Action]:
+        """A holder, or with None everybody, does not want it any more."""
+        mirror = self.get(source)
+        if mirror is None:
+            return
+        mirror.holders -= mirror.holders if holder is None else {holder}
+        if not mirror.holders:
+            del self[source]
+            yield e.Report("info", "mirror released", (("source", str(source)),))
+            if is_connected:
+                yield e.Unask(source)
+
+    def ask_all(self, now: float) -> Iterator[e.Action]:
+        """Ask for everything, to a registry that may know nothing of it."""
+        for source in self:
+            yield from self._ask(source, now)
+
+    def tick(self, now: float) -> Iterator[e.Action]:
+        """Renew what is asked for, and look for what no message told."""
+        for source, mirror in self.items():
+            if now >= mirror.asked_s + BEAT_INTERVAL_S:
+                yield from self._ask(source, now)
+            elif now >= mirror.looked_s + POLL_INTERVAL_S:
+                yield from self.look(source, now)
+
+    def look(self, source: Source, now: float) -> Iterator[e.Action]:
+        """Read what the registry has of a source, if it is held."""
+        if source in self:
+            self[source].looked_s = now
+            yield e.ReadRecords(source)
+
+    def _ask(self, source: Source, now: float) -> Iterator[e.Action]:
+        mirror = self[source]
+        mirror.beat += 1
+        mirror.asked_s = now
+        yield e.Ask(source, mirror.beat)
+        yield from self.look(source, now)
+
+    def take(self, seen: e.RecordsSeen) -> None:
+        """Take in what the registry has of a source."""
+        source, mirror = seen.source, self.get(seen.source)
+        if mirror is None:
+            return
+        mirror.is_unknown = not (seen.is_host_known and seen.is_segment_known)
+        ours = [record for record in seen.records if record.protocol == PROTOCOL]
+        mirror.is_unsupported = bool(seen.records) and not ours
+        if ours:
+            mine = [record for record in ours if record.client_hostname == self._host]
+            mirror.endpoint, mirror.reason = (mine or ours)[0].endpoint, None
+        elif not seen.is_host_known:
+            mirror.reason = f"host {source.host} is not in the registry"
+        elif not seen.is_segment_known:
+            mirror.reason = f"host {source.host} has no segment {source.name} in the registry"
+        elif seen.records:
+            mirror.reason = f"host {source.host} streams {source.name} only in a form that this version cannot read"
+        else:
+            mirror.reason = f"waiting for {source.host} to publish {source.name}"
+
+    def orders(self) -> Iterator[e.StartWorker]:
+        """The workers that there should be."""
+        for source, mirror in sorted(self.items()):
+            if mirror.endpoint:
+                yield e.StartWorker(WorkerKey(WorkerKind.MIRROR, source), 0, mirror.endpoint)
+
+    def namesake(self, source: Source) -> Optional[Source]:
+        """Another source whose mirror would have the same file: ``a_b:c`` and ``a:b_c`` are both remote_a_b_c."""
+        return next((other for other in self if other != source and other.mirror_name == source.mirror_name), None)
