@@ -7,6 +7,7 @@ to have ended, or that kills before it asked and waited, is found out at once.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Optional
 
@@ -80,9 +81,8 @@ class Processes:
                 process.port = process.order.port if is_free else next(self._any_port)
         return e.WorkerReady(process.order.key, process.pid, process.port)
 
-    def reap(self) -> list[e.Event]:
-        """Ends that were not told yet."""
-        ended = [process for process in self.by_pid.values() if not process.is_alive]
-        for process in ended:
+    def reap(self) -> Iterator[e.Event]:
+        """Ends that were not told yet; each is known from when its event is taken."""
+        for process in [process for process in self.by_pid.values() if not process.is_alive]:
             del self.by_pid[process.pid]
-        return [e.WorkerExited(process.order.key, process.pid, "exited with code 1") for process in ended]
+            yield e.WorkerExited(process.order.key, process.pid, "exited with code 1")
