@@ -19,8 +19,10 @@ from typing import Any, Optional
 from bench import interrupts
 from bench.children import BenchError, last_lines, running, wait_until
 from daosup.adapters.control_client import ControlClient
+from daosup.adapters.redis_address import RedisAddress
 from daosup.adapters.redis_server import EmbeddedRedis, find_server_binary
 from daosup.errors import UnavailableError
+from daosup.server import DaoServer
 
 TAG = f"bench{os.getpid()}"
 _START_TIMEOUT_S = 20.0
@@ -114,7 +116,8 @@ class Host:
 class Fleet:
     """The two hosts: ``rts`` owns the sources, ``lab`` mirrors them."""
 
-    def __init__(self, rts: Host, lab: Host, redis_flavour: str) -> None:
+    def __init__(self, rts: Host, lab: Host, redis: RedisAddress, redis_flavour: str) -> None:
+        self.redis = redis
         self.rts = rts
         self.lab = lab
         self.redis_flavour = redis_flavour
@@ -137,10 +140,25 @@ class Fleet:
 
     def release(self, what: str) -> None:
         """Give a mirror back and wait until neither end has a worker for it any more."""
+        self.lab.call("release", source=self.source(what))
+        self.await_released(what)
+
+    def await_released(self, what: str) -> None:
+        """Until neither end has a worker for a source any more."""
         source = self.source(what)
-        self.lab.call("release", source=source)
         wait_until(lambda: not self.lab.workers(source), 30.0, f"the mirror of {source} to end")
         wait_until(lambda: not self.rts.workers(source), 90.0, f"the publisher of {source} to end")
+
+    @contextmanager
+    def programs_server(self) -> Iterator[DaoServer]:
+        """What a program on ``lab`` works with: DaoServer, with lab's daemon."""
+        os.environ["DAOSUP_SOCKET"] = os.fspath(self.lab.control_socket)
+        server = DaoServer(self.redis.host, self.redis.port)
+        try:
+            yield server
+        finally:
+            server.stop()
+            del os.environ["DAOSUP_SOCKET"]
 
     def worker_pids(self, what: str) -> tuple[int, int]:
         """The process ids of publisher and mirror, once both run."""
@@ -157,13 +175,13 @@ def fleet() -> Iterator[Fleet]:
     with ExitStack() as stack:
         folder = stack.enter_context(temporary_place())
         with interrupts.held():
-            redis = stack.enter_context(EmbeddedRedis(folder / "redis", port=None))
+            redis = stack.enter_context(EmbeddedRedis(folder / "redis"))
         redis_url = f"unix://{redis.socket_path}"
         hosts = [stack.enter_context(_host(name, folder / name, redis_url)) for name in ("rts", "lab")]
         for host in hosts:
             wait_until(host.is_up, _START_TIMEOUT_S, f"the daemon of {host.name} ({last_lines(host.log)})")
         rts, lab = hosts
-        yield Fleet(rts, lab, _redis_flavour())
+        yield Fleet(rts, lab, redis.tcp_address, _redis_flavour())
 
 
 def _redis_flavour() -> str:

@@ -7,6 +7,7 @@ imported, for operators call this in loops and scripts.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -16,6 +17,20 @@ from daosup.errors import DaosupError
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 CANNOT_WRITE = 74
+
+
+def program() -> None:
+    """Be daosupctl: run it and end the process.
+
+    Neither garbage collection nor the interpreter's own tidying up has anything to do in a process that answers once;
+    together they would cost as much as the answer.
+    """
+    gc.disable()
+    exit_code = main()
+    try:
+        sys.stderr.flush()
+    finally:
+        os._exit(exit_code)
 
 
 def main(arguments: list[str] | None = None) -> int:

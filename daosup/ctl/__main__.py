@@ -1,5 +1,5 @@
 """``python -m daosup.ctl`` is daosupctl."""
 
-from daosup.ctl import main
+from daosup.ctl import program
 
-raise SystemExit(main())
+program()
