@@ -63,7 +63,6 @@ class Flag(IntFlag):
     NONE = 0
     HAS_FRAME = 1
     ECHO = 2
-    SOURCE_AWAY = 4
 
 
 class Header(NamedTuple):

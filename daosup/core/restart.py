@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FIRST_DELAY_S = 0.0
-SECOND_DELAY_S = 0.5
+SECOND_DELAY_S = 0.1
 MAX_DELAY_S = 5.0
-HEALTHY_S = 10.0
+#: Whoever dies of something of its own does so sooner than this.
+HEALTHY_S = 3.0
 
 
 @dataclass(frozen=True)

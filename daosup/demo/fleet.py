@@ -22,7 +22,7 @@ from daosup.core.types import MIRROR_PREFIX, SEGMENT_SUFFIX, Source
 from daosup.demo.children import Child
 from daosup.demo.ending import Ending
 from daosup.errors import DaosupError, UnavailableError
-from daosup.shm.segment import unlink_segment
+from daosup.shm.making import unlink_segment
 
 OWNER, READER = "rts", "lab"
 CAMERA, MIRROR = "wfs", "dm"

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
-import secrets
 import stat
-from contextlib import suppress
 
 from daosup.core.layout import HEADER_BYTES, Geometry, recognise
 from daosup.errors import NotASegmentError, SegmentError, SegmentLostError, SegmentNotFoundError
@@ -39,7 +37,7 @@ class Memory(mmap.mmap):
             raise SegmentError(f"{path}: its {length} bytes cannot be mapped: {error.strerror}") from error
         try:
             memory.guard = _native.guard(memory)
-        except SegmentError as error:
+        except OSError as error:
             raise SegmentError(f"{path}: {error}") from None
         return memory
 
@@ -94,31 +92,3 @@ def map_file(path: str, fd: int, *, is_writable: bool) -> tuple[Memory, Geometry
         except (ValueError, NotASegmentError):
             continue  # it was cut short meanwhile; the next look tells what it is now
     raise SegmentLostError(f"{path}: it is being made anew all the time; try again when its writer has settled")
-
-
-def create_file(path: str, first_bytes: bytes, length: int, mode: int) -> None:
-    """Put a file of ``length`` bytes in place at once: readers see the old file, or the new one whole.
-
-    Its room is reserved, so that a full file system shows here and not later, in the middle of a frame.
-
-    Raises:
-        SegmentError: If it cannot be made, with the reason.
-    """
-    folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.new")
-    try:
-        fd = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            os.posix_fallocate(fd, 0, length)
-            os.pwrite(fd, first_bytes, 0)
-            os.fchmod(fd, mode)
-        finally:
-            os.close(fd)
-        os.rename(temporary, path)
-    except OSError as error:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise SegmentError(
-            f"{path}: a segment of {length} bytes cannot be made: {error.strerror}; "
-            f"check that {folder or '.'} exists, has room and may be written"
-        ) from error

@@ -17,10 +17,11 @@ import numpy.typing as npt
 
 from daosup.core import layout as tables
 from daosup.core.layout import Geometry, Layout, make_geometry
-from daosup.errors import SegmentBusyError, SegmentError, SegmentLostError, UsageError
+from daosup.errors import SegmentBusyError, SegmentError, SegmentLostError
 from daosup.shm import _native
 from daosup.shm.keywords import Keyword, Keywords
-from daosup.shm.memory import Memory, create_file, map_file, open_file
+from daosup.shm.making import create_file, fresh_metadata, layout_named, semaphore_base, unlink_segment
+from daosup.shm.memory import Memory, map_file, open_file
 
 Array = npt.NDArray[Any]
 Path = Union[str, "os.PathLike[str]"]
@@ -42,11 +43,6 @@ class Stamp(NamedTuple):
 class _Closed:
     def __getattr__(self, name: str) -> Any:
         raise SegmentError("the segment is closed; open it again")
-
-
-def semaphore_base(path: Path) -> str:
-    """What a segment's semaphores are called after: the file's name up to its first dot, without the folder."""
-    return os.path.basename(os.fspath(path)).split(".", 1)[0]
 
 
 class Segment:
@@ -134,18 +130,11 @@ class Segment:
         """
         name = os.path.abspath(os.fspath(path))
         listed = [] if isinstance(keywords, int) else keywords
-        try:
-            asked_layout = Layout(layout)
-        except ValueError:
-            raise UsageError(f"layout {layout!r} is not one of {', '.join(each.value for each in Layout)}") from None
+        slots = keywords if isinstance(keywords, int) else len(listed)
         geometry = make_geometry(
-            tuple(shape),
-            np.dtype(dtype).name,
-            layout=asked_layout,
-            depth=depth,
-            keyword_count=keywords if isinstance(keywords, int) else len(listed),
+            tuple(shape), np.dtype(dtype).name, layout=layout_named(layout), depth=depth, keyword_count=slots
         )
-        create_file(name, _fresh_metadata(name, geometry), geometry.file_bytes, mode)
+        create_file(name, fresh_metadata(name, geometry), geometry.file_bytes, mode)
         segment = cls.open(name, writable=True)
         try:
             segment.create_semaphores(semaphore_mode)
@@ -394,30 +383,3 @@ class Segment:
     def _field(self, form: str, offset: int, slot: int = 0) -> int:
         value: int = struct.unpack_from(form, self._memory, slot * self.geometry.layout.metadata_bytes + offset)[0]
         return value
-
-
-def unlink_segment(path: Path) -> None:
-    """Remove a segment's file and semaphores; what is not there is no error."""
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
-    _native.unlink_semaphores(semaphore_base(path), tables.SEMAPHORE_COUNT)
-
-
-def _fresh_metadata(path: str, geometry: Geometry) -> bytes:
-    block = bytearray(geometry.layout.metadata_bytes)
-    name = path.encode()[-(tables.NAME_BYTES - 1) :]
-    block[: len(name)] = name
-    block[tables.NAXIS] = len(geometry.shape)
-    struct.pack_into(f"<{len(geometry.shape)}I", block, tables.SIZE, *geometry.shape)
-    struct.pack_into("<Q", block, tables.NELEMENT, geometry.element_count)
-    block[tables.ATYPE] = geometry.atype
-    now = time.time()
-    struct.pack_into("<2d", block, tables.CREATION_TIME, now, now)
-    block[tables.SHARED] = 1
-    struct.pack_into("<H", block, tables.SEM, tables.SEMAPHORE_COUNT)
-    struct.pack_into("<H", block, tables.KEYWORD_COUNT, geometry.keyword_count)
-    if geometry.layout is Layout.FIFO:
-        struct.pack_into("<2I", block, tables.FIFO_SIZE, geometry.depth, geometry.depth - 1)
-    return bytes(block) * geometry.depth

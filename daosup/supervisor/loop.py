@@ -31,7 +31,7 @@ from daosup.core import events as e
 from daosup.core.host import HostFacts, HostState
 from daosup.core.types import PROTOCOL, SEGMENT_SUFFIX, WorkerKey
 from daosup.errors import NoAnswerError
-from daosup.shm.segment import unlink_segment
+from daosup.shm.making import unlink_segment
 from daosup.supervisor.commands import Commands
 from daosup.supervisor.registry_desk import RegistryDesk
 from daosup.supervisor.worker_orders import WorkerOrders

@@ -20,7 +20,7 @@ from daosup.adapters.redis_address import RedisAddress
 from daosup.adapters.redis_server import EmbeddedRedis
 from daosup.errors import UnavailableError
 from daosup.shm import Segment
-from daosup.shm.segment import unlink_segment
+from daosup.shm.making import unlink_segment
 from tests.integration.processes_seen import processes_of_session
 from tests.waiting import wait_until
 

@@ -20,7 +20,8 @@ if FAULTHANDLER == "before":
 
 import numpy as np  # noqa: E402
 
-from daosup.shm.segment import Segment, unlink_segment  # noqa: E402
+from daosup.shm.making import unlink_segment  # noqa: E402
+from daosup.shm.segment import Segment  # noqa: E402
 from tests.segment_files import old_bytes  # noqa: E402
 
 if FAULTHANDLER == "after":

@@ -23,7 +23,7 @@ from daosup.core.header import (
 )
 from daosup.core.types import Source, WorkerKey, WorkerKind
 from daosup.shm import Keyword, Segment
-from daosup.shm.segment import unlink_segment
+from daosup.shm.making import unlink_segment
 from daosup.stream.sender import Messages
 from daosup.workers.mirror import Mirror
 from daosup.workers.orders import MirrorOrder

@@ -17,15 +17,15 @@ def delays(*lives_s: float) -> list[float]:
 
 
 def test_the_first_restart_comes_at_once_and_the_next_ones_later_and_later() -> None:
-    assert delays(*[0.0] * 7) == [0.0, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
+    assert delays(*[0.0] * 9) == [0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
 
 
 def test_a_healthy_life_makes_the_next_death_a_first_one() -> None:
-    assert delays(0.0, 0.0, 0.0, HEALTHY_S, 0.0, 0.0) == [0.0, 0.5, 1.0, 0.0, 0.5, 1.0]
+    assert delays(0.0, 0.0, 0.0, HEALTHY_S, 0.0, 0.0) == [0.0, 0.1, 0.2, 0.0, 0.1, 0.2]
 
 
 def test_a_life_just_too_short_does_not() -> None:
-    assert delays(0.0, HEALTHY_S - 0.001, HEALTHY_S - 0.001) == [0.0, 0.5, 1.0]
+    assert delays(0.0, HEALTHY_S - 0.001, HEALTHY_S - 0.001) == [0.0, 0.1, 0.2]
 
 
 def test_a_worker_that_dies_for_ever_is_tried_for_ever() -> None:

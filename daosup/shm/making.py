@@ -1,0 +1,93 @@
+"""Making a segment's file, and taking it away.
+
+Invariant: a segment is put in place at once and whole, with its room reserved; nobody ever opens half of one.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import struct
+import time
+from contextlib import suppress
+from typing import Union
+
+from daosup.core import layout as tables
+from daosup.core.layout import Geometry, Layout
+from daosup.errors import SegmentError, UsageError
+from daosup.shm import _native
+
+Path = Union[str, "os.PathLike[str]"]
+
+
+def layout_named(layout: Union[str, Layout]) -> Layout:
+    """The layout of that name.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    try:
+        return Layout(layout)
+    except ValueError:
+        raise UsageError(f"layout {layout!r} is not one of {', '.join(each.value for each in Layout)}") from None
+
+
+def fresh_metadata(path: str, geometry: Geometry) -> bytes:
+    """The metadata blocks of a segment that was never written."""
+    block = bytearray(geometry.layout.metadata_bytes)
+    name = path.encode()[-(tables.NAME_BYTES - 1) :]
+    block[: len(name)] = name
+    block[tables.NAXIS] = len(geometry.shape)
+    struct.pack_into(f"<{len(geometry.shape)}I", block, tables.SIZE, *geometry.shape)
+    struct.pack_into("<Q", block, tables.NELEMENT, geometry.element_count)
+    block[tables.ATYPE] = geometry.atype
+    now = time.time()
+    struct.pack_into("<2d", block, tables.CREATION_TIME, now, now)
+    block[tables.SHARED] = 1
+    struct.pack_into("<H", block, tables.SEM, tables.SEMAPHORE_COUNT)
+    struct.pack_into("<H", block, tables.KEYWORD_COUNT, geometry.keyword_count)
+    if geometry.layout is Layout.FIFO:
+        struct.pack_into("<2I", block, tables.FIFO_SIZE, geometry.depth, geometry.depth - 1)
+    return bytes(block) * geometry.depth
+
+
+def create_file(path: str, first_bytes: bytes, length: int, mode: int) -> None:
+    """Put a file of ``length`` bytes in place at once: readers see the old file, or the new one whole.
+
+    Its room is reserved, so that a full file system shows here and not later, in the middle of a frame.
+
+    Raises:
+        SegmentError: If it cannot be made, with the reason.
+    """
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.new")
+    try:
+        fd = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(fd, 0, length)
+            os.pwrite(fd, first_bytes, 0)
+            os.fchmod(fd, mode)
+        finally:
+            os.close(fd)
+        os.rename(temporary, path)
+    except OSError as error:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise SegmentError(
+            f"{path}: a segment of {length} bytes cannot be made: {error.strerror}; "
+            f"check that {folder or '.'} exists, has room and may be written"
+        ) from error
+
+
+def semaphore_base(path: Path) -> str:
+    """What a segment's semaphores are called after: the file's name up to its first dot, without the folder."""
+    return os.path.basename(os.fspath(path)).split(".", 1)[0]
+
+
+def unlink_segment(path: Path) -> None:
+    """Remove a segment's file and semaphores; what is not there is no error."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    _native.unlink_semaphores(semaphore_base(path), tables.SEMAPHORE_COUNT)

@@ -1,0 +1,388 @@
+#include "window.h"
+
+#include <structmember.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "frames.h"
+#include "guard.h"
+#include "messages.h"
+#include "semaphores.h"
+
+static PyObject *lost_error, *busy_error, *segment_error;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *memory; /* the mmap object; keeps the mapping alive */
+    PyObject *path;
+    bool is_writable;
+    struct frames frames;
+    struct semaphores semaphores;
+} Window;
+
+static PyObject *raise_result(Window *self, enum frames_result result)
+{
+    if (result == FRAMES_LOST)
+        PyErr_Format(lost_error, "%U: truncated, replaced or made anew while it was open; open it again", self->path);
+    else
+        PyErr_Format(busy_error,
+                     "%U: no whole frame could be read: its writer writes without a pause or died while writing; "
+                     "try again, or give the segment a FIFO depth above 1",
+                     self->path);
+    return NULL;
+}
+
+static int64_t deadline_of(double timeout_s)
+{
+    if (!(timeout_s < 1e9))
+        timeout_s = 1e9;
+    return monotonic_ns() + (int64_t)(timeout_s > 0 ? timeout_s * 1e9 : 0);
+}
+
+static int window_init(PyObject *object, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"memory", "guard", "fd", "path", "metadata_bytes", "frame_bytes", "depth", "has_fifo",
+                            "semaphore_base", "semaphore_count", NULL};
+    Window *self = (Window *)object;
+    PyObject *memory, *path;
+    int guard, fd, has_fifo, semaphore_count;
+    Py_ssize_t metadata_bytes, frame_bytes, length;
+    unsigned int depth;
+    const char *base;
+    const void *readable;
+    void *address = NULL;
+
+    if (self->memory != NULL) {
+        PyErr_SetString(PyExc_TypeError, "a Window is made once");
+        return -1;
+    }
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OiiUnnIpsi", names, &memory, &guard, &fd, &path, &metadata_bytes,
+                                     &frame_bytes, &depth, &has_fifo, &base, &semaphore_count))
+        return -1;
+    if (PyObject_AsReadBuffer(memory, &readable, &length) != 0)
+        return -1;
+    if (metadata_bytes < 4296 || (has_fifo && metadata_bytes < 4304) || frame_bytes < 1 || depth < 1 ||
+        (length - 1) / ((metadata_bytes + frame_bytes)) + 1 < (Py_ssize_t)depth ||
+        (Py_ssize_t)depth * (metadata_bytes + frame_bytes) > length || semaphore_count < 0 ||
+        semaphore_count > SEMAPHORES_MAX || strlen(base) >= SEMAPHORE_NAME_MAX || guard < 0) {
+        PyErr_SetString(PyExc_ValueError, "the frames do not fit into the memory");
+        return -1;
+    }
+    self->is_writable = PyObject_AsWriteBuffer(memory, &address, &length) == 0;
+    PyErr_Clear();
+    self->frames.memory = (unsigned char *)(uintptr_t)readable;
+    self->frames.length = (size_t)length;
+    self->frames.metadata_bytes = (size_t)metadata_bytes;
+    self->frames.frame_bytes = (size_t)frame_bytes;
+    self->frames.depth = depth;
+    self->frames.has_fifo = has_fifo != 0;
+    self->frames.guard = guard;
+    self->frames.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (self->frames.fd < 0) {
+        PyErr_Format(segment_error, "%U: cannot be opened: %s", path, strerror(errno));
+        return -1;
+    }
+    semaphores_init(&self->semaphores, base, semaphore_count);
+    frames_init(&self->frames);
+    Py_INCREF(memory);
+    self->memory = memory;
+    Py_INCREF(path);
+    self->path = path;
+    return 0;
+}
+
+static void window_dealloc(PyObject *object)
+{
+    Window *self = (Window *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    if (self->memory != NULL) {
+        semaphores_close(&self->semaphores);
+        close(self->frames.fd);
+    }
+    Py_CLEAR(self->memory);
+    Py_CLEAR(self->path);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    release(object);
+    Py_DECREF(type);
+}
+
+/* A frame's worth of memory inside somebody's buffer, or NULL with an exception set. */
+static void *place_in(Window *self, void *buffer, Py_ssize_t length, Py_ssize_t offset)
+{
+    if (offset < 0 || offset > length || (size_t)(length - offset) < self->frames.frame_bytes) {
+        PyErr_Format(PyExc_ValueError, "a frame of %U has %zu bytes; the buffer has %zd from byte %zd on", self->path,
+                     self->frames.frame_bytes, offset > length ? 0 : length - offset, offset);
+        return NULL;
+    }
+    return (unsigned char *)buffer + offset;
+}
+
+static PyObject *window_snapshot(PyObject *object, PyObject *arguments)
+{
+    Window *self = (Window *)object;
+    PyObject *buffer;
+    Py_ssize_t offset, length;
+    long long slot;
+    double timeout_s;
+    void *address;
+    enum frames_result result;
+
+    if (!PyArg_ParseTuple(arguments, "OnLd", &buffer, &offset, &slot, &timeout_s) ||
+        PyObject_AsWriteBuffer(buffer, &address, &length) != 0 ||
+        (address = place_in(self, address, length, offset)) == NULL)
+        return NULL;
+    if (slot >= (long long)self->frames.depth) {
+        PyErr_Format(PyExc_IndexError, "%U: slot %lld of %u", self->path, slot, self->frames.depth);
+        return NULL;
+    }
+    int64_t deadline_ns = deadline_of(timeout_s);
+    for (;;) {
+        int64_t pause_ns = monotonic_ns() + SIGNALS_NS;
+        Py_BEGIN_ALLOW_THREADS
+        guard_renew();
+        result = frames_snapshot(&self->frames, address, slot, pause_ns < deadline_ns ? pause_ns : deadline_ns);
+        Py_END_ALLOW_THREADS
+        if (result == FRAMES_OK)
+            Py_RETURN_NONE;
+        if (result != FRAMES_BUSY || monotonic_ns() >= deadline_ns)
+            return raise_result(self, result);
+        if (PyErr_CheckSignals() != 0)
+            return NULL;
+    }
+}
+
+static PyObject *window_commit(PyObject *object, PyObject *arguments)
+{
+    Window *self = (Window *)object;
+    PyObject *buffer;
+    Py_ssize_t offset, length;
+    unsigned long long cnt2;
+    long long atime_ns;
+    const void *address;
+    enum frames_result result;
+
+    if (!self->is_writable) {
+        PyErr_Format(PyExc_PermissionError, "%U is open for reading only", self->path);
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(arguments, "OnKL", &buffer, &offset, &cnt2, &atime_ns) ||
+        PyObject_AsReadBuffer(buffer, &address, &length) != 0 ||
+        (address = place_in(self, (void *)(uintptr_t)address, length, offset)) == NULL)
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    guard_renew();
+    result = frames_commit(&self->frames, address, cnt2, atime_ns);
+    if (result == FRAMES_OK)
+        semaphores_post(&self->semaphores);
+    Py_END_ALLOW_THREADS
+    if (result != FRAMES_OK)
+        return raise_result(self, result);
+    Py_RETURN_NONE;
+}
+
+static PyObject *window_wait(PyObject *object, PyObject *arguments)
+{
+    Window *self = (Window *)object;
+    unsigned long long last;
+    double timeout_s;
+    int index, spin;
+    enum frames_result result;
+
+    if (!PyArg_ParseTuple(arguments, "Kidp", &last, &index, &timeout_s, &spin))
+        return NULL;
+    int64_t deadline_ns = deadline_of(timeout_s);
+    for (;;) {
+        Py_BEGIN_ALLOW_THREADS
+        guard_renew();
+        result = spin ? frames_spin(&self->frames, last, deadline_ns)
+                      : frames_wait(&self->frames, &self->semaphores, index, last, deadline_ns);
+        Py_END_ALLOW_THREADS
+        if (result == FRAMES_LOST)
+            return raise_result(self, result);
+        if (result != FRAMES_INTERRUPTED)
+            return PyLong_FromLong((long)result);
+        if (PyErr_CheckSignals() != 0)
+            return NULL;
+    }
+}
+
+/* What a publisher does for each frame, in one go: wait for it and have its message ready. */
+static PyObject *window_next_message(PyObject *object, PyObject *arguments)
+{
+    Window *self = (Window *)object;
+    PyObject *buffer;
+    unsigned long long sequence, last;
+    double timeout_s, read_timeout_s;
+    int index;
+    void *address;
+    Py_ssize_t length;
+    enum frames_result result;
+
+    if (!PyArg_ParseTuple(arguments, "OKKidd", &buffer, &sequence, &last, &index, &timeout_s, &read_timeout_s) ||
+        PyObject_AsWriteBuffer(buffer, &address, &length) != 0 ||
+        place_in(self, address, length, MESSAGE_HEADER_BYTES) == NULL)
+        return NULL;
+    int64_t deadline_ns = deadline_of(timeout_s);
+    for (;;) {
+        Py_BEGIN_ALLOW_THREADS
+        guard_renew();
+        result = frames_wait(&self->frames, &self->semaphores, index, last, deadline_ns);
+        bool is_new = result == FRAMES_OK;
+        if (is_new)
+            result = message_fill(&self->frames, address, sequence, deadline_of(read_timeout_s));
+        Py_END_ALLOW_THREADS
+        if (result == FRAMES_LOST || result == FRAMES_BUSY)
+            return raise_result(self, result);
+        if (result != FRAMES_INTERRUPTED)
+            return PyLong_FromLong((long)result);
+        if (PyErr_CheckSignals() != 0)
+            return NULL;
+    }
+}
+
+/* What a mirror does for each frame, in one go: write it if it is just the one expected; else leave it. */
+static PyObject *window_commit_message(PyObject *object, PyObject *arguments)
+{
+    Window *self = (Window *)object;
+    PyObject *buffer;
+    const char *begin, *end;
+    Py_ssize_t begin_length, end_length, length;
+    unsigned long long counter;
+    const void *message;
+    enum frames_result result;
+
+    if (!PyArg_ParseTuple(arguments, "Oy#y#K", &buffer, &begin, &begin_length, &end, &end_length, &counter) ||
+        PyObject_AsReadBuffer(buffer, &message, &length) != 0)
+        return NULL;
+    if (!self->is_writable || begin_length != MESSAGE_BEGIN_BYTES || end_length != MESSAGE_END_BYTES ||
+        !message_is(&self->frames, message, (size_t)length, (const unsigned char *)begin, (const unsigned char *)end,
+                    counter))
+        Py_RETURN_FALSE;
+    Py_BEGIN_ALLOW_THREADS
+    guard_renew();
+    result = message_commit(&self->frames, message);
+    if (result == FRAMES_OK)
+        semaphores_post(&self->semaphores);
+    Py_END_ALLOW_THREADS
+    if (result != FRAMES_OK)
+        return raise_result(self, result);
+    Py_RETURN_TRUE;
+}
+
+static PyObject *window_counter(PyObject *object, PyObject *arguments)
+{
+    Window *self = (Window *)object;
+    long long slot = -1;
+    if (!PyArg_ParseTuple(arguments, "|L", &slot))
+        return NULL;
+    if (slot >= (long long)self->frames.depth) {
+        PyErr_Format(PyExc_IndexError, "%U: slot %lld of %u", self->path, slot, self->frames.depth);
+        return NULL;
+    }
+    guard_renew();
+    uint32_t chosen = slot < 0 ? frames_newest_slot(&self->frames) : (uint32_t)slot;
+    return PyLong_FromUnsignedLongLong(frames_counter(&self->frames, chosen));
+}
+
+static PyObject *window_newest_slot(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    guard_renew();
+    return PyLong_FromUnsignedLong(frames_newest_slot(&((Window *)object)->frames));
+}
+
+static PyObject *window_check(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    Window *self = (Window *)object;
+    guard_renew();
+    if (frames_lost(&self->frames))
+        return raise_result(self, FRAMES_LOST);
+    Py_RETURN_NONE;
+}
+
+static PyObject *window_create_semaphores(PyObject *object, PyObject *arguments)
+{
+    Window *self = (Window *)object;
+    unsigned int mode;
+    if (!PyArg_ParseTuple(arguments, "I", &mode))
+        return NULL;
+    int error = semaphores_create(&self->semaphores, (mode_t)mode);
+    if (error != 0) {
+        PyErr_Format(segment_error, "%U: its semaphores /%s_sem00... cannot be made or opened: %s", self->path,
+                     self->semaphores.base, strerror(error));
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* Wake whoever waits on one semaphore of this segment, without a frame. */
+static PyObject *window_kick(PyObject *object, PyObject *arguments)
+{
+    Window *self = (Window *)object;
+    int index;
+    if (!PyArg_ParseTuple(arguments, "i", &index))
+        return NULL;
+    sem_t *semaphore = semaphores_get(&self->semaphores, index);
+    if (semaphore == NULL)
+        Py_RETURN_FALSE;
+    semaphore_post_capped(semaphore);
+    Py_RETURN_TRUE;
+}
+
+static PyMethodDef window_methods[] = {
+    {"snapshot", window_snapshot, METH_VARARGS, "snapshot(buffer, offset, slot, timeout_s): copy a whole frame out; slot -1 is the newest."},
+    {"commit", window_commit, METH_VARARGS, "commit(buffer, offset, cnt2, atime_ns): copy a frame in and tell the readers."},
+    {"wait", window_wait, METH_VARARGS, "wait(last, semaphore, timeout_s, spin) -> NEW, TIMEOUT or WOKEN."},
+    {"next_message", window_next_message, METH_VARARGS,
+     "next_message(message, sequence, last, semaphore, timeout_s, read_timeout_s) -> as wait; NEW: the message is filled."},
+    {"commit_message", window_commit_message, METH_VARARGS,
+     "commit_message(message, begin, end, counter) -> whether it was the frame `counter` of that stream, and is written."},
+    {"counter", window_counter, METH_VARARGS, "counter(slot=-1) -> cnt0."},
+    {"newest_slot", window_newest_slot, METH_NOARGS, "newest_slot() -> index of the newest whole frame."},
+    {"check", window_check, METH_NOARGS, "check(): raise SegmentLostError unless the file is still the one mapped."},
+    {"create_semaphores", window_create_semaphores, METH_VARARGS, "create_semaphores(mode): open all, making those that are missing."},
+    {"kick", window_kick, METH_VARARGS, "kick(semaphore) -> whether there is one to post."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef window_members[] = {
+    {"cnt0", T_ULONGLONG, offsetof(Window, frames.cnt0), READONLY, "Counter of the last frame taken or written."},
+    {"cnt1", T_ULONGLONG, offsetof(Window, frames.cnt1), READONLY, "cnt1 of the last frame taken."},
+    {"cnt2", T_ULONGLONG, offsetof(Window, frames.cnt2), READONLY, "Frame id of the last frame taken or written."},
+    {"atime_ns", T_LONGLONG, offsetof(Window, frames.atime_ns), READONLY, "Its write time, ns since 1970 UTC."},
+    {"slot", T_UINT, offsetof(Window, frames.slot), READONLY, "Its FIFO slot."},
+    {"retries", T_ULONGLONG, offsetof(Window, frames.retries), READONLY, "Snapshots begun again."},
+    {"missed_wakeups", T_ULONGLONG, offsetof(Window, frames.missed_wakeups), READONLY, "Frames whose post went elsewhere."},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot window_slots[] = {
+    {Py_tp_doc, "A mapped segment: whole frames in and out, counters, semaphores."},
+    {Py_tp_init, window_init},
+    {Py_tp_dealloc, window_dealloc},
+    {Py_tp_methods, window_methods},
+    {Py_tp_members, window_members},
+    {0, NULL},
+};
+
+static PyType_Spec window_spec = {
+    .name = "daosup.shm._native.Window",
+    .basicsize = sizeof(Window),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = window_slots,
+};
+
+PyObject *window_type(void)
+{
+    PyObject *errors = PyImport_ImportModule("daosup.errors");
+    if (errors == NULL)
+        return NULL;
+    lost_error = PyObject_GetAttrString(errors, "SegmentLostError");
+    busy_error = PyObject_GetAttrString(errors, "SegmentBusyError");
+    segment_error = PyObject_GetAttrString(errors, "SegmentError");
+    Py_DECREF(errors);
+    return lost_error && busy_error && segment_error ? PyType_FromSpec(&window_spec) : NULL;
+}
