@@ -10,6 +10,8 @@ class Window:
     atime_ns: int
     slot: int
     retries: int
+    skipped: int
+    gaps: int
     missed_wakeups: int
     def __init__(
         self,

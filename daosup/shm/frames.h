@@ -52,6 +52,8 @@ struct frames {
     uint32_t slot;
 
     uint64_t retries;        /* snapshots begun again because the writer came in between */
+    uint64_t skipped;        /* frames that were written and never taken by next_message */
+    uint64_t gaps;           /* how often at least one was */
     uint64_t missed_wakeups; /* frames found by looking, whose post another waiter took */
 };
 

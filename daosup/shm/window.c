@@ -233,7 +233,7 @@ static PyObject *window_next_message(PyObject *object, PyObject *arguments)
         result = frames_wait(&self->frames, &self->semaphores, index, last, deadline_ns);
         bool is_new = result == FRAMES_OK;
         if (is_new)
-            result = message_fill(&self->frames, address, sequence, deadline_of(read_timeout_s));
+            result = message_fill(&self->frames, address, sequence, last, deadline_of(read_timeout_s));
         Py_END_ALLOW_THREADS
         if (result == FRAMES_LOST || result == FRAMES_BUSY)
             return raise_result(self, result);
@@ -355,6 +355,8 @@ static PyMemberDef window_members[] = {
     {"atime_ns", T_LONGLONG, offsetof(Window, frames.atime_ns), READONLY, "Its write time, ns since 1970 UTC."},
     {"slot", T_UINT, offsetof(Window, frames.slot), READONLY, "Its FIFO slot."},
     {"retries", T_ULONGLONG, offsetof(Window, frames.retries), READONLY, "Snapshots begun again."},
+    {"skipped", T_ULONGLONG, offsetof(Window, frames.skipped), READONLY, "Frames that next_message never took."},
+    {"gaps", T_ULONGLONG, offsetof(Window, frames.gaps), READONLY, "How often it missed at least one."},
     {"missed_wakeups", T_ULONGLONG, offsetof(Window, frames.missed_wakeups), READONLY, "Frames whose post went elsewhere."},
     {NULL, 0, 0, 0, NULL},
 };

@@ -21,6 +21,8 @@ RECONNECT_MAX_MS = 500
 WAIT_MS = 250
 #: While frames pour in faster than they are taken out, one is handed on after so many at the latest.
 MOST_PASSED_OVER = 4
+#: A receive that took longer had to wait: the message came just now, and to look for a newer one is not worth its time.
+BLOCKED_S = 50e-6
 #: A stream is asked to describe itself again at most so often.
 ASK_PAUSE_S = 0.05
 #: A second subscription below the first one's topic, which no message has, only to be noticed by the sender.
@@ -35,6 +37,9 @@ _NOBLOCK = int(zmq.NOBLOCK)
 
 class Receiver:
     """Takes the newest message from a sender; what is in it is the caller's to judge.
+
+    Attributes:
+        received_s: When the last receive ended, monotonic clock.
 
     Args:
         endpoint: ``tcp://HOST:PORT``; it does not matter whether anybody listens there yet.
@@ -63,15 +68,21 @@ class Receiver:
         self._socket.setsockopt(zmq.SUBSCRIBE, MAGIC)
         self._socket.connect(endpoint)
         self._asked = 0.0
+        self.received_s = 0.0
         self._receive = self._socket.recv
         self._look = self._socket.getsockopt
 
     def receive(self) -> Optional[zmq.Frame]:
         """Wait a moment for a message, and return the newest one that is there by then; None if none came."""
+        began = time.monotonic()
         try:
             message = self._receive(copy=False)
         except zmq.Again:
+            self.received_s = time.monotonic()
             return None
+        self.received_s = now = time.monotonic()
+        if now - began > BLOCKED_S:
+            return message
         for _ in range(MOST_PASSED_OVER):
             if not self._look(_EVENTS) & _POLLIN:  # type: ignore[operator]
                 break

@@ -86,7 +86,8 @@ class Sender:
             self.close()
             raise
         self._look = self._socket.getsockopt
-        self._send = self._socket.send
+        # pyzmq's own send without the layer above it, which is for group and router sockets.
+        self._send = super(zmq.Socket, self._socket).send
         self.sequence = 0
         self.reader_count = 0
         self.burst_until = 0.0
@@ -149,7 +150,7 @@ class Sender:
         self.is_asked = True
 
     def send(self, message: bytearray) -> None:
-        """Hand a message over; for a reader whose queue is full it is dropped."""
+        """Hand a message over without waiting; for a reader whose queue is full it is dropped."""
         self._send(message, _NOBLOCK)
 
     def close(self) -> None:
@@ -162,13 +163,12 @@ class Messages:
     """The messages for one opened segment, built in buffers that are made once.
 
     Attributes:
-        frame: The message of the frame that ``next_frame`` took last.
+        frame: A frame's message, which ``Window.next_message`` fills.
     """
 
     def __init__(self, segment: Segment, epoch: int, source: str = "") -> None:
         self.segment = segment
         self.epoch = epoch
-        self._next = segment.window.next_message
         geometry = segment.geometry
         self.description = Description(geometry, segment.creation_time, source)
         self._layout_id = self.description.layout_id
@@ -177,17 +177,6 @@ class Messages:
         self._pack(self.frame, Kind.FRAME, Flag.NONE, 0)
         self._described = bytearray(self._frame_at + geometry.frame_bytes)
         self._described[HEADER_BYTES : HEADER_BYTES + DESCRIPTION_BYTES] = self.description.encode()
-
-    def next_frame(self, sequence: int, last: int, semaphore: int, timeout_s: float) -> int:
-        """Wait for a frame other than that with the counter ``last``, and put it into the message ``frame``.
-
-        Returns:
-            ``NEW``, or as ``Window.wait`` if there is none.
-
-        Raises:
-            SegmentLostError, SegmentBusyError: As ``Segment.read``.
-        """
-        return self._next(self.frame, sequence, last, semaphore, timeout_s, READ_TIMEOUT_S)
 
     def describe(self, sequence: int, *, has_frame: bool) -> bytearray:
         """A describe message, with the newest frame or without; errors as ``Segment.read``."""

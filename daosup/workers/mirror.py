@@ -7,7 +7,6 @@ decode is counted and dropped.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any, Optional
 
@@ -35,7 +34,7 @@ LINK_TIMEOUT_S = 2.5
 #: How often the mirror's own file and its keywords are looked after.
 TEND_INTERVAL_S = 0.25
 #: How often the statistics page is stamped while frames flow.
-STAMP_INTERVAL_S = 0.01
+STAMP_INTERVAL_S = 0.05
 
 
 def mirror(order: MirrorOrder, tell: Callable[..., None]) -> None:
@@ -72,7 +71,7 @@ class Mirror:
     def turn(self) -> None:
         """Wait a moment for a message and take it."""
         message = self._receiver.receive()
-        now = time.monotonic()
+        now = self._receiver.received_s
         if message is not None:
             tracker, page = self._tracker, self._page
             try:

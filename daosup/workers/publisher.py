@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from daosup.errors import SegmentBusyError, SegmentError, SegmentLostError
+from daosup.errors import SegmentBusyError, SegmentError
 from daosup.shm import Segment
 from daosup.shm._native import NEW, TIMEOUT
+from daosup.shm.segment import READ_TIMEOUT_S
 from daosup.stream.sender import DESCRIBE_PAUSE_S, Messages, Sender
 from daosup.workers.doorbell import Doorbell
 from daosup.workers.orders import PublisherOrder
@@ -22,8 +23,9 @@ RESTING_S = 0.02
 SLEEP_S = 0.25
 #: How often the path is compared with the open file: a segment that was unlinked keeps its memory.
 CHECK_INTERVAL_S = 0.5
-#: While frames flow, readers are heard and the page is stamped so often.
+#: While frames flow, readers are heard so often, and the page is stamped so often.
 TEND_INTERVAL_S = 0.01
+STAMP_INTERVAL_S = 0.05
 REOPEN_INTERVAL_S = 0.02
 #: After so long without a whole frame, though there are new ones, the operator is told.
 STUCK_S = 1.0
@@ -80,8 +82,9 @@ class _Service:
         self._segment, self._sender, self._doorbell, self._page = segment, sender, doorbell, page
         self._messages = Messages(segment, time.time_ns(), str(order.key.source))
         self._semaphore = order.semaphore
-        self._retries_before = page.retries
-        self._tended = self._checked = 0.0
+        # Of the segments served before, made anew since.
+        self._before = (page.retries, page.skipped, page.gaps)
+        self._tended = self._stamped = self._checked = 0.0
         self._rest_s = 0.0
         self._whole = time.monotonic()
         self._is_stuck = False
@@ -91,23 +94,25 @@ class _Service:
 
     def run(self) -> None:
         """Serve; ends with SegmentLostError."""
-        sender, messages, next_frame = self._sender, self._messages, self._messages.next_frame
+        sender, page, window = self._sender, self._page, self._segment.window
+        message, semaphore, next_message = self._messages.frame, self._semaphore, window.next_message
         while True:
+            sequence, sent = sender.sequence + 1, self._sent
             try:
-                outcome = next_frame(sender.sequence + 1, self._sent, self._semaphore, self._rest_s)
+                outcome = next_message(message, sequence, sent, semaphore, self._rest_s, READ_TIMEOUT_S)
             except SegmentBusyError:
-                self._page.busy += 1
+                page.busy += 1
                 outcome = _BUSY
             now = time.monotonic()
-            has_new = outcome == NEW
             is_due = now < sender.burst_until
-            if not has_new or now >= self._tended + TEND_INTERVAL_S:
+            if outcome != NEW or now >= self._tended + TEND_INTERVAL_S:
                 is_due = self._tend(now, outcome)
             if is_due and outcome != _BUSY:
-                self._describe(now, has_new=has_new)
-            elif has_new:
-                sender.send(messages.frame)
-                self._count()
+                self._describe(now, has_new=outcome == NEW)
+            elif outcome == NEW:
+                sender.send(message)
+                self._sent = window.cnt0
+                sender.sequence = sequence
 
     def _describe(self, now: float, *, has_new: bool) -> None:
         sender = self._sender
@@ -119,29 +124,17 @@ class _Service:
         sender.described(now)
         sender.send(message)
         if has_new:
-            self._count()
-
-    def _count(self) -> None:
-        counter = self._segment.window.cnt0
-        if counter > self._sent + 1:
-            self._page.skipped += counter - self._sent - 1
-            self._page.gaps += 1
-        elif counter < self._sent:
-            raise SegmentLostError(f"{self._segment.path}: its counter went back from {self._sent} to {counter}")
-        self._sent = counter
-        self._sender.sequence += 1
+            self._sent = self._segment.window.cnt0
+            sender.sequence += 1
 
     def _tend(self, now: float, outcome: int) -> bool:
-        """Hear readers, look after the segment, stamp the page; whether a description is due."""
-        sender, page, window = self._sender, self._page, self._segment.window
+        """Hear readers, look after segment and page; whether a description is due."""
+        sender = self._sender
         self._tended = now
         sender.hear()
         is_due = sender.is_description_due(now, has_new=outcome == NEW)
-        page.retries, page.reader_count = self._retries_before + window.retries, sender.reader_count
-        page.source_counter, page.write_time_utc_ns = self._sent, window.atime_ns
-        page.payload_bytes += (sender.sequence - page.frames) * len(self._messages.frame)
-        page.frames = sender.sequence
-        page.stamp()
+        if outcome != NEW or now >= self._stamped + STAMP_INTERVAL_S:
+            self._stamp(now)
         if now >= self._checked + CHECK_INTERVAL_S:
             self._checked = now
             self._segment.check()
@@ -151,6 +144,18 @@ class _Service:
             self._doorbell.arm()
             self._rest_s = SLEEP_S
         return is_due
+
+    def _stamp(self, now: float) -> None:
+        page, sender, window = self._page, self._sender, self._segment.window
+        self._stamped = now
+        page.retries, page.skipped, page.gaps = (
+            before + now for before, now in zip(self._before, (window.retries, window.skipped, window.gaps))
+        )
+        page.reader_count = sender.reader_count
+        page.source_counter, page.write_time_utc_ns = self._sent, window.atime_ns
+        page.payload_bytes += (sender.sequence - page.frames) * len(self._messages.frame)
+        page.frames = sender.sequence
+        page.stamp()
 
     def _note_stuck(self, now: float, outcome: int) -> None:
         """A writer that died while writing leaves a segment that nobody can read; say so, and when it is over."""

@@ -75,7 +75,7 @@ def hear_reader(sender: Sender, count: int = 1) -> None:
 def write_and_send(segment: Segment, sender: Sender, messages: Messages, value: int) -> None:
     segment.write(np.full(SHAPE, value, "uint16"), frame_id=value)
     sender.sequence += 1
-    assert messages.next_frame(sender.sequence, messages.segment.counter - 1, 9, 0.0) == NEW
+    assert segment.window.next_message(messages.frame, sender.sequence, segment.counter - 1, 9, 0.0, 0.02) == NEW
     sender.send(messages.frame)
 
 
