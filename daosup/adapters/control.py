@@ -11,7 +11,7 @@ import os
 import socket
 from itertools import count
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
 from daosup.adapters.control_connection import Connection, Handler, Request
 from daosup.adapters.control_file import SocketFile
@@ -110,7 +110,9 @@ class ControlServer:
         if len(self._connections) >= MAX_CONNECTIONS:
             connection.refuse(f"daosupd has {MAX_CONNECTIONS} clients already; close some")
         self._connections.add(connection)
-        await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, accepted)
+        # mypy for Python 3.9 does not know this method, which asyncio has had since 3.5.
+        loop: Any = asyncio.get_running_loop()
+        await loop.connect_accepted_socket(lambda: connection, accepted)
 
     def _forget(self, connection: Connection) -> None:
         self._connections.discard(connection)

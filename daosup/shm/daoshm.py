@@ -219,7 +219,7 @@ class shm:  # DAO's name
 
     def get_counter(self) -> int:
         """``cnt0`` of the newest frame."""
-        return self._follow(lambda: self.segment.counter)
+        return int(self._follow(lambda: self.segment.counter))
 
     def get_frame_id(self) -> int:
         """``cnt2`` of the newest frame."""
