@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from typing import Optional
-
 from sdnotify import SystemdNotifier
 
 
@@ -25,12 +22,3 @@ class Systemd:
     def feed_watchdog(self) -> None:
         """The service lives."""
         self._notifier.notify("WATCHDOG=1")
-
-
-def watchdog_interval_s() -> Optional[float]:
-    """How often the watchdog must be fed, in seconds; None if there is none."""
-    interval_us = os.environ.get("WATCHDOG_USEC", "")
-    watched_pid = os.environ.get("WATCHDOG_PID", str(os.getpid()))
-    if not interval_us.isdigit() or watched_pid != str(os.getpid()):
-        return None
-    return int(interval_us) / 1e6

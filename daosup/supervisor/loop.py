@@ -29,7 +29,7 @@ from daosup.adapters.systemd import Systemd
 from daosup.config import Config
 from daosup.core import events as e
 from daosup.core.host import HostFacts, HostState
-from daosup.core.types import PROTOCOL, SEGMENT_SUFFIX, WorkerKey
+from daosup.core.types import PROTOCOL, WorkerKey
 from daosup.errors import NoAnswerError
 from daosup.shm.making import unlink_segment
 from daosup.supervisor.commands import Commands
@@ -197,7 +197,7 @@ class Supervisor:
             self.post(e.WorkerStarted(action.key, pid))
 
     def _remove_mirror(self, action: e.RemoveMirror) -> None:
-        unlink_segment(self.config.segment_folder / f"{action.source.mirror_name}{SEGMENT_SUFFIX}")
+        unlink_segment(self.folder.path_of(action.source.mirror_name))
 
     def _fail(self, error: BaseException) -> None:
         if self._finished is not None and not self._finished.done():

@@ -14,7 +14,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from types import FrameType
@@ -31,8 +30,6 @@ _PR_SET_NAME = 15
 #: How long a worker without a supervisor may take to end in order.
 ORPHAN_GRACE_S = 5.0
 ORPHAN_EXIT_CODE = 75
-
-Tell = Callable[..., None]
 
 
 class Told(BaseException):
