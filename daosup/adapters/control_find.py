@@ -97,7 +97,7 @@ def _told(path: str, error: OSError) -> DaosupError:
     if isinstance(error, FileNotFoundError):
         return UnavailableError(f"no daosupd at {path} (no such socket); {start}")
     if isinstance(error, ConnectionRefusedError):
-        if not _is_socket(path):
+        if _is_something_else(path):
             return UsageError(f"{path} is not a socket; give the control socket of a daosupd")
         return UnavailableError(f"no daosupd at {path} (the one that made it is gone); {start}")
     if isinstance(error, PermissionError):
@@ -116,9 +116,10 @@ def _group_of(path: str) -> str:
         return ""
 
 
-def _is_socket(path: str) -> bool:
+def _is_something_else(path: str) -> bool:
+    """Whether there is a file that is no socket; one that is gone is a stale socket that a new daemon just removed."""
     try:
-        return stat.S_ISSOCK(os.stat(path).st_mode)
+        return not stat.S_ISSOCK(os.stat(path).st_mode)
     except OSError:
         return False
 
