@@ -16,6 +16,7 @@ from typing import Any, Optional
 from bench.children import camera
 from bench.figures import recovery_s
 from bench.watch import Sight, Watcher
+from daosup.core.restart import HEALTHY_S
 from tests.integration.fleet import Fleet, Host
 from tests.waiting import wait_until
 
@@ -84,6 +85,16 @@ class Stream:
     def worker(self, host: Host) -> int:
         """The pid of its running worker on a host."""
         return host.worker_pid(self.source)
+
+    def wait_healthy(self) -> None:
+        """Until both its workers live long enough that their next death is a first one."""
+
+        def is_healthy() -> bool:
+            rows = [self.row(host) for host in (self.hosts.rts, self.hosts.lab)]
+            return all(row.get("state") == "running" and row["uptime_s"] > HEALTHY_S for row in rows)
+
+        wait_until(is_healthy, HEAL_S, f"the workers of {self.source} to be healthy")
+        self.wait_steady()
 
     def row(self, host: Host) -> dict[str, Any]:
         """What ``status`` says of its worker on a host, in whatever state."""

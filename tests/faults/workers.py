@@ -16,6 +16,7 @@ _THEME = "A worker"
 
 def _signalled(scene: Scene, host: Host, number: int) -> float:
     stream: Stream = scene.hit
+    stream.wait_healthy()
     pid = stream.worker(host)
     with scene.other_undisturbed():
         outage_s = stream.outage_s(lambda: os.kill(pid, number))
@@ -89,6 +90,7 @@ def mirror_hangs(scene: Scene) -> float:
     limit_s=0.5,
 )
 def fork_server_killed(scene: Scene) -> float:
+    scene.hit.wait_healthy()
     pids = [stream.worker(scene.lab) for stream in (scene.hit, scene.other)]
     server = int(stat_of(pids[0])[1])
     outage_s = scene.hit.outage_s(lambda: os.kill(server, signal.SIGKILL))
