@@ -15,16 +15,15 @@ from typing import Optional
 
 from bench import interrupts
 from bench.machine import describe
-from tests.faults import page, workers  # the modules enter their faults into the list
+from tests.faults import catalogue, page
 from tests.faults.fault import FAULTS, Fault
 from tests.faults.page import Result
 from tests.faults.scene import Scene, scene
 
-__all__ = ["workers"]
-
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Inject the faults named, or all of them."""
+    assert FAULTS, f"{catalogue.__name__} has none"
     options = _parse(arguments)
     interrupts.install()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -49,7 +48,7 @@ def _injected(fault: Fault, repeats: int) -> Result:
     failures: list[str] = []
     while len(times_s) + len(failures) < repeats:
         try:
-            with scene() as stage:
+            with scene(fault.prepare) as stage:
                 _repeat(fault, stage, repeats - len(failures), times_s)
         except (AssertionError, OSError, RuntimeError) as error:
             failures.append(str(error) or type(error).__name__)

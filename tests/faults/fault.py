@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Optional
 
 from tests.faults.scene import Scene
+from tests.integration.fleet import Fleet
 
 Run = Callable[[Scene], float]
+Prepare = Callable[[Fleet], None]
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Fault:
         since: What the time to heal is counted from.
         limit_s: The longest it may take, in seconds.
         run: Inject it once; returns the seconds it took to heal.
+        prepare: What its hosts need that others' have not: called before they start. None: any scene will do.
     """
 
     name: str
@@ -35,6 +39,7 @@ class Fault:
     since: str
     limit_s: float
     run: Run
+    prepare: Optional[Prepare] = None
 
 
 FAULTS: dict[str, Fault] = {}
@@ -42,12 +47,19 @@ FAULTS: dict[str, Fault] = {}
 
 
 def fault(
-    name: str, *, theme: str, how: str, what: str, limit_s: float, since: str = "the fault"
+    name: str,
+    *,
+    theme: str,
+    how: str,
+    what: str,
+    limit_s: float,
+    since: str = "the fault",
+    prepare: Optional[Prepare] = None,
 ) -> Callable[[Run], Run]:
     """Enter the decorated function into the list."""
 
     def enter(run: Run) -> Run:
-        FAULTS[name] = Fault(name, theme, how, what, since, limit_s, run)
+        FAULTS[name] = Fault(name, theme, how, what, since, limit_s, run, prepare)
         return run
 
     return enter

@@ -96,6 +96,10 @@ class Stream:
         wait_until(is_healthy, HEAL_S, f"the workers of {self.source} to be healthy")
         self.wait_steady()
 
+    def unexplained(self) -> int:
+        """Frames of the source that never were in the mirror, less those that the publisher says it came too late for."""
+        return self.sight.skipped - int(self.row(self.hosts.rts)["skipped"])
+
     def row(self, host: Host) -> dict[str, Any]:
         """What ``status`` says of its worker on a host, in whatever state."""
         rows: list[dict[str, Any]] = host.status()["workers"]
