@@ -44,8 +44,8 @@ def page(results: Sequence[Result], machine: Mapping[str, str], repeats: int) ->
         "# Faults, and how long they take to heal",
         "",
         f"Written by `make faults` from real runs, each fault injected {repeats} times into two running hosts with",
-        "two streams between them (200 and 50 Hz); run it again and this page is made anew. What stands under *what happens*",
-        "is checked in each run. *limit* is the longest it may take.",
+        "two streams between them (200 and 50 Hz); run it again and this page is made anew. What stands under *what",
+        "happens* is checked in each run. *limit* is the longest it may take.",
         "",
         f"Machine: {machine_line(machine)}.",
     ]

@@ -97,7 +97,7 @@ class Stream:
         self.wait_steady()
 
     def unexplained(self) -> int:
-        """Frames of the source that never were in the mirror, less those that the publisher says it came too late for."""
+        """Frames that never were in the mirror, less those that the publisher says it came too late for."""
         return self.sight.skipped - int(self.row(self.hosts.rts)["skipped"])
 
     def row(self, host: Host) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """``python -m tests.faults.soak --minutes N``: faults at random, for as long as you like, while every frame is checked.
 
-Fails on a torn frame, on a gap that nobody owns up to, on a fault that does not heal in time, and when what a supervisor
-needs (memory, file descriptors, processes) has grown over the run. The seed is printed: the same seed injects the same
-faults in the same order.
+Fails on a torn frame, on a gap that nobody owns up to, on a fault that does not heal in time, and when what a
+supervisor needs (memory, file descriptors, processes) has grown over the run. The seed is printed: the same seed
+injects the same faults in the same order.
 """
 
 from __future__ import annotations
