@@ -46,7 +46,8 @@ class Stream:
     def running(self) -> Iterator[None]:
         """Filmed, mirrored and watched."""
         with ExitStack() as stack:
-            stack.enter_context(self.filming())
+            self._filming = stack.enter_context(ExitStack())
+            self.film()
             self.hosts.rts.wait_for_segment(self.name)
             self.hosts.lab.mirror(self.source).close()
             self.sight = stack.enter_context(Watcher(self.mirror_file)).sight
@@ -54,11 +55,19 @@ class Stream:
             yield
         self.hosts.remove(self.source)
 
-    @contextmanager
-    def filming(self, side: int = SIDE) -> Iterator[Any]:
-        """A camera for this stream's source."""
-        with camera(self.file, rate_hz=self.rate_hz, side=side) as process:
-            yield process
+    def film(self, **otherwise: Any) -> None:
+        """Let a camera write the source; returns once it has a frame."""
+        options = {"side": SIDE, **otherwise}
+        self.camera = self._filming.enter_context(camera(self.file, rate_hz=self.rate_hz, **options))
+
+    def stop_filming(self) -> None:
+        """End the camera, which takes its segment along."""
+        self._filming.close()
+
+    def kill_camera(self) -> None:
+        """SIGKILL to the camera: its segment stays, perhaps half written."""
+        self.camera.kill()
+        self._filming.close()
 
     def wait_steady(self) -> None:
         """Until frames come, one after the other."""
