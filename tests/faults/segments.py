@@ -29,7 +29,13 @@ def _made_anew(scene: Scene, end: Callable[[], object], **otherwise: object) -> 
         first_s = next(t for t in stream.sight.arrivals_s if t > ended_s and _is_new(t, stream.sight.arrivals_s))
         times_s.append(max(0.0, first_s - filmed_s))
         with Segment.open(stream.mirror_file, writable=False) as mirror, Segment.open(stream.file) as source:
-            assert (mirror.geometry, mirror.shape) == (source.geometry, source.shape)
+            ours, theirs = mirror.geometry, source.geometry
+            assert (ours.layout, ours.dtype, ours.shape, ours.depth) == (
+                theirs.layout,
+                theirs.dtype,
+                theirs.shape,
+                theirs.depth,
+            )
     return max(times_s)
 
 
@@ -75,9 +81,10 @@ def writer_killed(scene: Scene) -> float:
 
 def _spoiled(scene: Scene, spoil: Callable[[], object]) -> float:
     def end() -> None:
+        noticed = scene.rts.log.count("publisher away")
         scene.hit.kill_camera()
         spoil()
-        wait_until(lambda: scene.hit.row(scene.rts).get("rate_hz") == 0, 10.0, "the publisher to notice")
+        wait_until(lambda: scene.rts.log.count("publisher away") > noticed, 10.0, "the publisher to notice")
 
     with scene.other_undisturbed():
         return _made_anew(scene, end)
