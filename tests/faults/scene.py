@@ -144,7 +144,7 @@ class Scene:
 
     def _of_other(self) -> tuple[Any, ...]:
         rows = [self.other.row(host) for host in (self.rts, self.lab)]
-        return tuple((row["pid"], row["gaps"] if row["kind"] == "mirror" else 0, row["state"]) for row in rows)
+        return (*((row["pid"], row["state"]) for row in rows), self.other.unexplained())
 
 
 @contextmanager
