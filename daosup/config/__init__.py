@@ -21,8 +21,10 @@ from typing import Optional
 
 from daosup.config import kinds
 from daosup.config.kinds import found, key, one_of, seconds, whole, without_password
-from daosup.config.reading import Source, build, line_numbers, read_dotted, read_nested, table
+from daosup.config.mirrors import MirrorConfig, MirrorLayout, MirrorsConfig, check_mirrors
+from daosup.config.reading import Source, build, line_numbers, read_dotted, read_nested, table, tables
 from daosup.config.settling import LAST_PORT, check_redis, settle_address, settle_names, settle_ports
+from daosup.core import types
 from daosup.core.types import Role
 from daosup.errors import ConfigError
 
@@ -38,15 +40,6 @@ class Embedded(Enum):
     AUTO = "auto"
     NEVER = "never"
     ALWAYS = "always"
-
-
-class MirrorLayout(Enum):
-    """The layout a mirror's segment is made in."""
-
-    SOURCE = "source"
-    V0 = "v0"
-    FIFO = "fifo"
-    SEMREG = "semreg"
 
 
 @dataclass(frozen=True)
@@ -97,12 +90,15 @@ class NetworkConfig:
         whole(1, LAST_PORT),
         "How many ports, from `base_pub_port` on, may be used; open these in a firewall.",
         derived="`2000`, or as many as there are",
+        is_live=True,
     )
-    bind: str = key(kinds.BIND, "Address that publishers listen on.", "*")
+    bind: str = key(kinds.BIND, "Address that publishers listen on.", "*", is_live=True)
     advertise: Optional[str] = key(
-        kinds.ADVERTISE, "Address told to other hosts; without it, found out from the route to Redis."
+        kinds.ADVERTISE, "Address told to other hosts; without it, found out from the route to Redis.", is_live=True
     )
-    base_pub_port: int = key(whole(1024, LAST_PORT, zero_means="any free ports"), "First port of the publishers.", 5560)
+    base_pub_port: int = key(
+        whole(1024, LAST_PORT, zero_means="any free ports"), "First port of the publishers.", 5560, is_live=True
+    )
 
 
 @dataclass(frozen=True)
@@ -120,28 +116,22 @@ class ControlConfig:
 class PublishConfig:
     """Which segments other hosts may have."""
 
-    include: tuple[str, ...] = key(kinds.GLOBS, "Segments announced to other hosts.", ["*"])
-    exclude: tuple[str, ...] = key(kinds.GLOBS, "Segments that are not, although `include` names them.", [])
-    semaphore: int = key(whole(0, 9), "Semaphore of a segment that its publisher waits on; no other program may.", 9)
-
-
-@dataclass(frozen=True)
-class MirrorConfig:
-    """How mirrors are made. ``mode`` is the permission bits as a number."""
-
-    mode: int = key(
-        kinds.MODE,
-        "Permissions of mirror segments and their semaphores (libdao makes its segments 0600, its semaphores 0644).",
-        "0660",
+    include: tuple[str, ...] = key(kinds.GLOBS, "Segments announced to other hosts.", ["*"], is_live=True)
+    exclude: tuple[str, ...] = key(
+        kinds.GLOBS, "Segments that are not, although `include` names them.", [], is_live=True
     )
-    layout: MirrorLayout = key(one_of(MirrorLayout), 'Layout of mirror segments; "source": as at the owner.', "source")
+    semaphore: int = key(
+        whole(0, 9), "Semaphore of a segment that its publisher waits on; no other program may.", 9, is_live=True
+    )
 
 
 @dataclass(frozen=True)
 class LogConfig:
     """What is logged."""
 
-    level: str = key(one_of(("debug", "info", "warning", "error")), "The least level that is logged.", "info")
+    level: str = key(
+        one_of(("debug", "info", "warning", "error")), "The least level that is logged.", "info", is_live=True
+    )
 
 
 @dataclass(frozen=True)
@@ -157,15 +147,33 @@ class Config:
         derived="`$RUNTIME_DIRECTORY`, else `/run/daosup` for root, else `$XDG_RUNTIME_DIR/daosup`, "
         "else `/tmp/daosup-<uid>`",
     )
+    state_folder: Path = key(
+        kinds.PATH,
+        "Folder for what `daosupctl keep` and `daosupctl stop` ask for, which outlasts a reboot.",
+        derived="`$STATE_DIRECTORY`, else `/var/lib/daosup` for root, else `$XDG_STATE_HOME/daosup`, "
+        "else `~/.local/state/daosup`",
+    )
     redis: RedisConfig = table("The registry.", RedisConfig)
     network: NetworkConfig = table("Addresses and ports of the streams.", NetworkConfig)
     control: ControlConfig = table("The control socket, for daosupctl.", ControlConfig)
     publish: PublishConfig = table("What this host gives to others.", PublishConfig)
-    mirror: MirrorConfig = table("What this host takes from others.", MirrorConfig)
+    mirrors: MirrorsConfig = table("How this host mirrors segments of others.", MirrorsConfig)
     log: LogConfig = table("Logging.", LogConfig)
-    role: Optional[Role] = key(one_of(Role), "Role of this host; without it, hosts agree on a master by themselves.")
-    heartbeat_interval_s: float = key(seconds(0.1, 3600), "How often this host tells the registry that it lives.", 30.0)
+    role: Optional[Role] = key(
+        one_of(Role), "Role of this host; without it, hosts agree on a master by themselves.", is_live=True
+    )
+    heartbeat_interval_s: float = key(
+        seconds(0.1, 3600), "How often this host tells the registry that it lives.", 30.0, is_live=True
+    )
     segment_folder: Path = key(kinds.PATH, "Folder of the segments.", "/tmp")
+    mirror: tuple[MirrorConfig, ...] = tables("A mirror that comes up by itself.", MirrorConfig, is_live=True)
+
+    def making_of(self, source: types.Source) -> tuple[int, MirrorLayout]:
+        """Mode and layout of the mirror of ``source``."""
+        own = next((each for each in self.mirror if each.source == source), None)
+        mode = own.mode if own else None
+        layout = own.layout if own else None
+        return (self.mirrors.mode if mode is None else mode), layout or self.mirrors.layout
 
     @classmethod
     def from_mapping(
@@ -266,6 +274,8 @@ def _read(
     check_redis(values, places, mistakes)
     settle_ports(values, places, mistakes, NetworkConfig.base_pub_port)
     settle_names(values, places, mistakes, instance)
+    place = (command_line if "mirror" in command_line.values else source).place
+    check_mirrors(values.get("mirror", ()), values.get("host"), place, mistakes)
     if mistakes:
         return None
     values.update({"instance": instance, "file": file})

@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from daosup.core.types import SEGMENT_SUFFIX, check_host
+from daosup.core.types import SEGMENT_SUFFIX, Source, check_host
 from daosup.errors import UsageError
 
 SHOWN_CHARACTERS = 80
@@ -54,15 +54,26 @@ class Kind(NamedTuple):
 
 
 class Key(NamedTuple):
-    """One key of the configuration; ``default`` is in words, as the reference shows it."""
+    """One key of the configuration; ``default`` is in words, as the reference shows it.
+
+    One that is ``is_live`` takes effect when the configuration is read anew, any other when the supervisor is started.
+    """
 
     kind: Kind
     doc: str
     default: str
+    is_live: bool = False
 
 
 def key(
-    kind: Kind, doc: str, default: object = None, *, derived: str = "", is_required: bool = False, unset: str = "none"
+    kind: Kind,
+    doc: str,
+    default: object = None,
+    *,
+    derived: str = "",
+    is_required: bool = False,
+    unset: str = "none",
+    is_live: bool = False,
 ) -> Any:
     """A dataclass field that is a key of the configuration.
 
@@ -73,12 +84,13 @@ def key(
         derived: If the default is found out at start: how, in words. Such a field is required by its class.
         is_required: If it must be given; only in arrays of tables.
         unset: What it means to leave out a key without a default, in words.
+        is_live: If a running supervisor takes a new value when it reads its configuration anew.
     """
     if derived or is_required:
-        return field(metadata={"key": Key(kind, doc, derived or "must be set")})
+        return field(metadata={"key": Key(kind, doc, derived or "must be set", is_live)})
     value = None if default is None else kind.read(default)
     words = unset if default is None else f"`{as_toml(default)}`"
-    return field(default=value, repr=not kind.is_secret, metadata={"key": Key(kind, doc, words)})
+    return field(default=value, repr=not kind.is_secret, metadata={"key": Key(kind, doc, words, is_live)})
 
 
 def as_toml(value: object) -> str:
@@ -211,6 +223,13 @@ def _read_advertise(value: object) -> str:
     return text
 
 
+def _read_source(value: object) -> Source:
+    try:
+        return Source.parse(_text(value))
+    except UsageError:
+        raise Refused('for example "rts:wfs"') from None
+
+
 def _is_ip(text: str) -> bool:
     import ipaddress  # only a configured address pays for this import
 
@@ -261,6 +280,7 @@ HOST = Kind("1 to 63 letters, digits, '-', '_' or '.', beginning with a letter o
 SERVER = Kind("an IP address or a host name", _read_server)
 BIND = Kind('an IP address of this host, or "*" for all', _read_bind)
 ADVERTISE = Kind("an IPv4 address or a host name", _read_advertise)
+SOURCE = Kind("a segment of another host as HOST:NAME", _read_source)
 GROUP = Kind("the name of a group", _read_group)
 GLOBS = Kind(f"an array of patterns for {_GLOB_WORDS}", _read_globs, f"a pattern for {_GLOB_WORDS}")
 REDIS_URL = Kind(

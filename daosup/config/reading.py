@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, field, fields
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from daosup.config.kinds import Key, Refused, found, without_password
 
@@ -21,12 +21,12 @@ def table(doc: str, cls: type) -> Any:
     return field(metadata={"table": cls, "doc": doc})
 
 
-def tables(doc: str, cls: type) -> Any:
+def tables(doc: str, cls: type, *, is_live: bool = False) -> Any:
     """A dataclass field that is an array of tables (``[[name]]`` in the file), each read as the dataclass ``cls``.
 
-    Its value is a tuple of ``cls``, empty if there are none.
+    Its value is a tuple of ``cls``, empty if there are none. ``is_live`` is as for a key, of the array as a whole.
     """
-    return field(default=(), metadata={"tables": cls, "doc": doc})
+    return field(default=(), metadata={"tables": cls, "doc": doc, "is_live": is_live})
 
 
 def tables_of(cls: type) -> dict[str, tuple[type, str]]:
@@ -34,9 +34,18 @@ def tables_of(cls: type) -> dict[str, tuple[type, str]]:
     return {f.name: (f.metadata["table"], f.metadata["doc"]) for f in fields(cls) if "table" in f.metadata}
 
 
-def arrays_of(cls: type) -> dict[str, tuple[type, str]]:
-    """The arrays of tables of a configuration class: name -> (the class of each, what they are about)."""
-    return {f.name: (f.metadata["tables"], f.metadata["doc"]) for f in fields(cls) if "tables" in f.metadata}
+class Array(NamedTuple):
+    """An array of tables: the class of each, what they are about, and whether a running supervisor takes new ones."""
+
+    cls: type
+    doc: str
+    is_live: bool
+
+
+def arrays_of(cls: type) -> dict[str, Array]:
+    """The arrays of tables of a configuration class, by name."""
+    known = {f.name: f.metadata for f in fields(cls) if "tables" in f.metadata}
+    return {name: Array(about["tables"], about["doc"], about["is_live"]) for name, about in known.items()}
 
 
 def keys_of(cls: type) -> dict[str, Key]:
@@ -84,7 +93,7 @@ def read_nested(cls: type, mapping: Mapping[str, object], source: Source, mistak
     keys, tables, arrays = keys_of(cls), tables_of(cls), arrays_of(cls)
     for name, value in mapping.items():
         if name in arrays:
-            _read_array(name, arrays[name][0], value, source, mistakes)
+            _read_array(name, arrays[name].cls, value, source, mistakes, tables)
         elif name not in tables:
             _read_one(keys, shown(name), value, source, mistakes, arrays)
         elif isinstance(value, Mapping):
@@ -101,7 +110,7 @@ def read_dotted(cls: type, mapping: Mapping[str, object], source: Source, mistak
     keys, arrays = keys_of(cls), arrays_of(cls)
     for dotted, value in mapping.items():
         if dotted in arrays and value is not None:
-            _read_array(dotted, arrays[dotted][0], value, source, mistakes)
+            _read_array(dotted, arrays[dotted].cls, value, source, mistakes)
         elif value is not None:
             _read_one(keys, ".".join(shown(part) for part in dotted.split(".")), value, source, mistakes, arrays)
 
@@ -141,9 +150,13 @@ def line_numbers(text: str) -> dict[str, int]:
     return lines
 
 
-def _read_array(name: str, cls: type, value: object, source: Source, mistakes: list[str]) -> None:
+def _read_array(
+    name: str, cls: type, value: object, source: Source, mistakes: list[str], tables: Collection[str] = ()
+) -> None:
     """Check an array of tables; the value is a tuple of ``cls`` if nothing in it is wrong."""
     hint = f"begin each with a line [[{name}]]"
+    if isinstance(value, Mapping) and f"{name}s" in tables:
+        hint += f", or write [{name}s] for what holds for all of them"
     if not isinstance(value, (list, tuple)):
         mistakes.append(f"{source.place(name)}: {name} is {found(value)}, not an array of tables; {hint}")
         return
@@ -208,7 +221,7 @@ def _nearest(keys: Mapping[str, Key], arrays: Collection[str], name: str) -> str
     beside = {dotted.rpartition(".")[2]: dotted for dotted in keys if dotted.rpartition(".")[0] == group}
     here = beside if group else {**beside, **tables}
     near = [here[match] for match in get_close_matches(last, list(here), 1, 0.6)]
-    near = near or [dotted for dotted in keys if dotted.rpartition(".")[2] == last]
+    near = near or get_close_matches(name, [dotted for dotted in keys if dotted.rpartition(".")[2] == last], 1, 0.0)
     near = near or get_close_matches(name, list(keys), 1, 0.75)
     if near:
         return f"did you mean {near[0]}?"

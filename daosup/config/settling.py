@@ -73,6 +73,7 @@ def settle_names(values: dict[str, object], places: Mapping[str, str], mistakes:
     except Refused:
         if "host" not in values:
             mistakes.append(f"host: this machine's name is {found(machine)}, not {HOST.allowed}; set host")
+    values.setdefault("state_folder", _usual_state_folder())
     folder = cast(Path, values.setdefault("runtime_folder", _usual_runtime_folder()))
     socket = cast(Path, values.setdefault("control.socket", folder / f"{instance}.sock"))
     size = len(os.fsencode(socket))
@@ -82,6 +83,18 @@ def settle_names(values: dict[str, object], places: Mapping[str, str], mistakes:
             f"{place}: control.socket is {found(str(socket))}, {size} bytes, not at most {SOCKET_PATH_BYTES} bytes; "
             "set control.socket or a shorter runtime_folder"
         )
+
+
+def _usual_state_folder() -> Path:
+    from_systemd = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if from_systemd.startswith("/"):
+        return Path(from_systemd)
+    of_user = os.environ.get("XDG_STATE_HOME", "")
+    if not of_user.startswith("/"):
+        of_user = os.path.join(os.path.expanduser("~"), ".local", "state")
+    if os.geteuid() == 0 or not of_user.startswith("/"):  # a user without a home has nothing else to try
+        return Path("/var/lib/daosup")
+    return Path(of_user) / "daosup"
 
 
 def _usual_runtime_folder() -> Path:

@@ -60,7 +60,7 @@ class WorkerOrders:
             ports = tuple(self._ports(action.port))
             return PublisherOrder(key, path, page, config.network.bind, ports, config.publish.semaphore)
         path = self._segments.path_of(key.source.mirror_name)
-        return MirrorOrder(key, path, page, action.endpoint, config.mirror.mode, config.mirror.layout.value)
+        return MirrorOrder(key, path, page, action.endpoint, config.mirrors.mode, config.mirrors.layout.value)
 
     def _ports(self, preferred: int) -> Iterator[int]:
         """The preferred port first, then whatever else the configuration allows."""

@@ -13,7 +13,7 @@ import pytest
 from daosup.config import Config, Embedded, MirrorLayout, load
 from daosup.config.reading import keys_of, line_numbers
 from daosup.config.reference import markdown
-from daosup.core.types import Role
+from daosup.core.types import Role, Source
 from daosup.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +24,7 @@ role = "minion"
 heartbeat_interval_s = 2
 segment_folder = "/dev/shm"
 runtime_folder = "/run/elsewhere"
+state_folder = "/var/elsewhere"
 
 [redis]
 host = "10.0.0.1"
@@ -49,9 +50,17 @@ include = ["wfs*", "dm[12]"]
 exclude = ["*_test"]
 semaphore = 0
 
-[mirror]
+[mirrors]
 mode = "0644"
 layout = "v0"
+
+[[mirror]]
+source = "obs:wfs"
+
+[[mirror]]
+source = "obs:dm"
+mode = "0600"
+layout = "fifo"
 
 [log]
 level = "debug"
@@ -69,7 +78,7 @@ def test_every_key_is_read(toml: Path) -> None:
     assert (config.instance, config.file, config.host, config.role) == ("rts", toml, "rts", Role.MINION)
     assert (config.heartbeat_interval_s, config.segment_folder) == (2.0, Path("/dev/shm"))
     assert isinstance(config.heartbeat_interval_s, float)
-    assert config.runtime_folder == Path("/run/elsewhere")
+    assert (config.runtime_folder, config.state_folder) == (Path("/run/elsewhere"), Path("/var/elsewhere"))
     assert (config.redis.host, config.redis.port, config.redis.db) == ("10.0.0.1", 6380, 3)
     assert config.redis.password_file == Path("/etc/daosup/redis.password")
     assert (config.redis.embedded, config.redis.timeout_s) == (Embedded.NEVER, 0.5)
@@ -77,7 +86,11 @@ def test_every_key_is_read(toml: Path) -> None:
     assert dataclasses.astuple(config.network) == (10, "10.0.0.2", "rts.obs.example", 7000)
     assert dataclasses.astuple(config.control) == (Path("/run/daosup/c.sock"), 0o600, "dao")
     assert dataclasses.astuple(config.publish) == (("wfs*", "dm[12]"), ("*_test",), 0)
-    assert (config.mirror.mode, config.mirror.layout) == (0o644, MirrorLayout.V0)
+    assert (config.mirrors.mode, config.mirrors.layout) == (0o644, MirrorLayout.V0)
+    assert [each.source for each in config.mirror] == [Source("obs", "wfs"), Source("obs", "dm")]
+    assert config.making_of(Source("obs", "wfs")) == (0o644, MirrorLayout.V0)
+    assert config.making_of(Source("obs", "dm")) == (0o600, MirrorLayout.FIFO)
+    assert config.making_of(Source("rts", "any")) == (0o644, MirrorLayout.V0)
     assert config.log.level == "debug"
 
 
@@ -89,7 +102,7 @@ def test_without_anything_set_the_defaults_hold(monkeypatch: pytest.MonkeyPatch)
     assert (config.role, config.heartbeat_interval_s, config.segment_folder) == (None, 30.0, Path("/tmp"))
     assert config.runtime_folder == Path("/run/first")
     assert config.control.socket == Path("/run/first/there-is-no-such-instance.sock")
-    assert (config.control.mode, config.mirror.mode) == (0o660, 0o660)
+    assert (config.control.mode, config.mirrors.mode) == (0o660, 0o660)
     assert (config.redis.url, config.redis.host, config.redis.port) == (None, "localhost", 6379)
     assert (config.redis.embedded, config.redis.is_configured) == (Embedded.AUTO, False)
     assert (config.network.bind, config.network.base_pub_port, config.network.port_count) == ("*", 5560, 2000)
@@ -105,6 +118,26 @@ def test_runtime_folder_by_user(uid: int, session: str, folder: str, monkeypatch
     monkeypatch.setenv("XDG_RUNTIME_DIR", session)
     monkeypatch.setattr(os, "geteuid", lambda: uid)
     assert Config.from_mapping({}).runtime_folder == Path(folder)
+
+
+@pytest.mark.parametrize(
+    ("uid", "systemd", "xdg", "home", "folder"),
+    [
+        (0, "", "/root/state", "/root", "/var/lib/daosup"),
+        (7, "/var/lib/dao:/var/lib/x", "/home/u/state", "/home/u", "/var/lib/dao"),
+        (7, "", "/home/u/state", "/home/u", "/home/u/state/daosup"),
+        (7, "", "state", "/home/u", "/home/u/.local/state/daosup"),
+        (7, "", "", "nowhere", "/var/lib/daosup"),
+    ],
+)
+def test_state_folder_by_user(
+    uid: int, systemd: str, xdg: str, home: str, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", systemd)
+    monkeypatch.setenv("XDG_STATE_HOME", xdg)
+    monkeypatch.setenv("HOME", home)
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    assert Config.from_mapping({}).state_folder == Path(folder)
 
 
 def test_the_default_file_is_that_of_the_instance(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:

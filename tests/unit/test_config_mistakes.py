@@ -88,8 +88,8 @@ def test_all_mistakes_are_told_at_once_each_with_its_line(tmp_path: Path) -> Non
         ("publish.exclude", ["wfs.im.shm"]),
         ("publish.exclude", [1]),
         ("publish.semaphore", 10),
-        ("mirror.mode", "rw-rw----"),
-        ("mirror.layout", "newest"),
+        ("mirrors.mode", "rw-rw----"),
+        ("mirrors.layout", "newest"),
         ("log.level", "INFO"),
     ],
 )
@@ -111,8 +111,16 @@ def test_what_is_not_allowed_is_one_mistake_with_key_and_place(dotted: str, valu
         ({"control": {"level": "info"}}, "did you mean log.level?"),
         ({"redis.port": 1}, "unknown key 'redis.port'; did you mean redis.port?"),
         ({"log": {"colour": 1}}, "[log] may have level"),
-        ({"zzz": 1}, "there may be host, runtime_folder, role"),
+        ({"zzz": 1}, "there may be host, runtime_folder, state_folder, role"),
         ({"redis": 1}, "redis is 1, not a table; begin it with a line [redis]"),
+        (
+            {"mirror": {"mode": "0644"}},
+            "not an array of tables; begin each with a line [[mirror]], or write [mirrors]",
+        ),
+        ({"mirrors": [{"source": "rts:wfs"}]}, "mirrors is an array, not a table; begin it with a line [mirrors]"),
+        ({"mirror": [{"layout": "v0"}]}, "mirror[0] has no source; set it to a segment of another host as HOST:NAME"),
+        ({"mirror": [{"source": "wfs"}]}, "mirror[0].source is 'wfs', not a segment of another host as HOST:NAME; for"),
+        ({"mirror.mode": "0644"}, "did you mean mirrors.mode?"),
         ({"role": {"a": 1}}, "role is a table, not one of"),
         ({"publish": {"include": "*"}}, "put it in brackets"),
         ({"publish": {"include": ["wfs.im.shm"]}}, "leave out .im.shm"),
@@ -155,6 +163,16 @@ def test_more_ports_than_there_are() -> None:
         "FILE: network.port_count is 537, not a whole number from 1 to 536, "
         "the ports there are from network.base_pub_port = 65000 on"
     )
+
+
+def test_each_mirror_is_of_another_host_and_has_a_file_of_its_own(tmp_path: Path) -> None:
+    text = 'host = "lab"\n' + "".join(
+        f'[[mirror]]\nsource = "{source}"\n' for source in ("rts:wfs", "rts_a:b", "lab:wfs", "rts:wfs", "rts:a_b")
+    )
+    [own, twice, same_file] = mistakes_in(text, tmp_path)
+    assert own.startswith("FILE:7: mirror[2].source is 'lab:wfs', a segment of this host itself; ")
+    assert twice == "FILE:9: mirror[3].source is 'rts:wfs', as mirror[0].source is already; give each source once"
+    assert same_file.startswith("FILE:11: mirror[4].source is 'rts:a_b', which would be mirrored as remote_rts_a_b ")
 
 
 @pytest.mark.parametrize("key", ["control.socket", "runtime_folder"])
