@@ -118,21 +118,26 @@ def _overrides(options: argparse.Namespace) -> dict[str, object]:
 
 def _supervise(options: argparse.Namespace) -> int:
     import asyncio
+    import signal
 
     from daosup import log
     from daosup.adapters.redis_server import resolve
     from daosup.config import load
     from daosup.supervisor import Supervisor
 
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     config_file: Optional[Path] = options.config
     instance = options.instance
     if config_file is not None and instance == "default":
         instance = config_file.stem
-    config = load(config_file, instance, _overrides(options))
+    overrides = _overrides(options)
+    config = load(config_file, instance, overrides)
     log.setup(config.log.level)
     address, server = resolve(config.redis, config.runtime_folder)
     try:
-        asyncio.run(_run(Supervisor(config, address), ends_with_stdin=options.end_with_stdin))
+        # A file that was there and is gone must not turn into all defaults.
+        supervisor = Supervisor(config, address, lambda: load(config.file or config_file, instance, overrides))
+        asyncio.run(_run(supervisor, ends_with_stdin=options.end_with_stdin))
     finally:
         if server is not None:
             server.stop()

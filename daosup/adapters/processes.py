@@ -169,9 +169,10 @@ class Processes:
 def _forking() -> Iterator[None]:
     """While a process is forked, or the fork server started.
 
-    Ctrl-C reaches a terminal's whole process group, also those that do not ignore it yet: they inherit it blocked.
+    Ctrl-C and a terminal's end reach its whole process group, also those that do not ignore them yet: they inherit them
+    blocked. So a hang-up that is sent to the whole service only has the supervisor read its configuration.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
     except EOFError:

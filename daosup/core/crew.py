@@ -8,7 +8,7 @@ changes what is known of another.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from daosup.core.events import Action, Report, StartWorker, StopWorker
@@ -122,4 +122,4 @@ class Crew:
     def _with_port(worker: Worker) -> StartWorker:
         """A publisher comes back on the port that its readers know."""
         order = worker.order
-        return StartWorker(order.key, worker.port or order.port, order.endpoint)
+        return replace(order, port=worker.port or order.port)

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Optional, Union
 
-from daosup.core.types import Machine, Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey
+from daosup.core.desired import Desired
+from daosup.core.host_facts import HostFacts
+from daosup.core.types import Machine, Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerTerms
 
 # -- events
 
@@ -93,6 +95,20 @@ class HolderGone:
 
 
 @dataclass(frozen=True)
+class ConfigChanged:
+    """The configuration says something else of this host, or was read for the first time."""
+
+    facts: HostFacts
+
+
+@dataclass(frozen=True)
+class DesiredChanged:
+    """What operators want to last was read, or is something else now."""
+
+    desired: Desired
+
+
+@dataclass(frozen=True)
 class WorkerStarted:
     """A worker's process exists."""
 
@@ -141,7 +157,7 @@ class StopAsked:
 Event = Union[
     RegistryConnected, RegistryLost, MachinesSeen, ReadersSeen, RecordsSeen, ReadersNotified, RecordNotified,
     SegmentsSeen, MirrorAsked, MirrorReleased, HolderGone, WorkerStarted, WorkerReady, WorkerExited,
-    AnnounceAsked, WithdrawAsked, Ticked, StopAsked,
+    AnnounceAsked, WithdrawAsked, ConfigChanged, DesiredChanged, Ticked, StopAsked,
 ]  # fmt: skip
 
 # -- actions
@@ -231,11 +247,15 @@ class Withdraw:
 
 @dataclass(frozen=True)
 class StartWorker:
-    """Start a process. A publisher should take ``port`` if it can (0: any); a mirror connects to ``endpoint``."""
+    """Start a process. A publisher should take ``port`` if it can (0: any); a mirror connects to ``endpoint``.
+
+    ``terms`` are what the configuration says of it.
+    """
 
     key: WorkerKey
     port: int = 0
     endpoint: str = ""
+    terms: Optional[WorkerTerms] = None
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """All decisions of a host's supervisor: events in, actions out.
 
 Invariants:
-- a segment is published exactly while it exists here, may be published and somebody reads it;
-- a source is mirrored from when its owner has a stream of ours for somebody here who holds it until nobody holds it;
+- a segment is published exactly while it exists here, may be published, is not stopped and somebody reads it;
+- a source is mirrored from when its owner has a stream of ours for somebody here who holds it until nobody holds it, or
+  it is stopped;
+- a configuration read anew replaces just the workers of which it says something else;
 - losing the registry, or what it knew, stops nothing: what runs goes on, and is announced anew when it is back;
 - after StopAsked nothing is started, announced or asked for, and Finish comes once every worker has ended.
 """
@@ -10,29 +12,17 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar, Optional
 
 from daosup.core import events as e
 from daosup.core.crew import Crew, Phase
-from daosup.core.mirrors import POLL_INTERVAL_S, Mirrors
+from daosup.core.host_facts import HostFacts
+from daosup.core.mirrors import CONFIGURED, KEPT, POLL_INTERVAL_S, Mirrors
 from daosup.core.readership import Readership
 from daosup.core.restart import Backoff
 from daosup.core.types import Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
-
-
-@dataclass(frozen=True)
-class HostFacts:
-    """What a host is told about itself."""
-
-    host: str
-    ip: str
-    role: Optional[Role] = None
-    heartbeat_interval_s: float = 30.0
-    base_port: int = 0
-    port_count: int = 2000
-    may_publish: Callable[[str], bool] = lambda name: True
+from daosup.core.wanted import wanted_workers
 
 
 class RegistryPhase(Enum):
@@ -52,6 +42,7 @@ class HostState:
         self.segments: dict[str, SegmentFacts] = {}
         self.readership = Readership()
         self.mirrors = Mirrors(facts.host)
+        self.stopped_segments: frozenset[str] = frozenset()
         self.crew = Crew()
         self.registry = RegistryPhase.DOWN
         self.registry_since_s = 0.0
@@ -192,6 +183,27 @@ class HostState:
         self.mirrors.take(event)
         return ()
 
+    # -- what is configured, and what operators want to last
+
+    def _config_changed(self, event: e.ConfigChanged, now: float) -> Iterator[e.Action]:
+        before, self.facts = self.facts, event.facts
+        if self.is_stopping:
+            return
+        had_role, self.role = self.role is not None, event.facts.role or self.role
+        if not had_role and self.role is not None:
+            yield from self._introduce(now)
+        elif self._is_announced and _introduction(before) != _introduction(event.facts):
+            yield self._announce(now)
+        yield from self.mirrors.hold_exactly(event.facts.mirrors, CONFIGURED, now, **self._connection)
+
+    def _desired_changed(self, event: e.DesiredChanged, now: float) -> Iterator[e.Action]:
+        if self.is_stopping:
+            return
+        desired = event.desired
+        self.stopped_segments = desired.stopped_segments
+        yield from self.mirrors.stop_exactly(desired.stopped_mirrors, now, **self._connection)
+        yield from self.mirrors.hold_exactly(desired.kept_mirrors, KEPT, now, **self._connection)
+
     # -- workers
 
     def _worker_started(self, event: e.WorkerStarted, now: float) -> Iterable[e.Action]:
@@ -225,8 +237,13 @@ class HostState:
 
     def _stop_asked(self, event: e.StopAsked, now: float) -> Iterator[e.Action]:
         self.is_stopping = True
-        for source in list(self.mirrors):
-            yield from self._mirror_released(e.MirrorReleased(source, None), now)
+        for source, mirror in list(self.mirrors.items()):
+            for holder in list(mirror.holders):
+                yield from self._mirror_released(e.MirrorReleased(source, holder), now)
+
+    @property
+    def _connection(self) -> dict[str, bool]:
+        return {"is_serving": self._is_serving, "is_connected": self.registry is RegistryPhase.UP}
 
     @property
     def _is_serving(self) -> bool:
@@ -242,21 +259,8 @@ class HostState:
     def _wanted(self) -> dict[WorkerKey, e.StartWorker]:
         if self.is_stopping:
             return {}
-        wanted: dict[WorkerKey, e.StartWorker] = {}
-        for name in sorted(self.readership.names & self.segments.keys()):
-            key = self._publisher_key(name)
-            running = self.crew.workers.get(key)
-            wanted[key] = running.order if running else e.StartWorker(key, self._free_port(wanted.values()))
-        wanted.update((order.key, order) for order in self.mirrors.orders())
-        return wanted
-
-    def _free_port(self, orders: Iterable[e.StartWorker]) -> int:
-        """The first port that no publisher of ours has or is given; another program may still have it."""
-        if not self.facts.base_port:
-            return 0
-        taken = {worker.port for worker in self.crew.workers.values()} | {order.port for order in orders}
-        last = self.facts.base_port + self.facts.port_count
-        return next((port for port in range(self.facts.base_port, last) if port not in taken), 0)
+        published = (self.readership.names & self.segments.keys()) - self.stopped_segments
+        return wanted_workers(self.facts, published, self.mirrors, self.crew)
 
     def _reconcile(self, now: float) -> Iterator[e.Action]:
         wanted = self._wanted()
@@ -294,8 +298,15 @@ class HostState:
         e.WorkerStarted: _worker_started,
         e.WorkerReady: _worker_ready,
         e.WorkerExited: _worker_exited,
+        e.ConfigChanged: _config_changed,
+        e.DesiredChanged: _desired_changed,
         e.AnnounceAsked: _announce_asked,
         e.WithdrawAsked: _withdraw_asked,
         e.Ticked: _ticked,
         e.StopAsked: _stop_asked,
     }
+
+
+def _introduction(facts: HostFacts) -> tuple[object, ...]:
+    """What the registry is told of a host, and for how long it holds."""
+    return facts.ip, facts.role, facts.heartbeat_interval_s

@@ -1,18 +1,20 @@
 """The sources that somebody on this host holds, and what the registry says of them.
 
-Invariant: a source is in here exactly as long as it has a holder; its endpoint, once known, stays until another is
-known, so an owner that is away for a while finds its mirrors waiting.
+Invariants: a source is in here exactly as long as it has a holder, and the configuration's and the kept ones are held
+whatever others release. Its endpoint, once known, stays until another is known, so an owner that is away for a while
+finds its mirrors waiting. One that is stopped is held, but neither asked for nor ordered. Of two sources whose mirrors
+would have the same file, the one that was held first has it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Optional
 
 from daosup.core import events as e
 from daosup.core.readership import BEAT_INTERVAL_S
-from daosup.core.types import PROTOCOL, Source, WorkerKey, WorkerKind
+from daosup.core.types import PROTOCOL, Source, WorkerKey, WorkerKind, WorkerTerms
 
 #: The fallback for a notification that got lost.
 POLL_INTERVAL_S = 2.0
@@ -32,12 +34,18 @@ class Mirror:
     beat: int = 0
 
 
+#: Holders that nobody else can be called.
+CONFIGURED = "[[mirror]]"
+KEPT = "--keep"
+
+
 class Mirrors(dict[Source, Mirror]):
     """All mirrors of a host, by source. ``is_serving``: whether the registry can be asked now."""
 
     def __init__(self, host: str) -> None:
         super().__init__()
         self._host = host
+        self.stopped: frozenset[Source] = frozenset()
 
     def hold(self, source: Source, holder: str, now: float, *, is_serving: bool) -> Iterator[e.Action]:
         """Somebody wants a source."""
@@ -46,29 +54,57 @@ class Mirrors(dict[Source, Mirror]):
             mirror = self[source] = Mirror()
             yield e.Report("info", "mirror asked for", (("source", str(source)), ("holder", holder)))
         mirror.holders.add(holder)
-        if is_serving and not mirror.endpoint:
+        if is_serving and not mirror.endpoint and source not in self.stopped:
             yield from self._ask(source, now)
 
     def release(self, source: Source, holder: Optional[str], *, is_connected: bool) -> Iterator[e.Action]:
-        """A holder, or with None everybody, does not want it any more."""
+        """A holder, or with None everybody who may, does not want it any more."""
         mirror = self.get(source)
         if mirror is None:
             return
-        mirror.holders -= mirror.holders if holder is None else {holder}
+        mirror.holders &= {CONFIGURED, KEPT} if holder is None else mirror.holders - {holder}
         if not mirror.holders:
             del self[source]
             yield e.Report("info", "mirror released", (("source", str(source)),))
             if is_connected:
                 yield e.Unask(source)
 
+    def hold_exactly(
+        self, sources: Collection[Source], holder: str, now: float, *, is_serving: bool, is_connected: bool
+    ) -> Iterator[e.Action]:
+        """A holder wants these sources and no others."""
+        for source in [source for source, mirror in self.items() if holder in mirror.holders]:
+            if source not in sources:
+                yield from self.release(source, holder, is_connected=is_connected)
+        for source in sorted(sources):
+            if source not in self or holder not in self[source].holders:
+                yield from self.hold(source, holder, now, is_serving=is_serving)
+
+    def stop_exactly(
+        self, sources: frozenset[Source], now: float, *, is_serving: bool, is_connected: bool
+    ) -> Iterator[e.Action]:
+        """These sources are not to be mirrored, whoever holds them, and no others."""
+        changed, self.stopped = self.stopped ^ sources, sources
+        for source in sorted(changed & self.keys()):
+            mirror = self[source]
+            mirror.endpoint, mirror.reason, mirror.beat = "", "asking the registry", 0
+            if source in sources:
+                if is_connected:
+                    yield e.Unask(source)
+            elif is_serving:
+                yield from self._ask(source, now)
+
     def ask_all(self, now: float) -> Iterator[e.Action]:
         """Ask for everything, to a registry that may know nothing of it."""
         for source in self:
-            yield from self._ask(source, now)
+            if source not in self.stopped:
+                yield from self._ask(source, now)
 
     def tick(self, now: float) -> Iterator[e.Action]:
         """Renew what is asked for, and look for what no message told."""
         for source, mirror in self.items():
+            if source in self.stopped:
+                continue
             if now >= mirror.asked_s + BEAT_INTERVAL_S:
                 yield from self._ask(source, now)
             elif now >= mirror.looked_s + POLL_INTERVAL_S:
@@ -90,7 +126,7 @@ class Mirrors(dict[Source, Mirror]):
     def take(self, seen: e.RecordsSeen) -> None:
         """Take in what the registry has of a source."""
         source, mirror = seen.source, self.get(seen.source)
-        if mirror is None:
+        if mirror is None or source in self.stopped:
             return
         mirror.is_unknown = not (seen.is_host_known and seen.is_segment_known)
         ours = [record for record in seen.records if record.protocol == PROTOCOL]
@@ -107,11 +143,25 @@ class Mirrors(dict[Source, Mirror]):
         else:
             mirror.reason = f"waiting for {source.host} to publish {source.name}"
 
-    def orders(self) -> Iterator[e.StartWorker]:
+    def orders(self, terms_of: Callable[[WorkerKey], Optional[WorkerTerms]]) -> Iterator[e.StartWorker]:
         """The workers that there should be."""
-        for source, mirror in sorted(self.items()):
-            if mirror.endpoint:
-                yield e.StartWorker(WorkerKey(WorkerKind.MIRROR, source), 0, mirror.endpoint)
+        files: set[str] = set()
+        for source, mirror in self.items():
+            is_first = source.mirror_name not in files
+            files.add(source.mirror_name)
+            if mirror.endpoint and is_first and source not in self.stopped:
+                key = WorkerKey(WorkerKind.MIRROR, source)
+                yield e.StartWorker(key, 0, mirror.endpoint, terms_of(key))
+
+    def reason_of(self, source: Source) -> Optional[str]:
+        """Why a source that is held is not mirrored, as far as is known here."""
+        mirror = self[source]
+        if source in self.stopped:
+            return f"stopped here; `daosupctl start {source}` starts it"
+        first = self.namesake(source) if mirror.endpoint and mirror.reason is None else None
+        if first is not None:
+            return f"{first} has the same file, {source.mirror_name}; release one of the two"
+        return mirror.reason
 
     def namesake(self, source: Source) -> Optional[Source]:
         """Another source whose mirror would have the same file: ``a_b:c`` and ``a:b_c`` are both remote_a_b_c."""

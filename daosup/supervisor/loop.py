@@ -15,7 +15,6 @@ import uuid
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from fnmatch import fnmatchcase
 from typing import Any, Optional
 
 from daosup import __version__, log
@@ -25,15 +24,21 @@ from daosup.adapters.processes import Processes
 from daosup.adapters.redis_address import RedisAddress
 from daosup.adapters.registry import Instance, Registry
 from daosup.adapters.segment_folder import SegmentFolder
+from daosup.adapters.state_file import StateFile
 from daosup.adapters.systemd import Systemd
 from daosup.config import Config
+from daosup.config.changes import Change
 from daosup.core import events as e
-from daosup.core.host import HostFacts, HostState
+from daosup.core.crew import Phase
+from daosup.core.host import HostState
 from daosup.core.types import PROTOCOL, WorkerKey
 from daosup.errors import NoAnswerError
 from daosup.shm.making import unlink_segment
 from daosup.supervisor.commands import Commands
+from daosup.supervisor.host_facts import host_facts
+from daosup.supervisor.lasting import Lasting
 from daosup.supervisor.registry_desk import RegistryDesk
+from daosup.supervisor.reloading import Reloading
 from daosup.supervisor.worker_orders import WorkerOrders
 from daosup.supervisor.workers_seen import WorkersSeen
 from daosup.workers.life import run_worker
@@ -50,19 +55,21 @@ class Supervisor:
     Args:
         config: Everything it may be told.
         address: Where Redis is.
+        read_config: Reads the configuration anew.
     """
 
-    def __init__(self, config: Config, address: RedisAddress) -> None:
+    def __init__(self, config: Config, address: RedisAddress, read_config: Callable[[], Config]) -> None:
         self.config = config
         self.address = address
         self.began_s = time.monotonic()
         self.instance = uuid.uuid4().hex
         self.folder = SegmentFolder(config.segment_folder)
-        self.state = HostState(_host_facts(config, address))
+        self.state = HostState(host_facts(config, self._ip(config)))
         self.orders = WorkerOrders(config, self.folder)
         self.seen = WorkersSeen(self.orders.page_of)
         self.processes = Processes("daosup.workers.preload", self.orders.folder, self._on_message, self._on_exit)
         self.systemd = Systemd()
+        self._read_config = read_config
         self._events: deque[e.Event] = deque()
         self._is_handling = False
         self._watchers: set[asyncio.Future[None]] = set()
@@ -88,6 +95,9 @@ class Supervisor:
         self._finished = loop.create_future()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.post, e.StopAsked())
+        self.reloading = Reloading(self, self._read_config)
+        self.lasting = Lasting(StateFile(self.config.state_folder / f"{self.config.instance}.json"), self.post)
+        loop.add_signal_handler(signal.SIGHUP, self.reloading.on_signal)
         commands = Commands(self)
         control = self.config.control
         server = ControlServer(control.socket, control.mode, control.group, commands.answer, commands.closed)
@@ -98,10 +108,13 @@ class Supervisor:
                 self.processes.prepare()
             registry = Registry(self.address, self.config.host, self._instance(), RegistryDesk.events_to(self.post))
             self.desk = RegistryDesk(registry, self.state, self.config.heartbeat_interval_s, self.instance, self.post)
-            self.desk.on_failure(self._fail)
+            self.desk.on_failure(self.fail)
             _log.info("supervisor started", host=self.config.host, version=__version__, registry=str(self.address))
+            self.lasting.load()
+            self.post(e.ConfigChanged(self.state.facts))
             self._tick()
             self.systemd.ready(f"host {self.config.host}")
+            self.reloading.serve()
             on_ready()
             await self._finished
             self.systemd.stopping()
@@ -127,12 +140,17 @@ class Supervisor:
                     else:
                         performer(action)
         except Exception as error:
-            self._fail(error)
+            self.fail(error)
         finally:
             self._is_handling = False
         for watcher in self._watchers:
             if not watcher.done():
                 watcher.set_result(None)
+
+    def is_running(self, key: WorkerKey) -> bool:
+        """Whether a worker does its work."""
+        worker = self.state.crew.workers.get(key)
+        return worker is not None and worker.phase is Phase.RUNNING
 
     async def until(self, is_so: Callable[[], bool], timeout_s: float) -> None:
         """Wait until the state is as asked.
@@ -151,6 +169,17 @@ class Supervisor:
             finally:
                 self._watchers.discard(watcher)
 
+    def reconfigure(self, change: Change) -> None:
+        """Put another configuration in force; nothing is touched but what it says otherwise."""
+        is_elsewhere = "network.advertise" in change.changed
+        ip = self._ip(change.config) if is_elsewhere else self.state.facts.ip
+        self.config = change.config
+        self.orders.network = change.config.network
+        self.desk.set_heartbeat(change.config.heartbeat_interval_s)
+        log.set_level(change.config.log.level)
+        self.post(e.ConfigChanged(host_facts(change.config, ip)))
+        self.look()
+
     # -- what happens by itself
 
     def _tick(self) -> None:
@@ -161,7 +190,7 @@ class Supervisor:
                 self.look()
                 self.seen.sample(self.state.crew.workers, now)
         except Exception as error:
-            self._fail(error)
+            self.fail(error)
         self.post(e.Ticked())
         self.systemd.feed_watchdog()
         asyncio.get_running_loop().call_later(TICK_S, self._tick)
@@ -199,7 +228,8 @@ class Supervisor:
     def _remove_mirror(self, action: e.RemoveMirror) -> None:
         unlink_segment(self.folder.path_of(action.source.mirror_name))
 
-    def _fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
+        """End with ``error``, which is a bug."""
         if self._finished is not None and not self._finished.done():
             self._finished.set_exception(error)
 
@@ -207,24 +237,8 @@ class Supervisor:
         if self._finished is not None and not self._finished.done():
             self._finished.set_result(None)
 
+    def _ip(self, config: Config) -> str:
+        return config.network.advertise or own_address(self.address.server_host)
+
     def _instance(self) -> Instance:
         return Instance(self.instance, PROTOCOL, __version__, os.getpid())
-
-
-def _host_facts(config: Config, address: RedisAddress) -> HostFacts:
-    publish = config.publish
-
-    def may_publish(name: str) -> bool:
-        return any(fnmatchcase(name, each) for each in publish.include) and not any(
-            fnmatchcase(name, each) for each in publish.exclude
-        )
-
-    return HostFacts(
-        host=config.host,
-        ip=config.network.advertise or own_address(address.server_host),
-        role=config.role,
-        heartbeat_interval_s=config.heartbeat_interval_s,
-        base_port=config.network.base_pub_port,
-        port_count=config.network.port_count,
-        may_publish=may_publish,
-    )

@@ -41,7 +41,7 @@ class RegistryDesk:
         self._registry = registry
         self._state = state
         self._instance = instance
-        self._ttl_s = max(MIN_LIFETIME_S, LIFETIME_BEATS * heartbeat_interval_s)
+        self.set_heartbeat(heartbeat_interval_s)
         self._post = post
         self._queue: asyncio.Queue[_Item] = asyncio.Queue()
         self._performers: dict[type, Callable[[Any], Awaitable[Optional[e.Event]]]] = {
@@ -72,6 +72,10 @@ class RegistryDesk:
                 post(e.RecordNotified(told.source) if is_record else e.ReadersNotified())
 
         return take
+
+    def set_heartbeat(self, interval_s: float) -> None:
+        """Have what is written from now on live as long as this interval needs."""
+        self._ttl_s = max(MIN_LIFETIME_S, LIFETIME_BEATS * interval_s)
 
     def put(self, action: e.Action) -> None:
         """Order something."""

@@ -27,7 +27,7 @@ def status_of(supervisor: Supervisor) -> Object:
         "version": __version__,
         "pid": os.getpid(),
         "uptime_s": now - supervisor.began_s,
-        "config_file": str(config.file) if config.file else None,
+        "config": supervisor.reloading.status,
         "registry": {
             "address": str(supervisor.address),
             "state": state.registry.value,

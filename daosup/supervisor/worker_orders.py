@@ -10,7 +10,7 @@ from typing import Union
 from daosup.adapters.segment_folder import SegmentFolder
 from daosup.config import Config
 from daosup.core.events import StartWorker
-from daosup.core.types import WorkerKey, WorkerKind
+from daosup.core.types import MirrorTerms, PublisherTerms, WorkerKey
 from daosup.errors import ConfigError
 from daosup.workers.orders import MirrorOrder, PublisherOrder
 
@@ -22,11 +22,12 @@ class WorkerOrders:
 
     Attributes:
         folder: Holds their statistics pages, and the fork server's socket; belongs to this supervisor alone.
+        network: Which ports publishers may take.
     """
 
     def __init__(self, config: Config, segments: SegmentFolder) -> None:
         self.folder = config.runtime_folder / f"{config.instance}.workers"
-        self._config = config
+        self.network = config.network
         self._segments = segments
 
     def make_folder(self) -> None:
@@ -53,19 +54,20 @@ class WorkerOrders:
 
     def order_for(self, action: StartWorker) -> Union[PublisherOrder, MirrorOrder]:
         """What the worker's process is told."""
-        key, config = action.key, self._config
+        key, terms = action.key, action.terms
         page = self.page_of(key)
-        if key.kind is WorkerKind.PUBLISHER:
+        if isinstance(terms, PublisherTerms):
             path = self._segments.path_of(key.source.name)
             ports = tuple(self._ports(action.port))
-            return PublisherOrder(key, path, page, config.network.bind, ports, config.publish.semaphore)
+            return PublisherOrder(key, path, page, terms.bind, ports, terms.semaphore)
         path = self._segments.path_of(key.source.mirror_name)
-        return MirrorOrder(key, path, page, action.endpoint, config.mirrors.mode, config.mirrors.layout.value)
+        assert isinstance(terms, MirrorTerms)
+        return MirrorOrder(key, path, page, action.endpoint, terms.mode, terms.layout)
 
     def _ports(self, preferred: int) -> Iterator[int]:
         """The preferred port first, then whatever else the configuration allows."""
         yield preferred
-        network = self._config.network
+        network = self.network
         if not network.base_pub_port:
             if preferred:
                 yield 0
