@@ -61,7 +61,9 @@ class Key(NamedTuple):
     default: str
 
 
-def key(kind: Kind, doc: str, default: object = None, *, derived: str = "") -> Any:
+def key(
+    kind: Kind, doc: str, default: object = None, *, derived: str = "", is_required: bool = False, unset: str = "none"
+) -> Any:
     """A dataclass field that is a key of the configuration.
 
     Args:
@@ -69,11 +71,13 @@ def key(kind: Kind, doc: str, default: object = None, *, derived: str = "") -> A
         doc: What the key does, for the reference.
         default: As an operator would write it; None if the key may be absent.
         derived: If the default is found out at start: how, in words. Such a field is required by its class.
+        is_required: If it must be given; only in arrays of tables.
+        unset: What it means to leave out a key without a default, in words.
     """
-    if derived:
-        return field(metadata={"key": Key(kind, doc, derived)})
+    if derived or is_required:
+        return field(metadata={"key": Key(kind, doc, derived or "must be set")})
     value = None if default is None else kind.read(default)
-    words = "none" if default is None else f"`{as_toml(default)}`"
+    words = unset if default is None else f"`{as_toml(default)}`"
     return field(default=value, repr=not kind.is_secret, metadata={"key": Key(kind, doc, words)})
 
 

@@ -6,7 +6,7 @@ Invariant: every key of `Config` is in the text, in the words that its check use
 from __future__ import annotations
 
 from daosup.config import Config
-from daosup.config.reading import keys_of, tables_of
+from daosup.config.reading import arrays_of, keys_of, tables_of
 
 _HEAD = """\
 # Configuration
@@ -44,6 +44,9 @@ def markdown() -> str:
     sections = [_HEAD, "## Top level\n\n" + _ROW + "".join(rows[""])]
     for name, (_, doc) in tables.items():
         sections.append(f"## [{name}]\n\n{doc}\n\n" + _ROW + "".join(rows[name]))
+    for name, (cls, doc) in arrays_of(Config).items():
+        rows_of_each = (f"| `{key}` | {k.kind.allowed} | {k.default} | {k.doc} |\n" for key, k in keys_of(cls).items())
+        sections.append(f"## [[{name}]]\n\n{doc} There may be any number of these.\n\n" + _ROW + "".join(rows_of_each))
     return "\n".join([*sections, _TAIL])
 
 
