@@ -111,11 +111,38 @@ class WorkerReady:
 
 @dataclass(frozen=True)
 class WorkerExited:
-    """A worker's process ended, or could not be started (pid 0)."""
+    """A worker's process ended, or could not be started (pid 0). ``details`` are its last words."""
 
     key: WorkerKey
     pid: int
     cause: str
+    details: str = ""
+
+
+@dataclass(frozen=True)
+class WorkerHung:
+    """A worker's process is there, but its loop stands still, and did so for ``beat_age_s`` now."""
+
+    key: WorkerKey
+    pid: int
+    beat_age_s: float
+
+
+@dataclass(frozen=True)
+class WorkerGrown:
+    """A worker's process has more memory of its own than the configuration allows."""
+
+    key: WorkerKey
+    pid: int
+    memory_bytes: int
+    limit_bytes: int
+
+
+@dataclass(frozen=True)
+class RestartAsked:
+    """Somebody wants a worker ended and started anew, or, if it waits for its next try, tried now."""
+
+    key: WorkerKey
 
 
 @dataclass(frozen=True)
@@ -141,7 +168,7 @@ class StopAsked:
 Event = Union[
     RegistryConnected, RegistryLost, MachinesSeen, ReadersSeen, RecordsSeen, ReadersNotified, RecordNotified,
     SegmentsSeen, MirrorAsked, MirrorReleased, HolderGone, WorkerStarted, WorkerReady, WorkerExited,
-    AnnounceAsked, WithdrawAsked, Ticked, StopAsked,
+    WorkerHung, WorkerGrown, RestartAsked, AnnounceAsked, WithdrawAsked, Ticked, StopAsked,
 ]  # fmt: skip
 
 # -- actions

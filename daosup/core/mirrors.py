@@ -87,11 +87,12 @@ class Mirrors(dict[Source, Mirror]):
         yield e.Ask(source, mirror.beat)
         yield from self.look(source, now)
 
-    def take(self, seen: e.RecordsSeen) -> None:
-        """Take in what the registry has of a source."""
+    def take(self, seen: e.RecordsSeen) -> bool:
+        """Take in what the registry has of a source; True if its owner streams it again, or from another place."""
         source, mirror = seen.source, self.get(seen.source)
         if mirror is None:
-            return
+            return False
+        before = mirror.reason, mirror.endpoint
         mirror.is_unknown = not (seen.is_host_known and seen.is_segment_known)
         ours = [record for record in seen.records if record.protocol == PROTOCOL]
         mirror.is_unsupported = bool(seen.records) and not ours
@@ -106,6 +107,7 @@ class Mirrors(dict[Source, Mirror]):
             mirror.reason = f"host {source.host} streams {source.name} only in a form that this version cannot read"
         else:
             mirror.reason = f"waiting for {source.host} to publish {source.name}"
+        return mirror.reason is None and before != (None, mirror.endpoint)
 
     def orders(self) -> Iterator[e.StartWorker]:
         """The workers that there should be."""
