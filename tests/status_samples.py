@@ -24,9 +24,13 @@ def a_worker(**changes: object) -> dict[str, Any]:
         "rejected": 0,
         "link": "up",
         "restarts": 0,
+        "hangs": 0,
         "uptime_s": 20000.0,
         "last_exit": None,
+        "last_details": None,
+        "next_try_s": None,
         "reason": None,
+        "warning": None,
     }
     return {**worker, **changes}
 

@@ -21,8 +21,9 @@ from typing import Optional
 
 from daosup.config import kinds
 from daosup.config.kinds import found, key, one_of, seconds, whole, without_password
-from daosup.config.reading import Source, build, line_numbers, read_dotted, read_nested, table
+from daosup.config.reading import Source, build, line_numbers, read_dotted, read_nested, table, tables
 from daosup.config.settling import LAST_PORT, check_redis, settle_address, settle_names, settle_ports
+from daosup.config.workers import WorkerConfig, WorkersConfig
 from daosup.core.types import Role
 from daosup.errors import ConfigError
 
@@ -162,7 +163,12 @@ class Config:
     control: ControlConfig = table("The control socket, for daosupctl.", ControlConfig)
     publish: PublishConfig = table("What this host gives to others.", PublishConfig)
     mirror: MirrorConfig = table("What this host takes from others.", MirrorConfig)
+    workers: WorkersConfig = table("What worker processes may use of this machine.", WorkersConfig)
     log: LogConfig = table("Logging.", LogConfig)
+    worker: tuple[WorkerConfig, ...] = tables(
+        "Workers that are to be limited otherwise than `[workers]` says; the first table that matches counts.",
+        WorkerConfig,
+    )
     role: Optional[Role] = key(one_of(Role), "Role of this host; without it, hosts agree on a master by themselves.")
     heartbeat_interval_s: float = key(seconds(0.1, 3600), "How often this host tells the registry that it lives.", 30.0)
     segment_folder: Path = key(kinds.PATH, "Folder of the segments.", "/tmp")

@@ -17,6 +17,7 @@ STATE_COLOURS = {
     "running": "good",
     "down": "bad",
     "restarting": "bad",
+    "failed": "bad",
     "connecting": "doubtful",
     "starting": "doubtful",
     "stopping": "doubtful",
@@ -119,6 +120,8 @@ def worker_table(status: dict[str, Any], style: Style, width: int | None) -> lis
         told = trouble_of(worker)
         if told:
             lines.append(f"{safe(worker.get('kind'))} {safe(worker.get('source'))}: {style(safe(told), 'doubtful')}")
+        if worker.get("state") == "failed":
+            lines += [f"  {safe(line)}" for line in str(worker.get("last_details") or "").splitlines()]
     return lines
 
 
@@ -129,9 +132,14 @@ def trouble_of(worker: dict[str, Any]) -> str:
         told.append(str(worker["reason"]))
     if worker.get("link", "up") != "up" and worker.get("state") == "running":
         told.append(f"link {worker['link']}")
+    if worker.get("next_try_s") is not None:
+        told.append(f"next try in {duration(worker['next_try_s'])}")
     if worker.get("restarts"):
-        last_exit = f", last: {worker['last_exit']}" if worker.get("last_exit") else ""
-        told.append(f"restarted {worker['restarts']}x{last_exit}")
+        hangs = f" ({worker['hangs']} hung)" if worker.get("hangs") else ""
+        is_told = worker.get("last_exit") in (None, worker.get("reason"))
+        told.append(f"restarted {worker['restarts']}x{hangs}" + ("" if is_told else f", last: {worker['last_exit']}"))
+    if worker.get("warning"):
+        told.append(str(worker["warning"]))
     if worker.get("rejected"):
         told.append(f"{count(worker['rejected'])} messages rejected")
     return "; ".join(told)

@@ -34,6 +34,7 @@ from daosup.errors import NoAnswerError
 from daosup.shm.making import unlink_segment
 from daosup.supervisor.commands import Commands
 from daosup.supervisor.registry_desk import RegistryDesk
+from daosup.supervisor.worker_health import WorkerHealth
 from daosup.supervisor.worker_orders import WorkerOrders
 from daosup.supervisor.workers_seen import WorkersSeen
 from daosup.workers.life import run_worker
@@ -61,6 +62,7 @@ class Supervisor:
         self.state = HostState(_host_facts(config, address))
         self.orders = WorkerOrders(config, self.folder)
         self.seen = WorkersSeen(self.orders.page_of)
+        self.health = WorkerHealth(self.state.crew.workers, self.seen, self.orders.limits_of, self.post, TICK_S)
         self.processes = Processes("daosup.workers.preload", self.orders.folder, self._on_message, self._on_exit)
         self.systemd = Systemd()
         self._events: deque[e.Event] = deque()
@@ -159,7 +161,7 @@ class Supervisor:
             if now >= self._looked_s + LOOK_INTERVAL_S:
                 self._looked_s = now
                 self.look()
-                self.seen.sample(self.state.crew.workers, now)
+            self.health.turn(now)
         except Exception as error:
             self._fail(error)
         self.post(e.Ticked())
@@ -180,7 +182,8 @@ class Supervisor:
             self.post(e.WorkerReady(key, pid, message["port"]))
         elif event != "failed":
             self.seen.told(key, message)
-            _log.info(f"{key.kind.value} {event}", worker=str(key), pid=pid, **message)
+            tell = _log.warning if "warning" in message else _log.info
+            tell(f"{key.kind.value} {event}", worker=str(key), pid=pid, **message)
 
     def _on_exit(self, key: WorkerKey, pid: int, cause: str) -> None:
         self.post(e.WorkerExited(key, pid, cause))

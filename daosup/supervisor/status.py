@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Optional
 
 from daosup import __version__
-from daosup.core.crew import Phase, Worker
+from daosup.core.crew import WAITING, Worker
 from daosup.core.types import WorkerKey, WorkerKind
 
 if TYPE_CHECKING:
@@ -86,9 +86,13 @@ def _row(key: WorkerKey, supervisor: Supervisor, state: str) -> Object:
         "rejected": 0,
         "link": "down",
         "restarts": 0,
+        "hangs": 0,
         "uptime_s": None,
         "last_exit": None,
+        "last_details": None,
+        "next_try_s": None,
         "reason": None,
+        "warning": None,
     }
 
 
@@ -100,12 +104,17 @@ def _worker(supervisor: Supervisor, key: WorkerKey, worker: Worker, now: float) 
         "pid": worker.pid or None,
         "port": worker.port or None,
         "restarts": worker.restarts,
+        "hangs": worker.hangs,
         "last_exit": worker.last_exit,
+        "last_details": worker.last_details or None,
         "reason": _reason(supervisor, key, worker),
+        "warning": seen.warning,
         "rate_hz": seen.rate_hz,
         "bytes_per_s": seen.bytes_per_s,
     }
-    if worker.phase is not Phase.RESTARTING:
+    if worker.phase in WAITING:
+        row["next_try_s"] = max(0.0, worker.retry_s - now)
+    else:
         row["uptime_s"] = now - worker.since_s
     if statistics is not None:
         age_s = (time.time_ns() - statistics.write_time_utc_ns) / 1e9 if statistics.write_time_utc_ns else None
@@ -122,7 +131,7 @@ def _worker(supervisor: Supervisor, key: WorkerKey, worker: Worker, now: float) 
 
 
 def _reason(supervisor: Supervisor, key: WorkerKey, worker: Worker) -> Optional[str]:
-    if worker.phase is Phase.RESTARTING:
+    if worker.phase in WAITING:
         return worker.last_exit
     reason = supervisor.seen.of(key).reason
     if reason:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Union
 
@@ -12,6 +13,7 @@ from daosup.config import Config
 from daosup.core.events import StartWorker
 from daosup.core.types import WorkerKey, WorkerKind
 from daosup.errors import ConfigError
+from daosup.workers.limits import Limits
 from daosup.workers.orders import MirrorOrder, PublisherOrder
 
 _PAGE_SUFFIX = ".statistics"
@@ -54,13 +56,23 @@ class WorkerOrders:
     def order_for(self, action: StartWorker) -> Union[PublisherOrder, MirrorOrder]:
         """What the worker's process is told."""
         key, config = action.key, self._config
-        page = self.page_of(key)
+        page, limits = self.page_of(key), self.limits_of(key)
         if key.kind is WorkerKind.PUBLISHER:
             path = self._segments.path_of(key.source.name)
             ports = tuple(self._ports(action.port))
-            return PublisherOrder(key, path, page, config.network.bind, ports, config.publish.semaphore)
+            return PublisherOrder(key, path, page, config.network.bind, ports, config.publish.semaphore, limits)
         path = self._segments.path_of(key.source.mirror_name)
-        return MirrorOrder(key, path, page, action.endpoint, config.mirror.mode, config.mirror.layout.value)
+        return MirrorOrder(key, path, page, action.endpoint, config.mirror.mode, config.mirror.layout.value, limits)
+
+    def limits_of(self, key: WorkerKey) -> Limits:
+        """What a worker may use of this machine: as the first ``[[worker]]`` that matches says, else as for all."""
+        source, config = key.source, self._config
+        limits = asdict(config.workers)
+        exception = next((each for each in config.worker if each.matches(source.host, source.name)), None)
+        if exception is not None:
+            own = asdict(exception)
+            limits |= {name: own[name] for name in limits if own[name] is not None}
+        return Limits(**limits)
 
     def _ports(self, preferred: int) -> Iterator[int]:
         """The preferred port first, then whatever else the configuration allows."""
