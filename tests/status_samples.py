@@ -11,6 +11,7 @@ def a_worker(**changes: object) -> dict[str, Any]:
         "source": "rts:wfs",
         "segment": "remote_rts_wfs",
         "peer": "rts",
+        "holders": ["operator"],
         "state": "running",
         "pid": 1234,
         "port": None,
@@ -24,9 +25,13 @@ def a_worker(**changes: object) -> dict[str, Any]:
         "rejected": 0,
         "link": "up",
         "restarts": 0,
+        "hangs": 0,
         "uptime_s": 20000.0,
         "last_exit": None,
+        "last_details": None,
+        "next_try_s": None,
         "reason": None,
+        "warning": None,
     }
     return {**worker, **changes}
 
@@ -39,7 +44,13 @@ def a_status(**changes: object) -> dict[str, Any]:
         "version": "0.1.0",
         "pid": 42,
         "uptime_s": 7400.0,
-        "config_file": "/etc/daosup/master.toml",
+        "config": {
+            "file": "/etc/daosup/master.toml",
+            "loaded_utc": "2026-11-20T12:00:00.000+00:00",
+            "mistakes": [],
+            "needs_restart": [],
+        },
+        "state_error": None,
         "registry": {
             "address": "redis:6379",
             "state": "up",

@@ -24,6 +24,7 @@ from daosup.config.kinds import found, key, one_of, seconds, whole, without_pass
 from daosup.config.mirrors import MirrorConfig, MirrorLayout, MirrorsConfig, check_mirrors
 from daosup.config.reading import Source, build, line_numbers, read_dotted, read_nested, table, tables
 from daosup.config.settling import LAST_PORT, check_redis, settle_address, settle_names, settle_ports
+from daosup.config.workers import WorkerConfig, WorkersConfig
 from daosup.core import types
 from daosup.core.types import Role
 from daosup.errors import ConfigError
@@ -158,7 +159,13 @@ class Config:
     control: ControlConfig = table("The control socket, for daosupctl.", ControlConfig)
     publish: PublishConfig = table("What this host gives to others.", PublishConfig)
     mirrors: MirrorsConfig = table("How this host mirrors segments of others.", MirrorsConfig)
+    workers: WorkersConfig = table("What worker processes may use of this machine.", WorkersConfig)
     log: LogConfig = table("Logging.", LogConfig)
+    worker: tuple[WorkerConfig, ...] = tables(
+        "Workers that are to be limited otherwise than `[workers]` says; the first table that matches counts.",
+        WorkerConfig,
+        is_live=True,
+    )
     role: Optional[Role] = key(
         one_of(Role), "Role of this host; without it, hosts agree on a master by themselves.", is_live=True
     )

@@ -97,6 +97,8 @@ def as_toml(value: object) -> str:
     """A default as it would stand in the file."""
     if isinstance(value, list):
         return "[" + ", ".join(as_toml(item) for item in value) + "]"
+    if isinstance(value, bool):
+        return found(value)
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Optional, Union
 
 from daosup.core.desired import Desired
 from daosup.core.host_facts import HostFacts
-from daosup.core.types import Machine, Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerTerms
+from daosup.core.types import Machine, Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey
 
 # -- events
 
@@ -127,11 +127,38 @@ class WorkerReady:
 
 @dataclass(frozen=True)
 class WorkerExited:
-    """A worker's process ended, or could not be started (pid 0)."""
+    """A worker's process ended, or could not be started (pid 0). ``details`` are its last words."""
 
     key: WorkerKey
     pid: int
     cause: str
+    details: str = ""
+
+
+@dataclass(frozen=True)
+class WorkerHung:
+    """A worker's process is there, but its loop stands still, and did so for ``beat_age_s`` now."""
+
+    key: WorkerKey
+    pid: int
+    beat_age_s: float
+
+
+@dataclass(frozen=True)
+class WorkerGrown:
+    """A worker's process has more memory of its own than the configuration allows."""
+
+    key: WorkerKey
+    pid: int
+    memory_bytes: int
+    limit_bytes: int
+
+
+@dataclass(frozen=True)
+class RestartAsked:
+    """Somebody wants a worker ended and started anew, or, if it waits for its next try, tried now."""
+
+    key: WorkerKey
 
 
 @dataclass(frozen=True)
@@ -157,7 +184,8 @@ class StopAsked:
 Event = Union[
     RegistryConnected, RegistryLost, MachinesSeen, ReadersSeen, RecordsSeen, ReadersNotified, RecordNotified,
     SegmentsSeen, MirrorAsked, MirrorReleased, HolderGone, WorkerStarted, WorkerReady, WorkerExited,
-    AnnounceAsked, WithdrawAsked, ConfigChanged, DesiredChanged, Ticked, StopAsked,
+    WorkerHung, WorkerGrown, RestartAsked, AnnounceAsked, WithdrawAsked, ConfigChanged, DesiredChanged,
+    Ticked, StopAsked,
 ]  # fmt: skip
 
 # -- actions
@@ -249,13 +277,13 @@ class Withdraw:
 class StartWorker:
     """Start a process. A publisher should take ``port`` if it can (0: any); a mirror connects to ``endpoint``.
 
-    ``terms`` are what the configuration says of it.
+    ``terms`` are what the configuration says of it, only to be compared.
     """
 
     key: WorkerKey
     port: int = 0
     endpoint: str = ""
-    terms: Optional[WorkerTerms] = None
+    terms: Hashable = None
 
 
 @dataclass(frozen=True)

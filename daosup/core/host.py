@@ -137,6 +137,7 @@ class HostState:
             yield e.Report("info", "segment found", (("segment", facts.name), ("shape", shape), ("dtype", facts.dtype)))
             if self._is_announced:
                 yield e.PutSegment(facts, self._told.get(facts.name, ()))
+            yield from self.crew.nudge(self._publisher_key(facts.name), now, "its segment was made anew")
 
     def _readers_notified(self, event: e.ReadersNotified, now: float) -> Iterator[e.Action]:
         if self._is_serving:
@@ -179,9 +180,9 @@ class HostState:
     def _record_notified(self, event: e.RecordNotified, now: float) -> Iterable[e.Action]:
         return self.mirrors.look(event.source, now) if self._is_serving else ()
 
-    def _records_seen(self, event: e.RecordsSeen, now: float) -> Iterable[e.Action]:
-        self.mirrors.take(event)
-        return ()
+    def _records_seen(self, event: e.RecordsSeen, now: float) -> Iterator[e.Action]:
+        if self.mirrors.take(event):
+            yield from self.crew.nudge(WorkerKey(WorkerKind.MIRROR, event.source), now, "its owner is back")
 
     # -- what is configured, and what operators want to last
 
@@ -216,7 +217,16 @@ class HostState:
             )
 
     def _worker_exited(self, event: e.WorkerExited, now: float) -> Iterable[e.Action]:
-        return self.crew.exited(event.key, event.pid, event.cause, now)
+        return self.crew.exited(event.key, event.pid, event.cause, now, event.details)
+
+    def _worker_hung(self, event: e.WorkerHung, now: float) -> Iterable[e.Action]:
+        return self.crew.hung(event.key, event.pid, event.beat_age_s, now)
+
+    def _worker_grown(self, event: e.WorkerGrown, now: float) -> Iterable[e.Action]:
+        return self.crew.grown(event.key, event.pid, event.memory_bytes, event.limit_bytes, now)
+
+    def _restart_asked(self, event: e.RestartAsked, now: float) -> Iterable[e.Action]:
+        return self.crew.restart(event.key, now)
 
     # -- time and the end
 
@@ -300,6 +310,9 @@ class HostState:
         e.WorkerExited: _worker_exited,
         e.ConfigChanged: _config_changed,
         e.DesiredChanged: _desired_changed,
+        e.WorkerHung: _worker_hung,
+        e.WorkerGrown: _worker_grown,
+        e.RestartAsked: _restart_asked,
         e.AnnounceAsked: _announce_asked,
         e.WithdrawAsked: _withdraw_asked,
         e.Ticked: _ticked,

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Optional
 
-from daosup.core.types import Role, Source, WorkerKey, WorkerTerms
+from daosup.core.types import Role, Source, WorkerKey
 
 
 @dataclass(frozen=True)
 class HostFacts:
     """What a host is told about itself.
 
-    ``terms_of`` is what the configuration says of one worker: a worker whose terms changed is replaced. ``mirrors`` are
-    those of the configuration. ``port_count`` ports from ``base_port`` on (0: any) are for publishers.
+    ``terms_of`` is what the configuration says of one worker, only to be compared: a worker whose terms changed is
+    replaced. ``mirrors`` are those of the configuration. ``port_count`` ports from ``base_port`` on (0: any) are for
+    publishers.
     """
 
     host: str
@@ -24,7 +25,7 @@ class HostFacts:
     base_port: int = 0
     port_count: int = 2000
     may_publish: Callable[[str], bool] = lambda name: True
-    terms_of: Callable[[WorkerKey], Optional[WorkerTerms]] = lambda key: None
+    terms_of: Callable[[WorkerKey], Hashable] = lambda key: None
     mirrors: tuple[Source, ...] = ()
 
     def may_use(self, port: int) -> bool:

@@ -8,13 +8,13 @@ would have the same file, the one that was held first has it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Optional
 
 from daosup.core import events as e
 from daosup.core.readership import BEAT_INTERVAL_S
-from daosup.core.types import PROTOCOL, Source, WorkerKey, WorkerKind, WorkerTerms
+from daosup.core.types import PROTOCOL, Source, WorkerKey, WorkerKind
 
 #: The fallback for a notification that got lost.
 POLL_INTERVAL_S = 2.0
@@ -123,11 +123,12 @@ class Mirrors(dict[Source, Mirror]):
         yield e.Ask(source, mirror.beat)
         yield from self.look(source, now)
 
-    def take(self, seen: e.RecordsSeen) -> None:
-        """Take in what the registry has of a source."""
+    def take(self, seen: e.RecordsSeen) -> bool:
+        """Take in what the registry has of a source; True if its owner streams it again, or from another place."""
         source, mirror = seen.source, self.get(seen.source)
         if mirror is None or source in self.stopped:
-            return
+            return False
+        before = mirror.reason, mirror.endpoint
         mirror.is_unknown = not (seen.is_host_known and seen.is_segment_known)
         ours = [record for record in seen.records if record.protocol == PROTOCOL]
         mirror.is_unsupported = bool(seen.records) and not ours
@@ -142,8 +143,9 @@ class Mirrors(dict[Source, Mirror]):
             mirror.reason = f"host {source.host} streams {source.name} only in a form that this version cannot read"
         else:
             mirror.reason = f"waiting for {source.host} to publish {source.name}"
+        return mirror.reason is None and before != (None, mirror.endpoint)
 
-    def orders(self, terms_of: Callable[[WorkerKey], Optional[WorkerTerms]]) -> Iterator[e.StartWorker]:
+    def orders(self, terms_of: Callable[[WorkerKey], Hashable]) -> Iterator[e.StartWorker]:
         """The workers that there should be."""
         files: set[str] = set()
         for source, mirror in self.items():

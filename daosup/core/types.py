@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import Optional, Union
+from typing import Optional
 
 from daosup.errors import UsageError
 
@@ -71,25 +71,6 @@ class WorkerKey:
 
     def __lt__(self, other: WorkerKey) -> bool:
         return (self.kind.value, self.source) < (other.kind.value, other.source)
-
-
-@dataclass(frozen=True)
-class PublisherTerms:
-    """What the configuration says of a publisher: the address it binds, the semaphore it waits on."""
-
-    bind: str
-    semaphore: int
-
-
-@dataclass(frozen=True)
-class MirrorTerms:
-    """What the configuration says of a mirror: permission bits, and the layout of its segment."""
-
-    mode: int
-    layout: str
-
-
-WorkerTerms = Union[PublisherTerms, MirrorTerms]
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ from daosup.supervisor.host_facts import host_facts
 from daosup.supervisor.lasting import Lasting
 from daosup.supervisor.registry_desk import RegistryDesk
 from daosup.supervisor.reloading import Reloading
+from daosup.supervisor.worker_health import WorkerHealth
 from daosup.supervisor.worker_orders import WorkerOrders
 from daosup.supervisor.workers_seen import WorkersSeen
 from daosup.workers.life import run_worker
@@ -64,9 +65,10 @@ class Supervisor:
         self.began_s = time.monotonic()
         self.instance = uuid.uuid4().hex
         self.folder = SegmentFolder(config.segment_folder)
-        self.state = HostState(host_facts(config, self._ip(config)))
         self.orders = WorkerOrders(config, self.folder)
+        self.state = HostState(host_facts(config, self._ip(config), self.orders.terms_of))
         self.seen = WorkersSeen(self.orders.page_of)
+        self.health = WorkerHealth(self.state.crew.workers, self.seen, self.orders.limits_of, self.post, TICK_S)
         self.processes = Processes("daosup.workers.preload", self.orders.folder, self._on_message, self._on_exit)
         self.systemd = Systemd()
         self._read_config = read_config
@@ -174,10 +176,10 @@ class Supervisor:
         is_elsewhere = "network.advertise" in change.changed
         ip = self._ip(change.config) if is_elsewhere else self.state.facts.ip
         self.config = change.config
-        self.orders.network = change.config.network
+        self.orders.config = change.config
         self.desk.set_heartbeat(change.config.heartbeat_interval_s)
         log.set_level(change.config.log.level)
-        self.post(e.ConfigChanged(host_facts(change.config, ip)))
+        self.post(e.ConfigChanged(host_facts(change.config, ip, self.orders.terms_of)))
         self.look()
 
     # -- what happens by itself
@@ -188,7 +190,7 @@ class Supervisor:
             if now >= self._looked_s + LOOK_INTERVAL_S:
                 self._looked_s = now
                 self.look()
-                self.seen.sample(self.state.crew.workers, now)
+            self.health.turn(now)
         except Exception as error:
             self.fail(error)
         self.post(e.Ticked())
@@ -209,7 +211,8 @@ class Supervisor:
             self.post(e.WorkerReady(key, pid, message["port"]))
         elif event != "failed":
             self.seen.told(key, message)
-            _log.info(f"{key.kind.value} {event}", worker=str(key), pid=pid, **message)
+            tell = _log.warning if "warning" in message else _log.info
+            tell(f"{key.kind.value} {event}", worker=str(key), pid=pid, **message)
 
     def _on_exit(self, key: WorkerKey, pid: int, cause: str) -> None:
         self.post(e.WorkerExited(key, pid, cause))

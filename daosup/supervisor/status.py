@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Optional
 
 from daosup import __version__
-from daosup.core.crew import Phase, Worker
-from daosup.core.types import WorkerKey, WorkerKind
+from daosup.core.crew import WAITING, Worker
+from daosup.core.types import Source, WorkerKey, WorkerKind
 
 if TYPE_CHECKING:
     from daosup.supervisor.loop import Supervisor
@@ -28,6 +29,7 @@ def status_of(supervisor: Supervisor) -> Object:
         "pid": os.getpid(),
         "uptime_s": now - supervisor.began_s,
         "config": supervisor.reloading.status,
+        "state_error": supervisor.lasting.error,
         "registry": {
             "address": str(supervisor.address),
             "state": state.registry.value,
@@ -55,24 +57,36 @@ def _workers(supervisor: Supervisor, now: float) -> list[Object]:
     state = supervisor.state
     rows = [_worker(supervisor, key, worker, now) for key, worker in state.crew.workers.items()]
     started = {key.source for key in state.crew.workers if key.kind is WorkerKind.MIRROR}
-    for source, mirror in state.mirrors.items():
-        if source not in started:
-            rows.append(
-                _row(WorkerKey(WorkerKind.MIRROR, source), supervisor, "waiting")
-                | {"reason": mirror.reason, "link": "waiting"}
-            )
+    for source in (state.mirrors.keys() - started) - state.mirrors.stopped:
+        row = _row(WorkerKey(WorkerKind.MIRROR, source), supervisor, "waiting")
+        rows.append(row | {"reason": state.mirrors.reason_of(source), "link": "waiting"})
+    rows += [
+        _row(key, supervisor, "stopped") | {"reason": f"`daosupctl start {name}` starts it"}
+        for name, key in _stopped(supervisor)
+        if key not in state.crew.workers
+    ]
     return sorted(rows, key=lambda row: (row["kind"] != "publisher", row["source"]))
+
+
+def _stopped(supervisor: Supervisor) -> Iterator[tuple[str, WorkerKey]]:
+    state = supervisor.state
+    for name in state.stopped_segments:
+        yield name, WorkerKey(WorkerKind.PUBLISHER, Source(state.facts.host, name))
+    for source in state.mirrors.stopped:
+        yield str(source), WorkerKey(WorkerKind.MIRROR, source)
 
 
 def _row(key: WorkerKey, supervisor: Supervisor, state: str) -> Object:
     source = key.source
     is_publisher = key.kind is WorkerKind.PUBLISHER
+    mirror = supervisor.state.mirrors.get(source)
     readers = ", ".join(reader.host for reader in supervisor.state.readership.of(source.name))
     return {
         "kind": key.kind.value,
         "source": str(source),
         "segment": source.name if is_publisher else source.mirror_name,
         "peer": readers if is_publisher else source.host,
+        "holders": [] if is_publisher else sorted(getattr(mirror, "holders", ())),
         "state": state,
         "pid": None,
         "port": None,
@@ -86,9 +100,13 @@ def _row(key: WorkerKey, supervisor: Supervisor, state: str) -> Object:
         "rejected": 0,
         "link": "down",
         "restarts": 0,
+        "hangs": 0,
         "uptime_s": None,
         "last_exit": None,
+        "last_details": None,
+        "next_try_s": None,
         "reason": None,
+        "warning": None,
     }
 
 
@@ -100,12 +118,17 @@ def _worker(supervisor: Supervisor, key: WorkerKey, worker: Worker, now: float) 
         "pid": worker.pid or None,
         "port": worker.port or None,
         "restarts": worker.restarts,
+        "hangs": worker.hangs,
         "last_exit": worker.last_exit,
+        "last_details": worker.last_details or None,
         "reason": _reason(supervisor, key, worker),
+        "warning": seen.warning,
         "rate_hz": seen.rate_hz,
         "bytes_per_s": seen.bytes_per_s,
     }
-    if worker.phase is not Phase.RESTARTING:
+    if worker.phase in WAITING:
+        row["next_try_s"] = max(0.0, worker.retry_s - now)
+    else:
         row["uptime_s"] = now - worker.since_s
     if statistics is not None:
         age_s = (time.time_ns() - statistics.write_time_utc_ns) / 1e9 if statistics.write_time_utc_ns else None
@@ -122,7 +145,7 @@ def _worker(supervisor: Supervisor, key: WorkerKey, worker: Worker, now: float) 
 
 
 def _reason(supervisor: Supervisor, key: WorkerKey, worker: Worker) -> Optional[str]:
-    if worker.phase is Phase.RESTARTING:
+    if worker.phase in WAITING:
         return worker.last_exit
     reason = supervisor.seen.of(key).reason
     if reason:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Union
 
 from daosup.adapters.segment_folder import SegmentFolder
 from daosup.config import Config
 from daosup.core.events import StartWorker
-from daosup.core.types import MirrorTerms, PublisherTerms, WorkerKey
+from daosup.core.types import WorkerKey, WorkerKind
 from daosup.errors import ConfigError
+from daosup.workers.limits import Limits
 from daosup.workers.orders import MirrorOrder, PublisherOrder
 
 _PAGE_SUFFIX = ".statistics"
@@ -22,12 +24,12 @@ class WorkerOrders:
 
     Attributes:
         folder: Holds their statistics pages, and the fork server's socket; belongs to this supervisor alone.
-        network: Which ports publishers may take.
+        config: What new processes are told.
     """
 
     def __init__(self, config: Config, segments: SegmentFolder) -> None:
         self.folder = config.runtime_folder / f"{config.instance}.workers"
-        self.network = config.network
+        self.config = config
         self._segments = segments
 
     def make_folder(self) -> None:
@@ -54,24 +56,45 @@ class WorkerOrders:
 
     def order_for(self, action: StartWorker) -> Union[PublisherOrder, MirrorOrder]:
         """What the worker's process is told."""
-        key, terms = action.key, action.terms
-        page = self.page_of(key)
-        if isinstance(terms, PublisherTerms):
+        key, config = action.key, self.config
+        page, limits = self.page_of(key), self.limits_of(key)
+        if key.kind is WorkerKind.PUBLISHER:
             path = self._segments.path_of(key.source.name)
             ports = tuple(self._ports(action.port))
-            return PublisherOrder(key, path, page, terms.bind, ports, terms.semaphore)
+            return PublisherOrder(key, path, page, config.network.bind, ports, config.publish.semaphore, limits)
         path = self._segments.path_of(key.source.mirror_name)
-        assert isinstance(terms, MirrorTerms)
-        return MirrorOrder(key, path, page, action.endpoint, terms.mode, terms.layout)
+        mode, layout = config.making_of(key.source)
+        return MirrorOrder(key, path, page, action.endpoint, mode, layout.value, limits)
+
+    def terms_of(self, key: WorkerKey) -> Hashable:
+        """All that the configuration says of a worker's process, only to be compared: what differs is another process.
+
+        Its memory limit does not count, for the supervisor looks after that; nor do ports, for the core gives them.
+        """
+        order = self.order_for(StartWorker(key))
+        limits = replace(order.limits, memory_limit_mb=None)
+        if isinstance(order, PublisherOrder):
+            return replace(order, ports=(), limits=limits)
+        return replace(order, limits=limits)
+
+    def limits_of(self, key: WorkerKey) -> Limits:
+        """What a worker may use of this machine: as the first ``[[worker]]`` that matches says, else as for all."""
+        source, config = key.source, self.config
+        limits = asdict(config.workers)
+        exception = next((each for each in config.worker if each.matches(source.host, source.name)), None)
+        if exception is not None:
+            own = asdict(exception)
+            limits |= {name: own[name] for name in limits if own[name] is not None}
+        return Limits(**limits)
 
     def _ports(self, preferred: int) -> Iterator[int]:
         """The preferred port first, then whatever else the configuration allows."""
-        yield preferred
-        network = self.network
-        if not network.base_pub_port:
-            if preferred:
-                yield 0
+        if preferred:
+            yield preferred
+        network = self.config.network
+        first = network.base_pub_port
+        if not first:
+            yield 0
             return
-        last = network.base_pub_port + network.port_count
-        yield from (port for port in range(preferred + 1, last))
-        yield from (port for port in range(network.base_pub_port, min(preferred, last)))
+        yield from range(max(first, preferred + 1), first + network.port_count)
+        yield from range(first, min(preferred, first + network.port_count))

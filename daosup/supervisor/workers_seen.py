@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
-from daosup.core.crew import Worker
+from daosup.core.crew import Phase, Worker
+from daosup.core.hanging import BEGIN_S, LATE_S, Late
 from daosup.core.types import WorkerKey
 from daosup.workers.statistics import Statistics, StatisticsReader
 
@@ -22,6 +23,7 @@ class Seen:
     reader: StatisticsReader
     facts: Mapping[str, Any] = field(default_factory=dict)
     reason: Optional[str] = None
+    warning: Optional[str] = None
     statistics: Optional[Statistics] = None
     sampled_s: float = 0.0
     rate_hz: float = 0.0
@@ -38,6 +40,8 @@ class WorkersSeen:
     def __init__(self, page_of: Callable[[WorkerKey], Path]) -> None:
         self._page_of = page_of
         self._by_key: dict[WorkerKey, Seen] = {}
+        # Those of the last sample: to go through them costs no look-up.
+        self._sampled: list[tuple[WorkerKey, Worker, StatisticsReader]] = []
 
     def of(self, key: WorkerKey) -> Seen:
         """What is known of one worker."""
@@ -51,8 +55,11 @@ class WorkersSeen:
         self.of(key).facts = facts
 
     def told(self, key: WorkerKey, facts: Mapping[str, Any]) -> None:
-        """A worker said something else."""
-        self.of(key).reason = facts.get("reason")
+        """A worker said something else: a ``warning``, which stays, or what goes on, with a ``reason`` or none."""
+        if "warning" in facts:
+            self.of(key).warning = facts["warning"]
+        else:
+            self.of(key).reason = facts.get("reason")
 
     def forget(self, key: WorkerKey) -> None:
         """A new process begins with nothing."""
@@ -72,6 +79,24 @@ class WorkersSeen:
             else:
                 seen.rate_hz = seen.bytes_per_s = 0.0
             seen.statistics, seen.sampled_s = statistics, now
+        self._sampled = [(key, worker, self._by_key[key].reader) for key, worker in workers.items()]
+
+    def late(self, now: float, state_of: Callable[[int], str]) -> list[Late]:
+        """Workers whose loops have not beaten for longer than usual; cheap, and asks ``state_of`` for these alone."""
+        late = []
+        late_ns = int((now - LATE_S) * 1e9)
+        for key, worker, reader in self._sampled:
+            if worker.phase is not Phase.RUNNING and worker.phase is not Phase.STARTING:
+                continue
+            beat = reader.beat(worker.pid)
+            if beat is None:  # who runs without a page cannot be judged
+                if worker.phase is Phase.STARTING and worker.pid and now > worker.began_s + BEGIN_S:
+                    late.append(Late(key, worker.pid, now - worker.began_s, False, state_of(worker.pid)))
+            elif beat[1] < late_ns:
+                each = Late(key, worker.pid, now - beat[1] / 1e9, beat[0] != beat[1], state_of(worker.pid))
+                if each.is_late:
+                    late.append(each)
+        return late
 
     def current(self, key: WorkerKey, worker: Worker) -> Optional[Statistics]:
         """A worker's page as it is now."""

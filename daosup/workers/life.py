@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Optional, Union
 
 from daosup.errors import DaosupError
+from daosup.workers.limits import apply_limits
 from daosup.workers.mirror import mirror
 from daosup.workers.orders import MirrorOrder, PublisherOrder
 from daosup.workers.publisher import publish
@@ -73,6 +74,7 @@ def run_worker(order: Union[PublisherOrder, MirrorOrder], channel: Connection) -
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _on_term)
     try:
+        apply_limits(order.limits, tell)
         if isinstance(order, PublisherOrder):
             _bind_to_parents(f"dao>{order.key.source.name}")
             publish(order, tell)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from daosup.core.types import WorkerKey
+from daosup.workers.limits import Limits
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class PublisherOrder:
     bind: str
     ports: tuple[int, ...]
     semaphore: int
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True)
@@ -30,3 +32,4 @@ class MirrorOrder:
     endpoint: str
     mode: int
     layout: str
+    limits: Limits = field(default_factory=Limits)

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from daosup.config import Config, Embedded, MirrorLayout, load
-from daosup.config.reading import keys_of, line_numbers
+from daosup.config.reading import arrays_of, keys_of, line_numbers
 from daosup.config.reference import markdown
+from daosup.config.workers import WorkerConfig
 from daosup.core.types import Role, Source
 from daosup.errors import ConfigError
 
@@ -62,8 +63,26 @@ source = "obs:dm"
 mode = "0600"
 layout = "fifo"
 
+[workers]
+memory_limit_mb = 300
+cpu_affinity = [0, 3]
+nice = -5
+fifo_priority = 50
+lock_memory = true
+
 [log]
 level = "debug"
+
+[[worker]]
+match = "dm*"
+
+[[worker]]
+match = "lab:*"
+memory_limit_mb = 32
+cpu_affinity = [1]
+nice = 19
+fifo_priority = 0
+lock_memory = false
 """
 
 
@@ -92,6 +111,8 @@ def test_every_key_is_read(toml: Path) -> None:
     assert config.making_of(Source("obs", "dm")) == (0o600, MirrorLayout.FIFO)
     assert config.making_of(Source("rts", "any")) == (0o644, MirrorLayout.V0)
     assert config.log.level == "debug"
+    assert dataclasses.astuple(config.workers) == (300, (0, 3), -5, 50, True)
+    assert config.worker == (WorkerConfig("dm*"), WorkerConfig("lab:*", 32, (1,), 19, 0, False))
 
 
 def test_without_anything_set_the_defaults_hold(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +128,7 @@ def test_without_anything_set_the_defaults_hold(monkeypatch: pytest.MonkeyPatch)
     assert (config.redis.embedded, config.redis.is_configured) == (Embedded.AUTO, False)
     assert (config.network.bind, config.network.base_pub_port, config.network.port_count) == ("*", 5560, 2000)
     assert (config.publish.include, config.publish.exclude, config.publish.semaphore) == (("*",), (), 9)
+    assert (config.worker, dataclasses.astuple(config.workers)) == ((), (None, None, None, 0, False))
 
 
 @pytest.mark.parametrize(
@@ -231,14 +253,41 @@ def test_the_reference_is_that_of_the_schema() -> None:
     assert (ROOT / "docs/configuration.md").read_text() == markdown(), (
         "run: python -m daosup.config.reference > docs/configuration.md"
     )
-    for dotted, key in keys_of(Config).items():
+    rows = [
+        *keys_of(Config).items(),
+        *(row for array in arrays_of(Config).values() for row in keys_of(array.cls).items()),
+    ]
+    for dotted, key in rows:
         assert f"| `{dotted.rpartition('.')[2]}` | {key.kind.allowed} |" in markdown()
+
+
+@pytest.mark.parametrize(
+    ("match", "host", "name", "does_match"),
+    [
+        ("wfs", "rts", "wfs", True),
+        ("wf?", "lab", "wfs", True),
+        ("wfs", "rts", "wfs2", False),
+        ("rts:*", "rts", "wfs", True),
+        ("rts:*", "lab", "wfs", False),
+        ("*:dm[12]", "lab", "dm2", True),
+        ("rts*", "rts", "wfs", False),
+    ],
+)
+def test_which_workers_a_table_is_about(match: str, host: str, name: str, does_match: bool) -> None:
+    config = Config.from_mapping({"worker": [{"match": match}]})
+    assert config.worker[0].matches(host, name) == does_match
 
 
 @pytest.mark.parametrize("name", ["master", "minion"])
 def test_the_examples_are_right_as_they_stand(name: str) -> None:
     config = load(ROOT / f"packaging/{name}.toml", name)
     assert config.role is Role(name)
+
+
+def test_the_commented_tables_of_the_example_can_be_uncommented(toml: Path) -> None:
+    lines = (ROOT / "packaging/master.toml").read_text().splitlines()
+    toml.write_text("\n".join(line[4:] if line.startswith("#   ") else line for line in lines))
+    assert load(toml, "master").worker == (WorkerConfig("rts:wfs*", cpu_affinity=(4,), fifo_priority=50),)
 
 
 @pytest.mark.parametrize("name", ["master", "minion"])

@@ -91,6 +91,17 @@ def test_all_mistakes_are_told_at_once_each_with_its_line(tmp_path: Path) -> Non
         ("mirrors.mode", "rw-rw----"),
         ("mirrors.layout", "newest"),
         ("log.level", "INFO"),
+        ("workers.memory_limit_mb", 31),
+        ("workers.memory_limit_mb", 64.0),
+        ("workers.cpu_affinity", 3),
+        ("workers.cpu_affinity", []),
+        ("workers.cpu_affinity", [0, -1]),
+        ("workers.cpu_affinity", [True]),
+        ("workers.nice", 20),
+        ("workers.nice", "5"),
+        ("workers.fifo_priority", 100),
+        ("workers.lock_memory", 1),
+        ("workers.lock_memory", "true"),
     ],
 )
 def test_what_is_not_allowed_is_one_mistake_with_key_and_place(dotted: str, value: object) -> None:
@@ -131,6 +142,25 @@ def test_what_is_not_allowed_is_one_mistake_with_key_and_place(dotted: str, valu
 )
 def test_the_mistake_says_what_to_do(mapping: dict[str, Any], hint: str) -> None:
     assert hint in "\n".join(mistakes_of(mapping))
+
+
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        ({"match": "a b"}, "worker[0].match is 'a b', not a pattern NAME or HOST:NAME"),
+        ({"match": "a:b:c"}, "worker[0].match is 'a:b:c', not "),
+        ({"match": ":b"}, "worker[0].match is ':b', not "),
+        ({"match": "wfs.im.shm"}, "leave out .im.shm"),
+        ({"match": ["wfs"]}, "put it in quotes"),
+        ({"match": "wfs", "nice": 21}, "worker[0].nice is 21, not a whole number from -20 to 19"),
+        ({"match": "wfs", "cpu_affinity": [0, 9999]}, "worker[0].cpu_affinity[1] is 9999, not a whole number from 0 "),
+        ({"match": "wfs", "cpu": [0]}, "unknown key worker[0].cpu"),
+        ({"nice": 1}, "worker[0] has no match"),
+    ],
+)
+def test_a_wrong_exception_for_a_worker_is_one_mistake(item: dict[str, Any], said: str) -> None:
+    [mistake] = mistakes_of({"worker": [item]})
+    assert said in mistake
 
 
 @pytest.mark.parametrize("url", ["http://user:secret@rts", "user:sec:ret@rts/secret@x", "redis://:secret/secret@rts:x"])
