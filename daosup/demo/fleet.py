@@ -39,6 +39,7 @@ role = {role}
 heartbeat_interval_s = 2.0
 segment_folder = {segments}
 runtime_folder = {runtime}
+state_folder = {runtime}
 
 [redis]
 url = {redis_url}

@@ -14,6 +14,7 @@ from daosup.core.layout import KEYWORD_BYTES, Geometry
 from daosup.errors import SegmentBusyError, SegmentError
 from daosup.shm import Keyword, Segment
 from daosup.shm.keywords import encode
+from daosup.shm.making import permit
 
 FRESHNESS = ("NET_REPLICA", "NET_LINK", "NET_AGE_US", "NET_DROPPED", "NET_SRC_CNT", "NET_SRC_TIME")
 _COMMENTS = (
@@ -43,7 +44,7 @@ class Replica:
         Args:
             path: The mirror's file.
             source: What the mirror must be like, without the freshness keywords.
-            mode: Permissions of a new file.
+            mode: Permissions of the file.
             before: The replica so far, which is let go of and says that it is stale.
 
         Raises:
@@ -54,7 +55,9 @@ class Replica:
             before.segment.close()
         wanted = replace(source, keyword_count=source.keyword_count + len(FRESHNESS))
         segment = _open_if(path, wanted)
-        if segment is None:
+        if segment is not None:
+            permit(path, mode)
+        else:
             segment = Segment.create(
                 path,
                 wanted.shape,

@@ -47,6 +47,7 @@ class Host:
         self.folder = folder
         self.segments = folder / "segments"
         self.runtime = folder / "run"
+        self.state = folder / "state"
         self.config = folder / f"{name}.toml"
         self.log_file = folder / "log"
         self.socket = self.runtime / f"{name}.sock"
@@ -55,6 +56,7 @@ class Host:
         ports = f"base_pub_port = {base_port}\n" + (f"port_count = {port_count}\n" if port_count else "")
         self.config.write_text(
             f'host = "{name}"\nsegment_folder = "{self.segments}"\nruntime_folder = "{self.runtime}"\n'
+            f'state_folder = "{self.state}"\n'
             f'[redis]\nhost = "{redis.host}"\nport = {redis.port}\n'
             f'[network]\nbind = "127.0.0.1"\nadvertise = "127.0.0.1"\n{ports}'
         )
