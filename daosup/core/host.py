@@ -1,7 +1,8 @@
 """All decisions of a host's supervisor: events in, actions out.
 
 Invariants:
-- a segment is published exactly while it exists here, may be published and somebody reads it;
+- a segment is published exactly while it exists here, may be published and somebody reads it: is written down as its
+  reader in the registry, or is subscribed to what is published already;
 - a source is mirrored from when its owner has a stream of ours for somebody here who holds it until nobody holds it;
 - losing the registry, or what it knew, stops nothing: what runs goes on, and is announced anew when it is back;
 - after StopAsked nothing is started, announced or asked for, and Finish comes once every worker has ended.
@@ -11,15 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from enum import Enum
 from typing import ClassVar, Optional
 
 from daosup.core import events as e
 from daosup.core.crew import Crew, Phase
-from daosup.core.mirrors import POLL_INTERVAL_S, Mirrors
+from daosup.core.mirrors import Mirrors
 from daosup.core.readership import Readership
-from daosup.core.restart import Backoff
+from daosup.core.standing import Standing
 from daosup.core.types import Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
+
+#: How often the registry is looked at; and how often all our readers are read, although nothing seems to have changed.
+CHECK_INTERVAL_S = 1.0
+READ_INTERVAL_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -35,14 +39,6 @@ class HostFacts:
     may_publish: Callable[[str], bool] = lambda name: True
 
 
-class RegistryPhase(Enum):
-    """How we stand with Redis."""
-
-    CONNECTING = "connecting"
-    UP = "up"
-    DOWN = "down"
-
-
 class HostState:
     """The state of one host; ``handle`` is the only way in."""
 
@@ -53,17 +49,15 @@ class HostState:
         self.readership = Readership()
         self.mirrors = Mirrors(facts.host)
         self.crew = Crew()
-        self.registry = RegistryPhase.DOWN
-        self.registry_since_s = 0.0
-        self.registry_server = ""
-        self.registry_error: Optional[str] = None
+        self.standing = Standing()
         self.is_registered = True
         self.is_stopping = False
         self._is_finished = False
-        self._retry_registry_s = 0.0
-        self._registry_backoff = Backoff()
         self._beat_s = 0.0
-        self._looked_s = 0.0
+        self._checked_s = 0.0
+        self._read_s = 0.0
+        self._entry_count = 0
+        self.subscribed: frozenset[str] = frozenset()
         self._mirrored: set[Source] = set()
         self._told: dict[str, tuple[StreamRecord, ...]] = {}
 
@@ -76,28 +70,24 @@ class HostState:
     # -- the registry
 
     def _registry_connected(self, event: e.RegistryConnected, now: float) -> Iterator[e.Action]:
-        self.registry, self.registry_since_s, self.registry_error = RegistryPhase.UP, now, None
-        self.registry_server = event.server
-        self._registry_backoff = Backoff()
+        yield from self.standing.connected(event.server, now)
         self.readership.forgive(now)
-        yield e.Report("info", "registry connected", (("server", event.server),))
         if self.is_stopping:
             return
-        self._looked_s = now
         if self.role is None:
             yield e.ReadMachines()
         else:
             yield from self._introduce(now)
         yield from self.mirrors.ask_all(now)
 
-    def _registry_lost(self, event: e.RegistryLost, now: float) -> Iterator[e.Action]:
-        if self.registry is RegistryPhase.UP:
-            self.registry_since_s = now
-        if event.reason != self.registry_error:
-            yield e.Report("warning", "registry away; streams go on", (("reason", event.reason),))
-        self.registry, self.registry_error = RegistryPhase.DOWN, event.reason
-        delay_s, self._registry_backoff = self._registry_backoff.died(0.0)
-        self._retry_registry_s = now + min(1.0, max(0.1, delay_s))
+    def _registry_lost(self, event: e.RegistryLost, now: float) -> Iterable[e.Action]:
+        return self.standing.lost(event.reason, now)
+
+    def _registry_checked(self, event: e.RegistryChecked, now: float) -> Iterator[e.Action]:
+        is_forgotten = self._is_announced and not event.is_announced
+        is_old = now >= self._read_s + READ_INTERVAL_S
+        if is_forgotten or is_old or event.entry_count != self._entry_count:
+            yield from self._readers_notified(e.ReadersNotified(), now)
 
     def _machines_seen(self, event: e.MachinesSeen, now: float) -> Iterator[e.Action]:
         if self.role is None:
@@ -109,6 +99,7 @@ class HostState:
 
     def _introduce(self, now: float) -> Iterator[e.Action]:
         if self._is_serving:
+            self._checked_s = now
             yield self._announce(now) if self.is_registered else e.Withdraw()
             yield e.ReadReaders()
 
@@ -126,7 +117,7 @@ class HostState:
     def _withdraw_asked(self, event: e.WithdrawAsked, now: float) -> Iterator[e.Action]:
         self.is_registered = False
         self._told.clear()
-        if self.registry is RegistryPhase.UP:
+        if self.standing.is_up:
             yield e.Withdraw()
 
     # -- what we own
@@ -152,6 +143,7 @@ class HostState:
             yield e.ReadReaders()
 
     def _readers_seen(self, event: e.ReadersSeen, now: float) -> Iterator[e.Action]:
+        self._read_s, self._entry_count = now, event.entry_count
         is_forgotten = self._is_announced and not event.is_announced
         if is_forgotten:
             self.readership.forgive(now)
@@ -179,20 +171,25 @@ class HostState:
         return self.mirrors.hold(event.source, event.holder, now, is_serving=self._is_serving)
 
     def _mirror_released(self, event: e.MirrorReleased, now: float) -> Iterable[e.Action]:
-        return self.mirrors.release(event.source, event.holder, is_connected=self.registry is RegistryPhase.UP)
+        return self.mirrors.release([event.source], event.holder, is_connected=self.standing.is_up)
 
-    def _holder_gone(self, event: e.HolderGone, now: float) -> Iterator[e.Action]:
-        for source in list(self.mirrors):
-            yield from self._mirror_released(e.MirrorReleased(source, event.holder), now)
+    def _holder_gone(self, event: e.HolderGone, now: float) -> Iterable[e.Action]:
+        return self.mirrors.release(list(self.mirrors), event.holder, is_connected=self.standing.is_up)
 
     def _record_notified(self, event: e.RecordNotified, now: float) -> Iterable[e.Action]:
-        return self.mirrors.look(event.source, now) if self._is_serving else ()
+        return self.mirrors.look((event.source,), now) if self._is_serving else ()
 
     def _records_seen(self, event: e.RecordsSeen, now: float) -> Iterable[e.Action]:
-        self.mirrors.take(event)
+        for seen in event.sources:
+            self.mirrors.take(seen)
         return ()
 
     # -- workers
+
+    def _links_seen(self, event: e.LinksSeen, now: float) -> Iterable[e.Action]:
+        self.mirrors.links_seen(event.linked)
+        self.subscribed = event.subscribed
+        return ()
 
     def _worker_started(self, event: e.WorkerStarted, now: float) -> Iterable[e.Action]:
         return self.crew.started(event.key, event.pid, now)
@@ -211,26 +208,23 @@ class HostState:
     def _ticked(self, event: e.Ticked, now: float) -> Iterator[e.Action]:
         if self.is_stopping:
             return
-        if self.registry is RegistryPhase.DOWN and now >= self._retry_registry_s:
-            self.registry = RegistryPhase.CONNECTING
-            yield e.ConnectRegistry()
-        if self.registry is not RegistryPhase.UP:
+        yield from self.standing.tick(now)
+        if not self.standing.is_up:
             return
         if self._is_announced and now >= self._beat_s + self.facts.heartbeat_interval_s:
             yield self._announce(now)
-        if self.role is not None and now >= self._looked_s + POLL_INTERVAL_S:
-            self._looked_s = now
-            yield e.ReadReaders()
+        if self.role is not None and now >= self._checked_s + CHECK_INTERVAL_S:
+            self._checked_s = now
+            yield e.CheckRegistry()
         yield from self.mirrors.tick(now)
 
     def _stop_asked(self, event: e.StopAsked, now: float) -> Iterator[e.Action]:
         self.is_stopping = True
-        for source in list(self.mirrors):
-            yield from self._mirror_released(e.MirrorReleased(source, None), now)
+        yield from self.mirrors.release(list(self.mirrors), None, is_connected=self.standing.is_up)
 
     @property
     def _is_serving(self) -> bool:
-        return self.registry is RegistryPhase.UP and not self.is_stopping
+        return self.standing.is_up and not self.is_stopping
 
     @property
     def _is_announced(self) -> bool:
@@ -243,9 +237,12 @@ class HostState:
         if self.is_stopping:
             return {}
         wanted: dict[WorkerKey, e.StartWorker] = {}
-        for name in sorted(self.readership.names & self.segments.keys()):
+        # A host that cannot reach the registry cannot say that it reads us; that it is subscribed says it too.
+        for name in sorted((self.readership.names | self.subscribed) & self.segments.keys()):
             key = self._publisher_key(name)
             running = self.crew.workers.get(key)
+            if running is None and name not in self.readership.names:
+                continue
             wanted[key] = running.order if running else e.StartWorker(key, self._free_port(wanted.values()))
         wanted.update((order.key, order) for order in self.mirrors.orders())
         return wanted
@@ -275,13 +272,14 @@ class HostState:
                     yield e.PutRecords(name, records, tuple(record.client_hostname for record in records))
         if self.is_stopping and not self.crew.workers and not self._is_finished:
             self._is_finished = True
-            if self.registry is RegistryPhase.UP:
+            if self.standing.is_up:
                 yield e.Withdraw()
             yield e.Finish()
 
     _handlers: ClassVar[dict[type, Callable[..., Iterable[e.Action]]]] = {
         e.RegistryConnected: _registry_connected,
         e.RegistryLost: _registry_lost,
+        e.RegistryChecked: _registry_checked,
         e.MachinesSeen: _machines_seen,
         e.ReadersSeen: _readers_seen,
         e.RecordsSeen: _records_seen,
@@ -291,6 +289,7 @@ class HostState:
         e.MirrorAsked: _mirror_asked,
         e.MirrorReleased: _mirror_released,
         e.HolderGone: _holder_gone,
+        e.LinksSeen: _links_seen,
         e.WorkerStarted: _worker_started,
         e.WorkerReady: _worker_ready,
         e.WorkerExited: _worker_exited,

@@ -1,12 +1,13 @@
 """The sources that somebody on this host holds, and what the registry says of them.
 
 Invariant: a source is in here exactly as long as it has a holder; its endpoint, once known, stays until another is
-known, so an owner that is away for a while finds its mirrors waiting.
+known, so an owner that is away for a while finds its mirrors waiting. What is asked or looked for is ordered for all
+sources at once, so many quiet mirrors cost little more than one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -14,8 +15,9 @@ from daosup.core import events as e
 from daosup.core.readership import BEAT_INTERVAL_S
 from daosup.core.types import PROTOCOL, Source, WorkerKey, WorkerKind
 
-#: The fallback for a notification that got lost.
+#: The fallback for a notification that got lost: for sources without a stream, and for those that have one.
 POLL_INTERVAL_S = 2.0
+SWEEP_INTERVAL_S = 30.0
 
 
 @dataclass
@@ -27,9 +29,8 @@ class Mirror:
     reason: Optional[str] = "asking the registry"
     is_unknown: bool = False
     is_unsupported: bool = False
-    asked_s: float = 0.0
+    is_linked: bool = True
     looked_s: float = 0.0
-    beat: int = 0
 
 
 class Mirrors(dict[Source, Mirror]):
@@ -38,6 +39,8 @@ class Mirrors(dict[Source, Mirror]):
     def __init__(self, host: str) -> None:
         super().__init__()
         self._host = host
+        self._beat = 0
+        self._beat_s = 0.0
 
     def hold(self, source: Source, holder: str, now: float, *, is_serving: bool) -> Iterator[e.Action]:
         """Somebody wants a source."""
@@ -47,47 +50,57 @@ class Mirrors(dict[Source, Mirror]):
             yield e.Report("info", "mirror asked for", (("source", str(source)), ("holder", holder)))
         mirror.holders.add(holder)
         if is_serving and not mirror.endpoint:
-            yield from self._ask(source, now)
+            yield self._ask((source,), is_news=True)
+            yield from self.look((source,), now)
 
-    def release(self, source: Source, holder: Optional[str], *, is_connected: bool) -> Iterator[e.Action]:
-        """A holder, or with None everybody, does not want it any more."""
-        mirror = self.get(source)
-        if mirror is None:
-            return
-        mirror.holders -= mirror.holders if holder is None else {holder}
-        if not mirror.holders:
-            del self[source]
-            yield e.Report("info", "mirror released", (("source", str(source)),))
-            if is_connected:
-                yield e.Unask(source)
+    def release(self, sources: Iterable[Source], holder: Optional[str], *, is_connected: bool) -> Iterator[e.Action]:
+        """A holder, or with None everybody, does not want these sources any more."""
+        gone = []
+        for source in sources:
+            mirror = self.get(source)
+            if mirror is None:
+                continue
+            mirror.holders -= mirror.holders if holder is None else {holder}
+            if not mirror.holders:
+                del self[source]
+                gone.append(source)
+                yield e.Report("info", "mirror released", (("source", str(source)),))
+        if gone and is_connected:
+            yield e.Unask(tuple(gone))
 
     def ask_all(self, now: float) -> Iterator[e.Action]:
         """Ask for everything, to a registry that may know nothing of it."""
-        for source in self:
-            yield from self._ask(source, now)
+        self._beat_s = now
+        if self:
+            yield self._ask(tuple(self), is_news=True)
+            yield from self.look(tuple(self), now)
 
     def tick(self, now: float) -> Iterator[e.Action]:
         """Renew what is asked for, and look for what no message told."""
-        for source, mirror in self.items():
-            if now >= mirror.asked_s + BEAT_INTERVAL_S:
-                yield from self._ask(source, now)
-            elif now >= mirror.looked_s + POLL_INTERVAL_S:
-                yield from self.look(source, now)
+        if self and now >= self._beat_s + BEAT_INTERVAL_S:
+            self._beat_s = now
+            yield self._ask(tuple(self), is_news=False)
+        yield from self.look(tuple(source for source, mirror in self.items() if now >= _due_s(mirror)), now)
 
-    def look(self, source: Source, now: float) -> Iterator[e.Action]:
-        """Read what the registry has of a source, if it is held."""
-        if source in self:
+    def look(self, sources: Iterable[Source], now: float) -> Iterator[e.Action]:
+        """Read what the registry has of those of the sources that are held."""
+        held = tuple(source for source in sources if source in self)
+        for source in held:
             self[source].looked_s = now
-            yield e.ReadRecords(source)
+        if held:
+            yield e.ReadRecords(held)
 
-    def _ask(self, source: Source, now: float) -> Iterator[e.Action]:
-        mirror = self[source]
-        mirror.beat += 1
-        mirror.asked_s = now
-        yield e.Ask(source, mirror.beat)
-        yield from self.look(source, now)
+    def _ask(self, sources: tuple[Source, ...], *, is_news: bool) -> e.Ask:
+        self._beat += 1
+        return e.Ask(sources, self._beat, is_news)
 
-    def take(self, seen: e.RecordsSeen) -> None:
+    def links_seen(self, sources: Iterable[Source]) -> None:
+        """Of all sources, those whose mirrors have a link to their owner now."""
+        linked = frozenset(sources)
+        for source, mirror in self.items():
+            mirror.is_linked = source in linked
+
+    def take(self, seen: e.SourceSeen) -> None:
         """Take in what the registry has of a source."""
         source, mirror = seen.source, self.get(seen.source)
         if mirror is None:
@@ -116,3 +129,7 @@ class Mirrors(dict[Source, Mirror]):
     def namesake(self, source: Source) -> Optional[Source]:
         """Another source whose mirror would have the same file: ``a_b:c`` and ``a:b_c`` are both remote_a_b_c."""
         return next((other for other in self if other != source and other.mirror_name == source.mirror_name), None)
+
+
+def _due_s(mirror: Mirror) -> float:
+    return mirror.looked_s + (SWEEP_INTERVAL_S if mirror.endpoint and mirror.is_linked else POLL_INTERVAL_S)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Optional
 from daosup.adapters.control import Request
 from daosup.core import events as e
 from daosup.core.crew import Phase
-from daosup.core.host import RegistryPhase
 from daosup.core.mirrors import Mirror
 from daosup.core.types import Machine, Role, Source, WorkerKey, WorkerKind, check_host
 from daosup.errors import DeniedError, NoAnswerError, NotFoundError, UnavailableError, UnsupportedError, UsageError
@@ -159,8 +158,8 @@ class Commands:
 
     def _why(self, mirror: Mirror) -> str:
         state = self._supervisor.state
-        if state.registry is not RegistryPhase.UP:
-            return f"the registry is away: {state.registry_error}"
+        if not state.standing.is_up:
+            return f"the registry is away: {state.standing.error}"
         return mirror.reason or f"its owner's stream at {mirror.endpoint} does not come; is the port open to this host?"
 
     async def _release(self, request: Request) -> Object:
@@ -221,9 +220,9 @@ class Commands:
         self._need_registry()
 
     def _need_registry(self) -> None:
-        state = self._supervisor.state
-        if state.registry is not RegistryPhase.UP:
-            raise UnavailableError(f"the registry at {self._supervisor.address} is away: {state.registry_error}")
+        standing = self._supervisor.state.standing
+        if not standing.is_up:
+            raise UnavailableError(f"the registry at {self._supervisor.address} is away: {standing.error}")
 
     def _need_master(self, what: str) -> None:
         if self._supervisor.state.role is not Role.MASTER:

@@ -160,6 +160,7 @@ class Supervisor:
                 self._looked_s = now
                 self.look()
                 self.seen.sample(self.state.crew.workers, now)
+                self.post(self.seen.links())
         except Exception as error:
             self._fail(error)
         self.post(e.Ticked())
