@@ -242,7 +242,7 @@ def resolve(config: RedisConfig, folder: Path) -> tuple[RedisAddress, Optional[E
     if config.embedded is Embedded.AUTO and (answer == "PONG" or (answer == "NOAUTH" and address.has_password)):
         return address, None
     # On the usual port other programs of this machine find it; a second daemon will use it like any local one.
-    server = EmbeddedRedis(folder, address.port if answer is None else 0, address.password)
+    server = EmbeddedRedis(folder, address.port if answer is None else 0, address.read_password())
     server.start()
     return replace(server.address, db=address.db, timeout_s=address.timeout_s), server
 

@@ -13,11 +13,14 @@ from typing import Any, Optional, TypeVar
 from daosup.adapters.redis_address import RedisAddress, ServerFacts
 from daosup.adapters.redis_link import Command, RedisLink, Refusal, ping
 from daosup.adapters.registry_commands import (
+    ask,
     check_accepted,
+    is_writable,
     is_wrong_type,
     milliseconds,
     now_stamp,
     read,
+    read_source,
     tell,
     unlink_segment,
     write,
@@ -37,16 +40,18 @@ from daosup.core.registry_values import (
     decode_records,
     decode_request,
     encode_instance,
-    encode_reader,
     encode_records,
     encode_request,
 )
 from daosup.core.types import Machine, Reader, Role, SegmentFacts, Source, StreamRecord
-from daosup.errors import ProtocolError
+from daosup.errors import ProtocolError, UnavailableError
 
 __all__ = ["Instance", "Lost", "Notified", "OwnView", "RedisAddress", "Registry", "RegistryEvent", "SourceView", "ping"]
 
 T = TypeVar("T")
+
+#: So many sources at a time: between two steps the loop does other things.
+_STEP = 100
 
 
 class Registry:
@@ -79,13 +84,29 @@ class Registry:
         return self._link.is_open
 
     async def connect(self) -> ServerFacts:
-        """Connect and listen to what this host is told.
+        """Connect, listen to what this host is told, and see whether Redis takes writes.
 
         Raises:
-            UnavailableError: If that did not succeed within the address's ``timeout_s``.
-            ConfigError: If the URL is not one.
+            UnavailableError: If that did not succeed within the address's ``timeout_s``, or Redis refuses to write.
         """
-        return await self._link.open(keys.notify_channel(self._host))
+        facts = await self._link.open(keys.notify_channel(self._host))
+        try:
+            await self._run([is_writable(self._host)])
+        except UnavailableError:
+            await self._link.close()
+            raise
+        return facts
+
+    async def check(self) -> tuple[Optional[str], int]:
+        """See whether Redis still takes writes; one small round trip.
+
+        Returns:
+            The instance that speaks for this host, None if its key is gone; and how many readers are written down.
+        """
+        _, raw, count = await self._run(
+            [is_writable(self._host), read(keys.instance_key(self._host)), ("HLEN", keys.readers_key(self._host))]
+        )
+        return self._instance_named(raw), count if isinstance(count, int) else 0
 
     async def close(self) -> None:
         """Disconnect; what is written stays until it expires."""
@@ -120,7 +141,7 @@ class Registry:
             write(keys.instance_key(self._host), encode_instance(self._instance), ttl_s),
         ]
         for name, facts in segments.items():
-            commands += write_segment(self._host, facts, records.get(name, ()), ttl_s)
+            commands += write_segment(self._host, facts, tuple(records.get(name, ())), ttl_s)
         gone = self._written_names - segments.keys()
         commands += [unlink_segment(self._host, name) for name in gone]
         self._written_names |= segments.keys()
@@ -131,7 +152,7 @@ class Registry:
     async def put_segment(self, facts: SegmentFacts, records: Sequence[StreamRecord], ttl_s: float) -> None:
         """Write one segment of this host."""
         self._written_names.add(facts.name)
-        await self._run(write_segment(self._host, facts, records, ttl_s))
+        await self._run(write_segment(self._host, facts, tuple(records), ttl_s))
 
     async def drop_segment(self, name: str) -> None:
         """Remove one segment of this host."""
@@ -173,7 +194,7 @@ class Registry:
             reader = self._decoded(decode_reader, value)
             if place is not None and reader is not None:
                 readers.setdefault(place[0], {})[place[1]] = reader
-        return OwnView(readers, self._instance_named(raw))
+        return OwnView(readers, self._instance_named(raw), len(flat) // 2)
 
     async def drop_readers(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Forget readers of this host, given as segment name and reading host."""
@@ -213,30 +234,31 @@ class Registry:
             ttl_s: Lifetime of the owner's whole list of readers; each reader's call renews it.
             is_news: Whether to tell the owners at once; a mere heartbeat need not.
         """
-        value, now = encode_reader(reader), now_stamp()
-        commands: list[Command] = []
-        for source in sources:
-            hash_key, field = keys.readers_key(source.host), keys.reader_field(source.name, reader.host)
-            commands.append(("HSET", hash_key, field, value))
-            commands.append(("PEXPIRE", hash_key, milliseconds(ttl_s)))
-            commands.append(write(keys.heartbeat_key(source, reader.host), now, keys.HEARTBEAT_TTL_S))
+        now = now_stamp()
+        for owner, asked in _by_owner(sources).items():
+            for start in range(0, len(asked), _STEP):
+                await self._write_over(ask(owner, asked[start : start + _STEP], reader, ttl_s, now))
             if is_news:
-                commands.append(tell(source.host, NoticeKind.READERS, source))
+                await self._run([tell(owner, NoticeKind.READERS, asked[0])])
+
+    async def _write_over(self, commands: Sequence[Command]) -> None:
+        """Carry out commands, also if something of another type sits where they write."""
         replies = await self._link.run(commands)
-        spoilt = [c for c, reply in zip(commands, replies) if is_wrong_type(reply)]
+        spoilt = {command[1] for command, reply in zip(commands, replies) if is_wrong_type(reply)}
         if spoilt:
-            # Something else sits where the readers belong; nobody can read it there, so it makes room.
-            self.skipped += len({command[1] for command in spoilt})
-            replies = await self._link.run([("UNLINK", c[1]) for c in spoilt] + commands)
+            # Nobody can read what belongs there, so it makes room.
+            self.skipped += len(spoilt)
+            replies = await self._link.run([("UNLINK", key) for key in spoilt] + list(commands))
         check_accepted(replies, str(self._link.address))
 
     async def unask(self, sources: Iterable[Source], reader_host: str) -> None:
         """Take back what :meth:`ask` wrote and tell the owners."""
         commands: list[Command] = []
-        for source in sources:
-            commands.append(("HDEL", keys.readers_key(source.host), keys.reader_field(source.name, reader_host)))
-            commands.append(("UNLINK", keys.heartbeat_key(source, reader_host)))
-            commands.append(tell(source.host, NoticeKind.READERS, source))
+        for owner, asked in _by_owner(sources).items():
+            fields = [keys.reader_field(source.name, reader_host) for source in asked]
+            commands.append(("HDEL", keys.readers_key(owner), *fields))
+            commands.append(("UNLINK", *(keys.heartbeat_key(source, reader_host) for source in asked)))
+            commands.append(tell(owner, NoticeKind.READERS, asked[0]))
         await self._run(commands)
 
     async def request(self, source: Source, request: StreamRequest, ttl_s: float) -> bool:
@@ -250,19 +272,20 @@ class Registry:
         )
         return reply is not None
 
-    async def records(self, source: Source) -> SourceView:
-        """What is known of a segment of another host; one round trip."""
-        host, segment, raw, owner = await self._run(
-            [
-                ("EXISTS", keys.machine_key(source.host, "ip")),
-                ("EXISTS", keys.segment_key(source, "dimensions")),
-                read(keys.segment_key(source, "connections")),
-                read(keys.instance_key(source.host)),
-            ]
-        )
-        records, bad = self._decoded(decode_records, raw) or ((), 0)
-        self.skipped += bad
-        return SourceView(host == 1, segment == 1, records, self._decoded(decode_instance, owner))
+    async def records(self, sources: Iterable[Source]) -> dict[Source, SourceView]:
+        """What is known of segments of other hosts."""
+        views: dict[Source, SourceView] = {}
+        for owner, asked in _by_owner(sources).items():
+            host, named = await self._run([("EXISTS", keys.machine_key(owner, "ip")), read(keys.instance_key(owner))])
+            instance = self._decoded(decode_instance, named)
+            for start in range(0, len(asked), _STEP):
+                step = asked[start : start + _STEP]
+                replies = await self._run([command for source in step for command in read_source(source)])
+                for source, segment, raw in zip(step, replies[::2], replies[1::2]):
+                    records, bad = self._decoded(decode_records, raw) or ((), 0)
+                    self.skipped += bad
+                    views[source] = SourceView(host == 1, segment == 1, records, instance)
+        return views
 
     async def machines(self) -> list[Machine]:
         """All hosts of the registry with their segments, sorted; also those of old daemons.
@@ -316,3 +339,10 @@ class Registry:
             pass
         self.skipped += 1
         return None
+
+
+def _by_owner(sources: Iterable[Source]) -> dict[str, list[Source]]:
+    owners: dict[str, list[Source]] = {}
+    for source in sources:
+        owners.setdefault(source.host, []).append(source)
+    return owners

@@ -9,13 +9,21 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from daosup.adapters.redis_link import Command, Refusal
 from daosup.core import keys
 from daosup.core.checked_json import MAX_VALUE_BYTES
-from daosup.core.registry_values import Notice, NoticeKind, encode_dimensions, encode_notice, encode_records
-from daosup.core.types import SegmentFacts, Source, StreamRecord
+from daosup.core.registry_values import (
+    Notice,
+    NoticeKind,
+    encode_dimensions,
+    encode_notice,
+    encode_reader,
+    encode_records,
+)
+from daosup.core.types import Reader, SegmentFacts, Source, StreamRecord
 from daosup.errors import UnavailableError
 
 
@@ -34,14 +42,35 @@ def tell(host: str, kind: NoticeKind, source: Source) -> Command:
     return ("PUBLISH", keys.notify_channel(host), encode_notice(Notice(kind, source)))
 
 
-def write_segment(host: str, facts: SegmentFacts, records: Sequence[StreamRecord], ttl_s: float) -> list[Command]:
+def is_writable(host: str) -> Command:
+    """Fails as a real write would, and changes nothing: not even a missing key comes to be."""
+    return ("SETRANGE", keys.instance_key(host), 0, b"")
+
+
+@lru_cache(maxsize=4096)  # the heartbeat writes what hardly ever changes
+def write_segment(
+    host: str, facts: SegmentFacts, records: tuple[StreamRecord, ...], ttl_s: float
+) -> tuple[Command, ...]:
     """Write the three keys of a segment of ``host``."""
     source = Source(host, facts.name)
-    return [
+    return (
         write(keys.segment_key(source, "dimensions"), encode_dimensions(facts.shape), ttl_s),
         write(keys.segment_key(source, "dtype"), facts.dtype.encode(), ttl_s),
         write(keys.segment_key(source, "connections"), encode_records(records), ttl_s),
-    ]
+    )
+
+
+def ask(owner: str, sources: Sequence[Source], reader: Reader, ttl_s: float, now: bytes) -> list[Command]:
+    """Write ``reader`` down for segments of one ``owner``; its whole list of readers lives on for ``ttl_s``."""
+    value, hash_key = encode_reader(reader), keys.readers_key(owner)
+    fields = [word for source in sources for word in (keys.reader_field(source.name, reader.host), value)]
+    heartbeats = [write(keys.heartbeat_key(source, reader.host), now, keys.HEARTBEAT_TTL_S) for source in sources]
+    return [("HSET", hash_key, *fields), ("PEXPIRE", hash_key, milliseconds(ttl_s)), *heartbeats]
+
+
+def read_source(source: Source) -> tuple[Command, Command]:
+    """Whether a segment of another host is there, and its connection records."""
+    return ("EXISTS", keys.segment_key(source, "dimensions")), read(keys.segment_key(source, "connections"))
 
 
 def unlink_segment(host: str, name: str) -> Command:

@@ -36,10 +36,12 @@ class OwnView:
     """What the registry holds for this host: its readers by segment and reading host, and who speaks for it.
 
     ``instance`` is None if our key is gone (flushed, expired), and another's if a second daemon uses our host name.
+    ``entry_count``: how many readers are written down, those included that do not decode.
     """
 
     readers: Mapping[str, Mapping[str, Reader]]
     instance: Optional[str]
+    entry_count: int = 0
 
 
 @dataclass(frozen=True)

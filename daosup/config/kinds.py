@@ -271,9 +271,42 @@ def _read_redis_url(value: object) -> str:
         raise Refused from None
     is_tcp = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and is_port_fine
     is_tcp = is_tcp and re.match(r"(/[0-9]{0,4})?\Z", parts.path) is not None
-    if not text.isprintable() or not (is_tcp or (parts.scheme == "unix" and len(parts.path) > 1)):
+    is_unix = parts.scheme == "unix" and len(parts.path) > 1
+    if not text.isprintable() or not (is_tcp or is_unix):
         raise Refused
+    if not re.match(r"(db=[0-9]{1,4})?\Z" if is_unix else r"\Z", parts.query):
+        raise Refused("leave out what follows '?'; user, certificates and time-out have keys of their own")
     return text
+
+
+def _read_sentinels(value: object) -> tuple[tuple[str, int], ...]:
+    if not isinstance(value, (list, tuple)):
+        raise Refused("put it in brackets: [...]")
+    if not value:
+        raise Refused("name at least one")
+    return tuple(_read_sentinel(item, index) for index, item in enumerate(value))
+
+
+def _read_sentinel(item: object, index: int) -> tuple[str, int]:
+    match = re.match(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+)):([0-9]{1,5})\Z", item) if isinstance(item, str) else None
+    if match is None:
+        raise Refused("", index)
+    host, port = match[1] or match[2], int(match[3])
+    if not (_is_ip(host) or re.match(_DNS_NAME, host)) or not 1 <= port <= 65535:
+        raise Refused("", index)
+    return host, port
+
+
+def matching(allowed: str, pattern: str) -> Kind:
+    """A text that ``pattern`` matches as a whole."""
+
+    def read(value: object) -> object:
+        text = _text(value)
+        if not re.match(pattern, text):
+            raise Refused
+        return text
+
+    return Kind(allowed, read)
 
 
 PATH = Kind("an absolute path", _read_path)
@@ -290,3 +323,8 @@ REDIS_URL = Kind(
     _read_redis_url,
     is_secret=True,
 )
+SENTINELS = Kind(
+    'an array of "host:port", an IPv6 address in brackets', _read_sentinels, '"host:port", an IPv6 address in brackets'
+)
+SERVICE = matching("1 to 128 letters, digits, '.', '-' or '_'", r"[A-Za-z0-9._-]{1,128}\Z")
+USER = matching("1 to 128 characters without blanks", r"[^\s\x00-\x1f\x7f]{1,128}\Z")

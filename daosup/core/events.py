@@ -36,15 +36,34 @@ class MachinesSeen:
 
 @dataclass(frozen=True)
 class ReadersSeen:
-    """Our readers were read: by segment name, then by host. ``is_announced``: our own key was still there."""
+    """Our readers were read: by segment name, then by host. ``is_announced``: our own key was still there.
+
+    ``entry_count``: how many the registry has, those included that mean nothing.
+    """
 
     readers: Mapping[str, Mapping[str, Reader]]
     is_announced: bool
+    entry_count: int = 0
+
+
+@dataclass(frozen=True)
+class RegistryChecked:
+    """The registry still takes writes; whether our own key is there, and how many readers it has for us."""
+
+    is_announced: bool
+    entry_count: int
 
 
 @dataclass(frozen=True)
 class RecordsSeen:
-    """What the registry knows of a source."""
+    """What the registry knows of some sources."""
+
+    sources: tuple[SourceSeen, ...]
+
+
+@dataclass(frozen=True)
+class SourceSeen:
+    """What the registry knows of a source; not an event of its own."""
 
     source: Source
     is_host_known: bool
@@ -62,6 +81,14 @@ class RecordNotified:
     """An owner says that the record of a source changed."""
 
     source: Source
+
+
+@dataclass(frozen=True)
+class LinksSeen:
+    """The workers' connections now: sources whose mirrors have a link, and our segments that are subscribed to."""
+
+    linked: frozenset[Source]
+    subscribed: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -182,9 +209,9 @@ class StopAsked:
 
 
 Event = Union[
-    RegistryConnected, RegistryLost, MachinesSeen, ReadersSeen, RecordsSeen, ReadersNotified, RecordNotified,
-    SegmentsSeen, MirrorAsked, MirrorReleased, HolderGone, WorkerStarted, WorkerReady, WorkerExited,
-    WorkerHung, WorkerGrown, RestartAsked, AnnounceAsked, WithdrawAsked, ConfigChanged, DesiredChanged,
+    RegistryConnected, RegistryLost, RegistryChecked, MachinesSeen, ReadersSeen, RecordsSeen, ReadersNotified,
+    RecordNotified, LinksSeen, SegmentsSeen, MirrorAsked, MirrorReleased, HolderGone, WorkerStarted, WorkerReady,
+    WorkerExited, WorkerHung, WorkerGrown, RestartAsked, AnnounceAsked, WithdrawAsked, ConfigChanged, DesiredChanged,
     Ticked, StopAsked,
 ]  # fmt: skip
 
@@ -194,6 +221,11 @@ Event = Union[
 @dataclass(frozen=True)
 class ConnectRegistry:
     """Try to reach Redis; answered by RegistryConnected or RegistryLost."""
+
+
+@dataclass(frozen=True)
+class CheckRegistry:
+    """Find out cheaply whether anything needs to be done; answered by RegistryChecked."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +242,7 @@ class ReadReaders:
 class ReadRecords:
     """Answered by RecordsSeen."""
 
-    source: Source
+    sources: tuple[Source, ...]
 
 
 @dataclass(frozen=True)
@@ -255,17 +287,18 @@ class DropReaders:
 
 @dataclass(frozen=True)
 class Ask:
-    """Write down, or renew, that this host reads a source."""
+    """Write down, or renew, that this host reads these sources; their owners are told if that ``is_news``."""
 
-    source: Source
+    sources: tuple[Source, ...]
     beat: int
+    is_news: bool
 
 
 @dataclass(frozen=True)
 class Unask:
-    """This host reads a source no longer."""
+    """This host reads these sources no longer."""
 
-    source: Source
+    sources: tuple[Source, ...]
 
 
 @dataclass(frozen=True)
@@ -317,6 +350,6 @@ class Report:
 
 
 Action = Union[
-    ConnectRegistry, ReadMachines, ReadReaders, ReadRecords, Announce, PutSegment, DropSegment, PutRecords,
-    DropReaders, Ask, Unask, Withdraw, StartWorker, StopWorker, RemoveMirror, Finish, Report,
+    ConnectRegistry, CheckRegistry, ReadMachines, ReadReaders, ReadRecords, Announce, PutSegment, DropSegment,
+    PutRecords, DropReaders, Ask, Unask, Withdraw, StartWorker, StopWorker, RemoveMirror, Finish, Report,
 ]  # fmt: skip

@@ -1,7 +1,8 @@
 """All decisions of a host's supervisor: events in, actions out.
 
 Invariants:
-- a segment is published exactly while it exists here, may be published, is not stopped and somebody reads it;
+- a segment is published exactly while it exists here, may be published, is not stopped and somebody reads it: is
+  written down as its reader in the registry, or is subscribed to what is published already;
 - a source is mirrored from when its owner has a stream of ours for somebody here who holds it until nobody holds it, or
   it is stopped;
 - a configuration read anew replaces just the workers of which it says something else;
@@ -12,25 +13,20 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from enum import Enum
-from typing import ClassVar, Optional
+from typing import ClassVar
 
 from daosup.core import events as e
 from daosup.core.crew import Crew, Phase
 from daosup.core.host_facts import HostFacts
-from daosup.core.mirrors import CONFIGURED, KEPT, POLL_INTERVAL_S, Mirrors
+from daosup.core.mirrors import CONFIGURED, KEPT, Mirrors
 from daosup.core.readership import Readership
-from daosup.core.restart import Backoff
+from daosup.core.standing import Standing
 from daosup.core.types import Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
 from daosup.core.wanted import wanted_workers
 
-
-class RegistryPhase(Enum):
-    """How we stand with Redis."""
-
-    CONNECTING = "connecting"
-    UP = "up"
-    DOWN = "down"
+#: How often the registry is looked at; and how often all our readers are read, although nothing seems to have changed.
+CHECK_INTERVAL_S = 1.0
+READ_INTERVAL_S = 5.0
 
 
 class HostState:
@@ -44,17 +40,15 @@ class HostState:
         self.mirrors = Mirrors(facts.host)
         self.stopped_segments: frozenset[str] = frozenset()
         self.crew = Crew()
-        self.registry = RegistryPhase.DOWN
-        self.registry_since_s = 0.0
-        self.registry_server = ""
-        self.registry_error: Optional[str] = None
+        self.standing = Standing()
         self.is_registered = True
         self.is_stopping = False
         self._is_finished = False
-        self._retry_registry_s = 0.0
-        self._registry_backoff = Backoff()
         self._beat_s = 0.0
-        self._looked_s = 0.0
+        self._checked_s = 0.0
+        self._read_s = 0.0
+        self._entry_count = 0
+        self.subscribed: frozenset[str] = frozenset()
         self._mirrored: set[Source] = set()
         self._told: dict[str, tuple[StreamRecord, ...]] = {}
 
@@ -67,28 +61,24 @@ class HostState:
     # -- the registry
 
     def _registry_connected(self, event: e.RegistryConnected, now: float) -> Iterator[e.Action]:
-        self.registry, self.registry_since_s, self.registry_error = RegistryPhase.UP, now, None
-        self.registry_server = event.server
-        self._registry_backoff = Backoff()
+        yield from self.standing.connected(event.server, now)
         self.readership.forgive(now)
-        yield e.Report("info", "registry connected", (("server", event.server),))
         if self.is_stopping:
             return
-        self._looked_s = now
         if self.role is None:
             yield e.ReadMachines()
         else:
             yield from self._introduce(now)
         yield from self.mirrors.ask_all(now)
 
-    def _registry_lost(self, event: e.RegistryLost, now: float) -> Iterator[e.Action]:
-        if self.registry is RegistryPhase.UP:
-            self.registry_since_s = now
-        if event.reason != self.registry_error:
-            yield e.Report("warning", "registry away; streams go on", (("reason", event.reason),))
-        self.registry, self.registry_error = RegistryPhase.DOWN, event.reason
-        delay_s, self._registry_backoff = self._registry_backoff.died(0.0)
-        self._retry_registry_s = now + min(1.0, max(0.1, delay_s))
+    def _registry_lost(self, event: e.RegistryLost, now: float) -> Iterable[e.Action]:
+        return self.standing.lost(event.reason, now)
+
+    def _registry_checked(self, event: e.RegistryChecked, now: float) -> Iterator[e.Action]:
+        is_forgotten = self._is_announced and not event.is_announced
+        is_old = now >= self._read_s + READ_INTERVAL_S
+        if is_forgotten or is_old or event.entry_count != self._entry_count:
+            yield from self._readers_notified(e.ReadersNotified(), now)
 
     def _machines_seen(self, event: e.MachinesSeen, now: float) -> Iterator[e.Action]:
         if self.role is None:
@@ -100,6 +90,7 @@ class HostState:
 
     def _introduce(self, now: float) -> Iterator[e.Action]:
         if self._is_serving:
+            self._checked_s = now
             yield self._announce(now) if self.is_registered else e.Withdraw()
             yield e.ReadReaders()
 
@@ -117,7 +108,7 @@ class HostState:
     def _withdraw_asked(self, event: e.WithdrawAsked, now: float) -> Iterator[e.Action]:
         self.is_registered = False
         self._told.clear()
-        if self.registry is RegistryPhase.UP:
+        if self.standing.is_up:
             yield e.Withdraw()
 
     # -- what we own
@@ -144,6 +135,7 @@ class HostState:
             yield e.ReadReaders()
 
     def _readers_seen(self, event: e.ReadersSeen, now: float) -> Iterator[e.Action]:
+        self._read_s, self._entry_count = now, event.entry_count
         is_forgotten = self._is_announced and not event.is_announced
         if is_forgotten:
             self.readership.forgive(now)
@@ -171,18 +163,18 @@ class HostState:
         return self.mirrors.hold(event.source, event.holder, now, is_serving=self._is_serving)
 
     def _mirror_released(self, event: e.MirrorReleased, now: float) -> Iterable[e.Action]:
-        return self.mirrors.release(event.source, event.holder, is_connected=self.registry is RegistryPhase.UP)
+        return self.mirrors.release([event.source], event.holder, is_connected=self.standing.is_up)
 
-    def _holder_gone(self, event: e.HolderGone, now: float) -> Iterator[e.Action]:
-        for source in list(self.mirrors):
-            yield from self._mirror_released(e.MirrorReleased(source, event.holder), now)
+    def _holder_gone(self, event: e.HolderGone, now: float) -> Iterable[e.Action]:
+        return self.mirrors.release(list(self.mirrors), event.holder, is_connected=self.standing.is_up)
 
     def _record_notified(self, event: e.RecordNotified, now: float) -> Iterable[e.Action]:
-        return self.mirrors.look(event.source, now) if self._is_serving else ()
+        return self.mirrors.look((event.source,), now) if self._is_serving else ()
 
     def _records_seen(self, event: e.RecordsSeen, now: float) -> Iterator[e.Action]:
-        if self.mirrors.take(event):
-            yield from self.crew.nudge(WorkerKey(WorkerKind.MIRROR, event.source), now, "its owner is back")
+        for seen in event.sources:
+            if self.mirrors.take(seen):
+                yield from self.crew.nudge(WorkerKey(WorkerKind.MIRROR, seen.source), now, "its owner is back")
 
     # -- what is configured, and what operators want to last
 
@@ -206,6 +198,11 @@ class HostState:
         yield from self.mirrors.hold_exactly(desired.kept_mirrors, KEPT, now, **self._connection)
 
     # -- workers
+
+    def _links_seen(self, event: e.LinksSeen, now: float) -> Iterable[e.Action]:
+        self.mirrors.links_seen(event.linked)
+        self.subscribed = event.subscribed
+        return ()
 
     def _worker_started(self, event: e.WorkerStarted, now: float) -> Iterable[e.Action]:
         return self.crew.started(event.key, event.pid, now)
@@ -233,31 +230,27 @@ class HostState:
     def _ticked(self, event: e.Ticked, now: float) -> Iterator[e.Action]:
         if self.is_stopping:
             return
-        if self.registry is RegistryPhase.DOWN and now >= self._retry_registry_s:
-            self.registry = RegistryPhase.CONNECTING
-            yield e.ConnectRegistry()
-        if self.registry is not RegistryPhase.UP:
+        yield from self.standing.tick(now)
+        if not self.standing.is_up:
             return
         if self._is_announced and now >= self._beat_s + self.facts.heartbeat_interval_s:
             yield self._announce(now)
-        if self.role is not None and now >= self._looked_s + POLL_INTERVAL_S:
-            self._looked_s = now
-            yield e.ReadReaders()
+        if self.role is not None and now >= self._checked_s + CHECK_INTERVAL_S:
+            self._checked_s = now
+            yield e.CheckRegistry()
         yield from self.mirrors.tick(now)
 
     def _stop_asked(self, event: e.StopAsked, now: float) -> Iterator[e.Action]:
         self.is_stopping = True
-        for source, mirror in list(self.mirrors.items()):
-            for holder in list(mirror.holders):
-                yield from self._mirror_released(e.MirrorReleased(source, holder), now)
+        yield from self.mirrors.release_all(is_connected=self.standing.is_up)
 
     @property
     def _connection(self) -> dict[str, bool]:
-        return {"is_serving": self._is_serving, "is_connected": self.registry is RegistryPhase.UP}
+        return {"is_serving": self._is_serving, "is_connected": self.standing.is_up}
 
     @property
     def _is_serving(self) -> bool:
-        return self.registry is RegistryPhase.UP and not self.is_stopping
+        return self.standing.is_up and not self.is_stopping
 
     @property
     def _is_announced(self) -> bool:
@@ -269,7 +262,9 @@ class HostState:
     def _wanted(self) -> dict[WorkerKey, e.StartWorker]:
         if self.is_stopping:
             return {}
-        published = (self.readership.names & self.segments.keys()) - self.stopped_segments
+        # A host that cannot reach the registry cannot say that it reads us; that it is subscribed says it too.
+        kept = {name for name in self.subscribed if self._publisher_key(name) in self.crew.workers}
+        published = ((self.readership.names | kept) & self.segments.keys()) - self.stopped_segments
         return wanted_workers(self.facts, published, self.mirrors, self.crew)
 
     def _reconcile(self, now: float) -> Iterator[e.Action]:
@@ -289,13 +284,14 @@ class HostState:
                     yield e.PutRecords(name, records, tuple(record.client_hostname for record in records))
         if self.is_stopping and not self.crew.workers and not self._is_finished:
             self._is_finished = True
-            if self.registry is RegistryPhase.UP:
+            if self.standing.is_up:
                 yield e.Withdraw()
             yield e.Finish()
 
     _handlers: ClassVar[dict[type, Callable[..., Iterable[e.Action]]]] = {
         e.RegistryConnected: _registry_connected,
         e.RegistryLost: _registry_lost,
+        e.RegistryChecked: _registry_checked,
         e.MachinesSeen: _machines_seen,
         e.ReadersSeen: _readers_seen,
         e.RecordsSeen: _records_seen,
@@ -305,6 +301,7 @@ class HostState:
         e.MirrorAsked: _mirror_asked,
         e.MirrorReleased: _mirror_released,
         e.HolderGone: _holder_gone,
+        e.LinksSeen: _links_seen,
         e.WorkerStarted: _worker_started,
         e.WorkerReady: _worker_ready,
         e.WorkerExited: _worker_exited,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Optional
 
 from daosup.core.types import Source, check_host, check_name
@@ -85,6 +86,7 @@ def reader_field(name: str, client: str) -> bytes:
     return _bytes(f"{name}|{client}")
 
 
+@lru_cache(maxsize=4096)  # every host reads the same fields again and again
 def parse_reader_field(raw: bytes) -> tuple[str, str]:
     """Segment name and client of a field of the readers hash.
 

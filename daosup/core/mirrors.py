@@ -3,12 +3,13 @@
 Invariants: a source is in here exactly as long as it has a holder, and the configuration's and the kept ones are held
 whatever others release. Its endpoint, once known, stays until another is known, so an owner that is away for a while
 finds its mirrors waiting. One that is stopped is held, but neither asked for nor ordered. Of two sources whose mirrors
-would have the same file, the one that was held first has it.
+would have the same file, the one that was held first has it. What is asked or looked for is ordered for all sources at
+once, so many quiet mirrors cost little more than one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -16,8 +17,9 @@ from daosup.core import events as e
 from daosup.core.readership import BEAT_INTERVAL_S
 from daosup.core.types import PROTOCOL, Source, WorkerKey, WorkerKind
 
-#: The fallback for a notification that got lost.
+#: The fallback for a notification that got lost: for sources without a stream, and for those that have one.
 POLL_INTERVAL_S = 2.0
+SWEEP_INTERVAL_S = 30.0
 
 
 @dataclass
@@ -29,9 +31,8 @@ class Mirror:
     reason: Optional[str] = "asking the registry"
     is_unknown: bool = False
     is_unsupported: bool = False
-    asked_s: float = 0.0
+    is_linked: bool = True
     looked_s: float = 0.0
-    beat: int = 0
 
 
 #: Holders that nobody else can be called.
@@ -46,6 +47,8 @@ class Mirrors(dict[Source, Mirror]):
         super().__init__()
         self._host = host
         self.stopped: frozenset[Source] = frozenset()
+        self._beat = 0
+        self._beat_s = 0.0
 
     def hold(self, source: Source, holder: str, now: float, *, is_serving: bool) -> Iterator[e.Action]:
         """Somebody wants a source."""
@@ -55,27 +58,39 @@ class Mirrors(dict[Source, Mirror]):
             yield e.Report("info", "mirror asked for", (("source", str(source)), ("holder", holder)))
         mirror.holders.add(holder)
         if is_serving and not mirror.endpoint and source not in self.stopped:
-            yield from self._ask(source, now)
+            yield self._ask((source,), is_news=True)
+            yield from self.look((source,), now)
 
-    def release(self, source: Source, holder: Optional[str], *, is_connected: bool) -> Iterator[e.Action]:
-        """A holder, or with None everybody who may, does not want it any more."""
-        mirror = self.get(source)
-        if mirror is None:
-            return
-        mirror.holders &= {CONFIGURED, KEPT} if holder is None else mirror.holders - {holder}
-        if not mirror.holders:
-            del self[source]
+    def release(self, sources: Iterable[Source], holder: Optional[str], *, is_connected: bool) -> Iterator[e.Action]:
+        """A holder, or with None everybody who may, does not want these sources any more."""
+        gone = []
+        for source in sources:
+            mirror = self.get(source)
+            if mirror is None:
+                continue
+            mirror.holders &= {CONFIGURED, KEPT} if holder is None else mirror.holders - {holder}
+            if not mirror.holders:
+                del self[source]
+                gone.append(source)
+                yield e.Report("info", "mirror released", (("source", str(source)),))
+        if gone and is_connected:
+            yield e.Unask(tuple(gone))
+
+    def release_all(self, *, is_connected: bool) -> Iterator[e.Action]:
+        """Nothing is mirrored any more, whoever holds it: the end of the host."""
+        gone = tuple(self)
+        self.clear()
+        for source in gone:
             yield e.Report("info", "mirror released", (("source", str(source)),))
-            if is_connected:
-                yield e.Unask(source)
+        if gone and is_connected:
+            yield e.Unask(gone)
 
     def hold_exactly(
         self, sources: Collection[Source], holder: str, now: float, *, is_serving: bool, is_connected: bool
     ) -> Iterator[e.Action]:
         """A holder wants these sources and no others."""
-        for source in [source for source, mirror in self.items() if holder in mirror.holders]:
-            if source not in sources:
-                yield from self.release(source, holder, is_connected=is_connected)
+        held = [source for source, mirror in self.items() if holder in mirror.holders]
+        yield from self.release((each for each in held if each not in sources), holder, is_connected=is_connected)
         for source in sorted(sources):
             if source not in self or holder not in self[source].holders:
                 yield from self.hold(source, holder, now, is_serving=is_serving)
@@ -85,45 +100,54 @@ class Mirrors(dict[Source, Mirror]):
     ) -> Iterator[e.Action]:
         """These sources are not to be mirrored, whoever holds them, and no others."""
         changed, self.stopped = self.stopped ^ sources, sources
-        for source in sorted(changed & self.keys()):
-            mirror = self[source]
-            mirror.endpoint, mirror.reason, mirror.beat = "", "asking the registry", 0
-            if source in sources:
-                if is_connected:
-                    yield e.Unask(source)
-            elif is_serving:
-                yield from self._ask(source, now)
+        changed &= self.keys()
+        for source in changed:
+            self[source].endpoint, self[source].reason = "", "asking the registry"
+        stopped, going = tuple(sorted(changed & sources)), tuple(sorted(changed - sources))
+        if stopped and is_connected:
+            yield e.Unask(stopped)
+        if going and is_serving:
+            yield self._ask(going, is_news=True)
+            yield from self.look(going, now)
 
     def ask_all(self, now: float) -> Iterator[e.Action]:
         """Ask for everything, to a registry that may know nothing of it."""
-        for source in self:
-            if source not in self.stopped:
-                yield from self._ask(source, now)
+        self._beat_s = now
+        if self._going:
+            yield self._ask(self._going, is_news=True)
+            yield from self.look(self._going, now)
 
     def tick(self, now: float) -> Iterator[e.Action]:
         """Renew what is asked for, and look for what no message told."""
-        for source, mirror in self.items():
-            if source in self.stopped:
-                continue
-            if now >= mirror.asked_s + BEAT_INTERVAL_S:
-                yield from self._ask(source, now)
-            elif now >= mirror.looked_s + POLL_INTERVAL_S:
-                yield from self.look(source, now)
+        if self._going and now >= self._beat_s + BEAT_INTERVAL_S:
+            self._beat_s = now
+            yield self._ask(self._going, is_news=False)
+        yield from self.look(tuple(source for source in self._going if now >= _due_s(self[source])), now)
 
-    def look(self, source: Source, now: float) -> Iterator[e.Action]:
-        """Read what the registry has of a source, if it is held."""
-        if source in self:
+    @property
+    def _going(self) -> tuple[Source, ...]:
+        """All that are not stopped."""
+        return tuple(source for source in self if source not in self.stopped)
+
+    def look(self, sources: Iterable[Source], now: float) -> Iterator[e.Action]:
+        """Read what the registry has of those of the sources that are held."""
+        held = tuple(source for source in sources if source in self)
+        for source in held:
             self[source].looked_s = now
-            yield e.ReadRecords(source)
+        if held:
+            yield e.ReadRecords(held)
 
-    def _ask(self, source: Source, now: float) -> Iterator[e.Action]:
-        mirror = self[source]
-        mirror.beat += 1
-        mirror.asked_s = now
-        yield e.Ask(source, mirror.beat)
-        yield from self.look(source, now)
+    def _ask(self, sources: tuple[Source, ...], *, is_news: bool) -> e.Ask:
+        self._beat += 1
+        return e.Ask(sources, self._beat, is_news)
 
-    def take(self, seen: e.RecordsSeen) -> bool:
+    def links_seen(self, sources: Iterable[Source]) -> None:
+        """Of all sources, those whose mirrors have a link to their owner now."""
+        linked = frozenset(sources)
+        for source, mirror in self.items():
+            mirror.is_linked = source in linked
+
+    def take(self, seen: e.SourceSeen) -> bool:
         """Take in what the registry has of a source; True if its owner streams it again, or from another place."""
         source, mirror = seen.source, self.get(seen.source)
         if mirror is None or source in self.stopped:
@@ -168,3 +192,7 @@ class Mirrors(dict[Source, Mirror]):
     def namesake(self, source: Source) -> Optional[Source]:
         """Another source whose mirror would have the same file: ``a_b:c`` and ``a:b_c`` are both remote_a_b_c."""
         return next((other for other in self if other != source and other.mirror_name == source.mirror_name), None)
+
+
+def _due_s(mirror: Mirror) -> float:
+    return mirror.looked_s + (SWEEP_INTERVAL_S if mirror.endpoint and mirror.is_linked else POLL_INTERVAL_S)

@@ -75,6 +75,8 @@ def status_report(status: dict[str, Any], style: Style, width: int | None) -> li
     ]
     if registry.get("error"):
         lines.append(f"  {style(safe(registry['error']), 'bad')}")
+    if registry.get("effect"):
+        lines.append(f"  {style(safe(registry['effect']), 'doubtful')}")
     lines += ["", *segment_table(status, style, width), "", *worker_table(status, style, width)]
     return lines
 

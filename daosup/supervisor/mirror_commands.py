@@ -12,7 +12,6 @@ from daosup.adapters.control import Request
 from daosup.core import events as e
 from daosup.core.crew import Phase
 from daosup.core.desired import Desired
-from daosup.core.host import RegistryPhase
 from daosup.core.mirrors import CONFIGURED, Mirror
 from daosup.core.types import Source, WorkerKey, WorkerKind
 from daosup.errors import DeniedError, NoAnswerError, NotFoundError, UnavailableError, UnsupportedError, UsageError
@@ -158,8 +157,8 @@ class MirrorCommands:
 
     def _why(self, mirror: Mirror) -> str:
         state = self._supervisor.state
-        if state.registry is not RegistryPhase.UP:
-            return f"the registry is away: {state.registry_error}"
+        if not state.standing.is_up:
+            return f"the registry is away: {state.standing.error}"
         return mirror.reason or f"its owner's stream at {mirror.endpoint} does not come; is the port open to this host?"
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from daosup.adapters.control import Request
 from daosup.core import events as e
-from daosup.core.host import RegistryPhase
 from daosup.core.types import Machine, Role, check_host
 from daosup.errors import DeniedError, UnavailableError, UsageError
 from daosup.supervisor.requests import number_of
@@ -91,8 +90,8 @@ class RegistryCommands:
 
     def _need_registry(self) -> None:
         state = self._supervisor.state
-        if state.registry is not RegistryPhase.UP:
-            raise UnavailableError(f"the registry at {self._supervisor.address} is away: {state.registry_error}")
+        if not state.standing.is_up:
+            raise UnavailableError(f"the registry at {self._supervisor.address} is away: {state.standing.error}")
 
     def _need_master(self, what: str) -> None:
         if self._supervisor.state.role is not Role.MASTER:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from daosup import __version__
 from daosup.core.crew import WAITING, Worker
 from daosup.core.types import Source, WorkerKey, WorkerKind
+from daosup.supervisor.registry_desk import lifetime_s
 
 if TYPE_CHECKING:
     from daosup.supervisor.loop import Supervisor
@@ -30,13 +31,7 @@ def status_of(supervisor: Supervisor) -> Object:
         "uptime_s": now - supervisor.began_s,
         "config": supervisor.reloading.status,
         "state_error": supervisor.lasting.error,
-        "registry": {
-            "address": str(supervisor.address),
-            "state": state.registry.value,
-            "since_s": now - state.registry_since_s if state.registry_since_s else None,
-            "server": state.registry_server or None,
-            "error": state.registry_error,
-        },
+        "registry": _registry(supervisor, now),
         "segments": [
             {
                 "name": facts.name,
@@ -51,6 +46,28 @@ def status_of(supervisor: Supervisor) -> Object:
         ],
         "workers": _workers(supervisor, now),
     }
+
+
+def _registry(supervisor: Supervisor, now: float) -> Object:
+    standing = supervisor.state.standing
+    since_s = None if standing.since_s is None else now - standing.since_s
+    known_s = lifetime_s(supervisor.config.heartbeat_interval_s)
+    return {
+        "address": str(supervisor.address),
+        "state": standing.phase.value,
+        "since_s": since_s,
+        "server": standing.server or None,
+        "error": standing.error,
+        "effect": None if standing.is_up else _effect(since_s or 0.0, known_s),
+    }
+
+
+def _effect(away_s: float, known_s: float) -> str:
+    """What it means for this host that the registry is away."""
+    told = "streams go on; what changes here or on other hosts is not told, and nothing new can be mirrored"
+    if away_s > known_s:
+        told += "; other hosts may not list this one any more"
+    return told
 
 
 def _workers(supervisor: Supervisor, now: float) -> list[Object]:

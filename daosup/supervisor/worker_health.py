@@ -58,6 +58,7 @@ class WorkerHealth:
         if now >= self._sampled_s + SAMPLE_INTERVAL_S:
             self._sampled_s = now
             self._seen.sample(self._workers, now)
+            self._post(self._seen.links())
         late = self._seen.late(now, state_of)
         for each in list(self._watch.hanging(late, len(self._workers), now)) if late else ():
             self._post(WorkerHung(each.key, each.pid, each.age_s))

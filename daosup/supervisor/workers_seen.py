@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Optional
 
 from daosup.core.crew import Phase, Worker
+from daosup.core.events import LinksSeen
 from daosup.core.hanging import BEGIN_S, LATE_S, Late
-from daosup.core.types import WorkerKey
+from daosup.core.types import WorkerKey, WorkerKind
 from daosup.workers.statistics import Statistics, StatisticsReader
 
 
@@ -97,6 +98,14 @@ class WorkersSeen:
                 if each.is_late:
                     late.append(each)
         return late
+
+    def links(self) -> LinksSeen:
+        """Who is connected, as of the last sample."""
+        seen = [(key, each.statistics) for key, each in self._by_key.items() if each.statistics is not None]
+        return LinksSeen(
+            frozenset(key.source for key, page in seen if key.kind is WorkerKind.MIRROR and page.has_link),
+            frozenset(key.source.name for key, page in seen if key.kind is WorkerKind.PUBLISHER and page.reader_count),
+        )
 
     def current(self, key: WorkerKey, worker: Worker) -> Optional[Statistics]:
         """A worker's page as it is now."""

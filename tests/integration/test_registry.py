@@ -104,7 +104,7 @@ def test_segments_come_and_go(empty_redis: EmbeddedRedis) -> None:
             await registry.announce("10.0.0.1", Role.MINION, {}, {}, TTL_S)
             bare = all_keys(empty_redis.address)
             await registry.put_segment(segment("wfs"), [record("desk")], TTL_S)
-            view = await registry.records(Source("rts", "wfs"))
+            view = (await registry.records([WFS]))[WFS]
             assert view.is_segment_known
             assert view.records == (record("desk"),)
             await registry.drop_segment("wfs")
@@ -173,13 +173,13 @@ def test_both_sides_are_told_at_once(empty_redis: EmbeddedRedis) -> None:
 def test_what_is_known_of_a_source(empty_redis: EmbeddedRedis) -> None:
     async def look() -> None:
         async with connected(empty_redis.address, "rts") as owner, connected(empty_redis.address, "desk") as desk:
-            view = await desk.registry.records(WFS)
+            view = (await desk.registry.records([WFS]))[WFS]
             assert (view.is_host_known, view.is_segment_known, view.records, view.owner) == (False, False, (), None)
             await owner.registry.announce("10.0.0.1", Role.MINION, {}, {}, TTL_S)
-            view = await desk.registry.records(WFS)
+            view = (await desk.registry.records([WFS]))[WFS]
             assert (view.is_host_known, view.is_segment_known, view.owner) == (True, False, owner.instance)
             await owner.registry.put_segment(segment("wfs"), [record("desk")], TTL_S)
-            view = await desk.registry.records(WFS)
+            view = (await desk.registry.records([WFS]))[WFS]
             assert (view.is_segment_known, view.records) == (True, (record("desk"),))
             assert owner.registry.skipped == desk.registry.skipped == 0
 

@@ -47,7 +47,7 @@ SPOILS["stream"] = [("XADD", b"", "*", "a", "b")]
 async def use_everything(host: Host) -> None:
     registry = host.registry
     await registry.readers()
-    await registry.records(WFS)
+    await registry.records([WFS])
     await registry.machines()
     await registry.take_requests(["wfs"])
     await registry.beating([("wfs", "desk")])
@@ -55,7 +55,7 @@ async def use_everything(host: Host) -> None:
     assert (await registry.readers()).readers["wfs"][host.name] == host.reader()
     await registry.unask([WFS], host.name)
     await registry.announce("10.0.0.1", Role.MINION, {"wfs": segment("wfs")}, {"wfs": [record("desk")]}, TTL_S)
-    view = await registry.records(WFS)
+    view = (await registry.records([WFS]))[WFS]
     assert (view.records, view.owner) == ((record("desk"),), host.instance)
 
 
@@ -69,7 +69,7 @@ def test_a_bad_value_in_every_key_is_skipped_and_healed(empty_redis: EmbeddedRed
             assert host.registry.skipped > 0
             # What is left is ours or no longer spoilt.
             skipped = host.registry.skipped
-            await host.registry.records(WFS)
+            await host.registry.records([WFS])
             await host.registry.machines()
             await host.registry.take_requests(["wfs"])
             assert host.registry.skipped == skipped
@@ -85,7 +85,7 @@ def test_a_huge_value_is_not_even_transferred(empty_redis: EmbeddedRedis) -> Non
         async with connected(empty_redis.address, "rts") as host:
             raw(empty_redis.address, ("SET", "dao:machines:rts:shm:wfs:connections", b"[" + b" " * 100_000_000 + b"]"))
             before = raw(empty_redis.address, ("INFO", "stats"))[0]
-            assert (await host.registry.records(WFS)).records == ()
+            assert (await host.registry.records([WFS]))[WFS].records == ()
             after = raw(empty_redis.address, ("INFO", "stats"))[0]
             sent = [
                 int(dict(line.split(b":", 1) for line in info.splitlines() if b":" in line)[b"total_net_output_bytes"])
@@ -103,7 +103,7 @@ def test_good_records_survive_beside_bad_ones(empty_redis: EmbeddedRedis) -> Non
             good = {"server_ip": "10.0.0.1", "port": 5560, "client_hostname": "old", "client_ip": "10.0.0.7"}
             value = json.dumps([{}, good, "x", {**good, "port": "5560; rm"}])
             raw(empty_redis.address, ("SET", "dao:machines:rts:shm:wfs:connections", value))
-            (kept,) = (await host.registry.records(WFS)).records
+            (kept,) = (await host.registry.records([WFS]))[WFS].records
             assert (kept.endpoint, kept.client_hostname, kept.protocol) == ("tcp://10.0.0.1:5560", "old", 1)
             assert host.registry.skipped == 3
 

@@ -73,6 +73,10 @@ class Hosts(RuleBasedStateMachine):
     def all_goes_well(self, seconds: int) -> None:
         self.world.settle(seconds)
 
+    @rule(host=HOSTS)
+    def links_are_looked_at(self, host: str) -> None:
+        self.world.show_links(self.host(host))
+
     # -- segments
 
     @rule(host=HOSTS, name=NAMES, identity=st.integers(0, 2))
@@ -181,7 +185,7 @@ class Hosts(RuleBasedStateMachine):
                         assert state.mirrors[source].endpoint == process.order.endpoint
                     else:
                         assert source.name in state.segments
-                        assert state.readership.of(source.name)
+                        assert state.readership.of(source.name) or source.name in state.subscribed
 
     @invariant()
     def what_is_wanted_runs_or_is_on_its_way(self) -> None:

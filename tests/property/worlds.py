@@ -13,12 +13,12 @@ from typing import Callable, Optional
 from hypothesis import note
 
 from daosup.core import events as e
-from daosup.core.host import HostFacts, HostState, RegistryPhase
+from daosup.core.host import HostFacts, HostState
 from daosup.core.types import Machine, Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
 from tests.property.processes import Process, Processes
 
 BASE_PORT = 5000
-ROUTINE = (e.ReadReaders, e.ReadRecords, e.Ask, e.Report)
+ROUTINE = (e.CheckRegistry, e.ReadReaders, e.ReadRecords, e.Ask, e.Report)
 NEVER_WHILE_STOPPING = (e.StartWorker, e.ConnectRegistry, e.Announce, e.PutSegment, e.PutRecords, e.Ask)
 
 
@@ -51,11 +51,11 @@ class SimulatedRegistry:
             return e.MachinesSeen(tuple(Machine(name, "ip", role.value, "") for name, role in self.roles.items()))
         if isinstance(order, e.ReadReaders):
             readers = {name: dict(by_host) for name, by_host in self.readers.get(host, {}).items()}
-            return e.ReadersSeen(readers, host in self.roles)
+            return e.ReadersSeen(readers, host in self.roles, self._entry_count(host))
+        if isinstance(order, e.CheckRegistry):
+            return e.RegistryChecked(host in self.roles, self._entry_count(host))
         if isinstance(order, e.ReadRecords):
-            source = order.source
-            is_known = source.name in self.segments.get(source.host, ())
-            return e.RecordsSeen(source, source.host in self.roles, is_known, self.records.get(source, ()))
+            return e.RecordsSeen(tuple(map(self._seen, order.sources)))
         if isinstance(order, e.Announce):
             self.forget_host(host)
             self.roles[host] = order.role
@@ -73,14 +73,23 @@ class SimulatedRegistry:
             for name, client in order.pairs:
                 self.readers_of(Source(host, name)).pop(client, None)
         elif isinstance(order, e.Ask):
-            self.readers_of(order.source)[host] = Reader(host, facts.ip, order.beat, host)
+            for source in order.sources:
+                self.readers_of(source)[host] = Reader(host, facts.ip, order.beat, host)
         elif isinstance(order, e.Unask):
-            self.readers_of(order.source).pop(host, None)
+            for source in order.sources:
+                self.readers_of(source).pop(host, None)
         elif isinstance(order, e.Withdraw):
             self.forget_host(host)
         else:
             raise AssertionError(f"no order for the registry: {order}")
         return None
+
+    def _entry_count(self, host: str) -> int:
+        return sum(map(len, self.readers.get(host, {}).values()))
+
+    def _seen(self, source: Source) -> e.SourceSeen:
+        is_known = source.name in self.segments.get(source.host, ())
+        return e.SourceSeen(source, source.host in self.roles, is_known, self.records.get(source, ()))
 
 
 @dataclass
@@ -166,8 +175,9 @@ class Host:
         if isinstance(order, e.PutRecords):
             for host in order.notify:
                 self.tell(host, e.RecordNotified(Source(self.name, order.name)))
-        if isinstance(order, (e.Ask, e.Unask)) and getattr(order, "beat", 1) == 1:
-            self.tell(order.source.host, e.ReadersNotified())
+        if isinstance(order, (e.Ask, e.Unask)) and getattr(order, "is_news", True):
+            for host in {source.host for source in order.sources}:
+                self.tell(host, e.ReadersNotified())
         if is_connect and answer is not None:
             self.post(answer)
         elif answer is not None:
@@ -211,12 +221,23 @@ class World:
             self.hosts[name] = Host(HostState(facts), self.registry, self._tell, rate, now=1000.0 * number)
 
     def _tell(self, host: str, event: e.Event) -> None:
-        if host in self.hosts and self.hosts[host].state.registry is RegistryPhase.UP:
+        if host in self.hosts and self.hosts[host].state.standing.is_up:
             self.hosts[host].notices.append(event)
 
     def advance(self, seconds: float) -> None:
         for host in self.hosts.values():
             host.now += seconds * host.rate
+
+    def show_links(self, host: Host) -> None:
+        """Let a host know who is connected to whom at this moment."""
+        alive = [(owner, process) for owner in self.hosts.values() for process in owner.processes.alive]
+        published = {f"tcp://{owner.state.facts.ip}:{p.port}": p.order.key.source for owner, p in alive if p.port}
+        mirrors = [(owner, p) for owner, p in alive if p.order.key.kind is WorkerKind.MIRROR]
+        linked = {p.order.key.source for owner, p in mirrors if published.get(p.order.endpoint) == p.order.key.source}
+        subscribed = {published[p.order.endpoint] for _, p in mirrors if p.order.endpoint in published}
+        own = {p.order.key.source for owner, p in mirrors if owner is host}
+        names = frozenset(source.name for source in subscribed if source.host == host.name)
+        host.post(e.LinksSeen(frozenset(linked & own), names))
 
     def settle(self, seconds: float) -> None:
         """Let time pass with everything healthy."""
@@ -224,6 +245,7 @@ class World:
             self.advance(1.0)
             for host in self.hosts.values():
                 host.look()
+                self.show_links(host)
                 host.post(e.Ticked())
             for _ in range(3):
                 for host in self.hosts.values():

@@ -31,8 +31,8 @@ def record(port: int = 6000, client: str = HOST, **more: Any) -> StreamRecord:
     return StreamRecord("10.0.0.2", port, client, IP, **more)
 
 
-def only(actions: list[e.Action], kind: type[OfType]) -> list[OfType]:
-    return [action for action in actions if isinstance(action, kind)]
+def only(actions: list[e.Action], *kinds: type[OfType]) -> list[OfType]:
+    return [action for action in actions if isinstance(action, kinds)]
 
 
 class Story:
@@ -65,10 +65,10 @@ class Story:
 
     def readers(self, *readers: Reader, name: str = "wfs", is_announced: bool = True) -> list[e.Action]:
         by_host = {reader.host: reader for reader in readers}
-        return self.say(e.ReadersSeen({name: by_host} if by_host else {}, is_announced))
+        return self.say(e.ReadersSeen({name: by_host} if by_host else {}, is_announced, len(by_host)))
 
     def records(self, *records: StreamRecord, source: Source = REMOTE) -> list[e.Action]:
-        return self.say(e.RecordsSeen(source, True, True, records))
+        return self.say(e.RecordsSeen((e.SourceSeen(source, True, True, records),)))
 
     def run(self, key: WorkerKey, pid: int, port: int = 0) -> list[e.Action]:
         """The process that was ordered starts and does its work."""

@@ -8,8 +8,8 @@ import pytest
 
 from daosup.core import events as e
 from daosup.core.crew import Phase
-from daosup.core.host import RegistryPhase
 from daosup.core.restart import SPREAD
+from daosup.core.standing import RegistryPhase
 from daosup.core.types import Machine, Role, StreamRecord
 from tests.unit.hosts import DESK, DM, HOST, IP, LAB, PORT, WFS, Story, only, publisher, serving
 
@@ -194,7 +194,7 @@ def test_the_registry_is_tried_again_until_it_is_back() -> None:
     assert story.after(0.5) == [e.ConnectRegistry()]
     story.lose()
     assert len(only(story.after(3.0), e.ConnectRegistry)) == 1
-    assert story.state.registry is RegistryPhase.CONNECTING
+    assert story.state.standing.phase is RegistryPhase.DOWN
 
 
 def test_a_heartbeat_announces_at_its_interval() -> None:
@@ -207,8 +207,27 @@ def test_a_heartbeat_announces_at_its_interval() -> None:
 def test_readers_are_looked_for_also_without_being_told() -> None:
     story = Story()
     story.connect()
-    assert len(only(story.after(10.0), e.ReadReaders)) == 5
+    story.readers()
+    assert only(story.after(4.0), e.ReadReaders, e.CheckRegistry) == [e.CheckRegistry()] * 4
+    assert story.say(e.RegistryChecked(True, 0)) == []
+    assert story.say(e.RegistryChecked(True, 1)) == [e.ReadReaders()]
+    assert story.say(e.RegistryChecked(False, 0)) == [e.ReadReaders()]
     assert story.say(e.ReadersNotified()) == [e.ReadReaders()]
+    story.now += 1.0
+    assert story.say(e.RegistryChecked(True, 0)) == [e.ReadReaders()]
+
+
+def test_a_publisher_that_is_subscribed_to_goes_on_without_a_reader_in_the_registry() -> None:
+    story = serving(DESK)
+    story.say(e.LinksSeen(frozenset(), frozenset({"wfs", "dm"})))
+    story.now += 30.0
+    assert story.readers(DESK) == [e.DropReaders((("wfs", "desk"),)), e.PutRecords("wfs", (), ())]
+    assert story.readers() == []
+    (put,) = story.readers(replace(DESK, beat=9))
+    assert isinstance(put, e.PutRecords)
+    assert put.records[0].port == PORT
+    assert story.readers() == [e.PutRecords("wfs", (), ())]
+    assert story.say(e.LinksSeen(frozenset(), frozenset())) == [e.StopWorker(publisher(), 7)]
 
 
 def test_a_registry_that_forgot_us_is_told_again_and_stops_nothing() -> None:
