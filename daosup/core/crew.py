@@ -43,9 +43,11 @@ WAITING = (Phase.RESTARTING, Phase.FAILED)
 class Renewal:
     """Why a process is ended only to be followed by another.
 
-    ``cause`` is what is said of its end; empty if somebody asked for it, so that it is no fault of the process.
+    ``what`` is what it did and ``cause`` what is said of its end; both are empty if somebody asked for it, and so the
+    process is not to blame.
     """
 
+    what: str = ""
     cause: str = ""
     lived_s: float = 0.0
     healthy_s: float = HEALTHY_S
@@ -135,7 +137,7 @@ class Crew:
             del self.workers[key]
             yield Report("info", "worker stopped", (*about, ("cause", cause)))
             return
-        renewal = worker.renewal or Renewal(cause, now - worker.began_s)
+        renewal = worker.renewal or Renewal("died", cause, now - worker.began_s)
         worker.pid, worker.since_s = 0, now
         if not renewal.cause:
             worker.phase, worker.retry_s, worker.backoff = Phase.RESTARTING, now, Backoff()
@@ -148,12 +150,12 @@ class Crew:
         worker.retry_s = now + delay_s
         worker.last_exit, worker.last_details = renewal.cause, details
         worker.restarts += 1
-        ended = "worker ended as it was told to" if worker.renewal else "worker died"
         again = (
             "it failed too often and is tried again slowly" if worker.phase is Phase.FAILED else "it is started again"
         )
-        fields = (("cause", renewal.cause), ("delay_s", round(delay_s, 3)), ("details", details or None))
-        yield Report("error", f"{ended}; {again}", (*about, *fields))
+        last_words = (("details", details),) if details else ()
+        fields = (("cause", renewal.cause), ("delay_s", round(delay_s, 3)), *last_words)
+        yield Report("error", f"worker {renewal.what}; {again}", (*about, *fields))
 
     def hung(self, key: WorkerKey, pid: int, beat_age_s: float, now: float) -> Iterator[Action]:
         """A process is there, but its loop has stood still for ``beat_age_s``: end it; it cannot be asked to."""
@@ -161,7 +163,7 @@ class Crew:
         if worker is None:
             return
         cause = f"hung: its loop stood still for {beat_age_s:.1f} s"
-        worker.renewal = Renewal(cause, max(0.0, now - beat_age_s - worker.began_s))
+        worker.renewal = Renewal("hung", cause, max(0.0, now - beat_age_s - worker.began_s))
         worker.phase, worker.since_s, worker.is_killed = Phase.STOPPING, now, True
         worker.hangs += 1
         yield Report("error", "worker hung; it is killed", (("worker", str(key)), ("pid", pid), ("cause", cause)))
@@ -173,8 +175,10 @@ class Crew:
         if worker is None:
             return
         cause = f"stopped: {memory_bytes / _MB:.0f} MB of own memory, and memory_limit_mb is {limit_bytes / _MB:.0f}"
-        worker.renewal = Renewal(cause, now - worker.began_s, HEALTHY_GROWTH_S)
-        yield Report("error", "worker grew too big", (("worker", str(key)), ("pid", pid), ("cause", cause)))
+        worker.renewal = Renewal("grew too big", cause, now - worker.began_s, HEALTHY_GROWTH_S)
+        yield Report(
+            "error", "worker grew too big; it is stopped", (("worker", str(key)), ("pid", pid), ("cause", cause))
+        )
         yield from self._stop(key, worker, now)
 
     def nudge(self, key: WorkerKey, now: float, why: str) -> Iterator[Action]:

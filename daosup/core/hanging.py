@@ -2,7 +2,8 @@
 
 Invariants: a loop that stands still is found out within ``LATE_S`` and one look, when the machine has time for its
 workers; when it has not (many are late at once, or the supervisor itself was), nobody is ended before ``STARVED_S``. A
-process that somebody stopped is never excused by that, and one that is being traced does not hang.
+process that somebody stopped is never excused by that, and one that is being traced does not hang. The time that the
+supervisor itself was away (stopped, or suspended with its machine) is held against nobody.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ FEW_SHARE = 0.1
 #: The supervisor's own lateness that tells of a starved machine, and for how long it does.
 OWN_LATE_S = 0.5
 OWN_MEMORY_S = 2.0
+#: Nobody is that late who is only short of time.
+OWN_AWAY_S = 5.0
 
 STOPPED = "T"
 TRACED = "t"
@@ -57,12 +60,15 @@ class HangWatch:
     def __init__(self, interval_s: float) -> None:
         self._interval_s = interval_s
         self._turned_s: float = float("inf")
-        self._starved_until_s: float = float("-inf")
+        self._starved_until_s = self._back_s = float("-inf")
 
     def turn(self, now: float) -> None:
         """The supervisor's loop begins a turn."""
-        if now > self._turned_s + self._interval_s + OWN_LATE_S:
+        late_s = now - self._turned_s - self._interval_s
+        if late_s > OWN_LATE_S:
             self._starved_until_s = now + OWN_MEMORY_S
+        if late_s > OWN_AWAY_S:
+            self._back_s = now
         self._turned_s = now
 
     def hanging(self, late: Sequence[Late], worker_count: int, now: float) -> Iterator[Late]:
@@ -78,5 +84,5 @@ class HangWatch:
                 limit_s = STARVED_S if is_starved else LATE_S
             else:
                 limit_s = BEGIN_STARVED_S if is_starved else BEGIN_S
-            if each.age_s > limit_s:
+            if min(each.age_s, now - self._back_s) > limit_s:
                 yield each

@@ -82,5 +82,5 @@ def _lock_memory() -> Iterator[str]:
 
 
 def _has_capability(number: int) -> bool:
-    found = re.search(r"^CapEff:\s*([0-9a-f]+)$", Path("/proc/self/status").read_text("ascii", "replace"), re.MULTILINE)
+    found = re.search(rb"^CapEff:\s*([0-9a-f]+)$", Path("/proc/self/status").read_bytes(), re.MULTILINE)
     return found is not None and bool(int(found.group(1), 16) >> number & 1)

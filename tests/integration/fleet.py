@@ -45,6 +45,7 @@ class Host:
     ) -> None:
         self.name = name
         self.folder = folder
+        self.program = "daosup.daosupd"
         self.segments = folder / "segments"
         self.runtime = folder / "run"
         self.state = folder / "state"
@@ -79,7 +80,7 @@ class Host:
         """Start a daemon beside the one that there may be; it is the caller's."""
         with self.log_file.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "daosup.daosupd", "--config", str(self.config)],
+                [sys.executable, "-m", self.program, "--config", str(self.config)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

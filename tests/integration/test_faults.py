@@ -69,16 +69,6 @@ def test_a_mirror_whose_worker_was_killed_while_writing_it_is_whole_again(hosts:
         half.check_going()
 
 
-def test_a_worker_that_stands_still_only_stops_its_own_stream(hosts: Fleet) -> None:
-    with stream(hosts, "still") as still, stream(hosts, "moving") as moving:
-        pid = hosts.rts.worker_pid(still.source)
-        with undisturbed(moving):
-            os.kill(pid, signal.SIGSTOP)
-            wait_for_frames(moving.mirror, 10)
-        os.kill(pid, signal.SIGCONT)
-        still.check_going()
-
-
 def test_everything_is_back_after_the_fork_servers_were_killed(fleet: Fleet) -> None:
     fleet.start("rts", "lab")
     with stream(fleet, "one") as one, stream(fleet, "two") as two:

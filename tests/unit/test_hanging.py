@@ -69,10 +69,22 @@ def test_a_supervisor_that_was_late_itself_forgives_for_a_while() -> None:
     assert hanging(late(), turns_s=(10.0, 10.0 + TICK_S + 0.49)) == [late()]
 
 
+def test_what_passed_while_the_supervisor_was_away_is_held_against_nobody() -> None:
+    """As after Ctrl-Z and fg, or when a machine wakes: all beats are old, and the supervisor may be the first back."""
+    away = (10.0, 100.0)
+    assert hanging(late(age_s=89.0), late(1, age_s=90.0, state=STOPPED), turns_s=away) == []
+    regular = [away[-1] + TICK_S * number for number in range(1, 60)]
+    for number, turn_s in enumerate(regular):
+        turns_s = (*away, *regular[: number + 1])
+        stopped, hung = late(age_s=turn_s - 11.0, state=STOPPED), late(1, age_s=turn_s - 11.0)
+        assert (hanging(stopped, turns_s=turns_s) == [stopped]) == (turn_s - away[-1] > LATE_S)
+        assert (hanging(hung, turns_s=turns_s) == [hung]) == (turn_s - away[-1] >= OWN_MEMORY_S)
+
+
 def test_one_that_was_stopped_is_never_excused_and_excuses_no_other() -> None:
     stopped = [late(number, state=STOPPED) for number in range(5)]
     assert hanging(*stopped, count=5) == stopped
-    assert hanging(*stopped, count=5, turns_s=(10.0, 20.0)) == stopped
+    assert hanging(*stopped, count=5, turns_s=(10.0, 12.0)) == stopped
     assert hanging(*stopped, late(7), count=6) == [*stopped, late(7)]
 
 
@@ -86,7 +98,7 @@ def test_one_that_is_traced_does_not_hang() -> None:
     st.booleans(),
 )
 def test_the_rule(those: list[Late], others: int, was_late: bool) -> None:
-    found = hanging(*those, count=len(those) + others, turns_s=(0.0, 1.0) if was_late else (0.0, 0.1))
+    found = hanging(*those, count=len(those) + others, turns_s=(0.0, 3.0) if was_late else (0.0, 0.1))
     for each in those:
         if each.state == TRACED or each.age_s <= LATE_S:
             assert each not in found
