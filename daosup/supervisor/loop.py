@@ -99,7 +99,7 @@ class Supervisor:
             loop.add_signal_handler(number, self.post, e.StopAsked())
         self.reloading = Reloading(self, self._read_config)
         self.lasting = Lasting(StateFile(self.config.state_folder / f"{self.config.instance}.json"), self.post)
-        loop.add_signal_handler(signal.SIGHUP, self.reloading.on_signal)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up, os.isatty(0))
         commands = Commands(self)
         control = self.config.control
         server = ControlServer(control.socket, control.mode, control.group, commands.answer, commands.closed)
@@ -196,6 +196,13 @@ class Supervisor:
         self.post(e.Ticked())
         self.systemd.feed_watchdog()
         asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+    def _hang_up(self, had_terminal: bool) -> None:
+        """SIGHUP came: the terminal we were started in was closed, or somebody wants the configuration read."""
+        if had_terminal and not os.isatty(0):
+            self.post(e.StopAsked())
+        else:
+            self.reloading.on_signal()
 
     def look(self) -> None:
         """Look through the segment folder now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import signal
 import stat
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from daosup.adapters.control_client import ControlClient
 from daosup.errors import ConfigError, DeniedError
 from tests.integration.fleet import Fleet, Host
 from tests.integration.streams import filming, stream, undisturbed, wait_for_frames
@@ -217,6 +219,23 @@ def test_a_storm_of_signals_to_the_whole_service_costs_nothing(hosts: Fleet) -> 
         wait_until(lambda: row_of(hosts.lab, "rts:dm99"), NOTICED_S, "the last configuration to be in force")
         configured = [row["source"] for row in hosts.lab.status()["workers"] if row["holders"] == ["[[mirror]]"]]
         assert configured == ["rts:dm99"]
+
+
+def test_a_daemon_that_was_started_in_a_terminal_ends_with_it(fleet: Fleet) -> None:
+    lab = fleet.add("lab")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-m", "daosup.daosupd", "--config", str(lab.config)])
+    try:
+        with ControlClient(wait_until(lambda: lab.socket.exists() and lab.socket, 15.0, "its socket")) as client:
+            wait_until(lambda: client.call("status"), NOTICED_S, "it to serve")
+            os.kill(pid, signal.SIGHUP)  # while there is a terminal, as everywhere
+            status = client.call("status")
+            assert isinstance(status, dict)
+    finally:
+        os.close(terminal)
+    wait_until(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, NOTICED_S, "it to end")
+    assert not lab.socket.exists()
 
 
 def test_daosupctl_reload_tells_what_changed_or_is_wrong(hosts: Fleet) -> None:
