@@ -17,6 +17,7 @@ from daosup.stream.sender import HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, queue_frame
 
 RECONNECT_MS = 20
 RECONNECT_MAX_MS = 500
+CONNECT_TIMEOUT_MS = 1000
 #: The longest a receive waits before it returns with nothing.
 WAIT_MS = 250
 #: While frames pour in faster than they are taken out, one is handed on after so many at the latest.
@@ -56,6 +57,8 @@ class Receiver:
             zmq.RCVHWM: queue_frames(frame_bytes),
             zmq.RCVBUF: socket_buffer_bytes(frame_bytes),
             zmq.RCVTIMEO: WAIT_MS,
+            # Where packets vanish the kernel tries ever less often: a network that is back would not be seen for long.
+            zmq.CONNECT_TIMEOUT: CONNECT_TIMEOUT_MS,
             zmq.RECONNECT_IVL: RECONNECT_MS,
             zmq.RECONNECT_IVL_MAX: RECONNECT_MAX_MS,
             zmq.HEARTBEAT_IVL: HEARTBEAT_MS,

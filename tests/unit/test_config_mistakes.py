@@ -63,6 +63,18 @@ def test_all_mistakes_are_told_at_once_each_with_its_line(tmp_path: Path) -> Non
         ("redis.url", "redis://[rts"),
         ("redis.url", "unix://"),
         ("redis.url", ""),
+        ("redis.url", "rediss://rts?ssl_cert_reqs=none"),
+        ("redis.url", "unix:///run/redis.sock?db=a"),
+        ("redis.sentinels", "rts:26379"),
+        ("redis.sentinels", []),
+        ("redis.sentinels", ["rts"]),
+        ("redis.sentinels", ["rts:26379", "lab:0"]),
+        ("redis.sentinels", ["fd00::1:26379"]),
+        ("redis.sentinels", [26379]),
+        ("redis.sentinel_service", "my master"),
+        ("redis.user", "a b"),
+        ("redis.ca_file", "ca.pem"),
+        ("redis.verify", "no"),
         ("redis.host", "a b"),
         ("redis.host", "300.1.1.1"),
         ("redis.port", True),
@@ -185,6 +197,51 @@ def test_an_address_is_given_once() -> None:
         assert any(mistake.startswith(f"FILE: redis.{key} ") for mistake in mistakes)
     # A user in the URL and the password in its file do go together.
     Config.from_mapping({"redis": {"url": "redis://user@rts", "password_file": "/p"}})
+
+
+@pytest.mark.parametrize(
+    ("redis", "said"),
+    [
+        ({"sentinels": ["rts:26379"]}, "redis.sentinels needs redis.sentinel_service"),
+        ({"sentinel_service": "m"}, "redis.sentinel_service needs redis.sentinels"),
+        ({"sentinel_password_file": "/p"}, "redis.sentinel_password_file needs redis.sentinels"),
+        ({"sentinels": ["a:1"], "sentinel_service": "m", "host": "b"}, "redis.host stands beside redis.sentinels"),
+        ({"sentinels": ["a:1"], "sentinel_service": "m", "port": 1}, "redis.port stands beside redis.sentinels"),
+        ({"sentinels": ["a:1"], "sentinel_service": "m", "embedded": "always"}, "redis.embedded is 'always' beside"),
+        ({"url": "redis://a", "sentinel_service": "m"}, "redis.sentinel_service stands beside redis.url"),
+        ({"url": "redis://a@b", "user": "c"}, "redis.user stands beside a redis.url with a user"),
+        ({"url": "redis://a", "ca_file": "/p"}, "redis.ca_file stands beside a redis.url without TLS"),
+        ({"host": "a", "key_file": "/p"}, "redis.key_file needs redis.cert_file"),
+        ({"host": "a", "verify": "ca"}, "redis.verify has no meaning without TLS"),
+    ],
+)
+def test_the_keys_of_redis_fit_together(redis: dict[str, Any], said: str) -> None:
+    [mistake] = mistakes_of({"redis": redis})
+    assert mistake.startswith(f"FILE: {said}")
+
+
+@pytest.mark.parametrize(
+    "redis",
+    [
+        {"sentinels": ["rts:26379", "[fd00::1]:5", "10.0.0.1:1"], "sentinel_service": "m", "db": 1, "user": "u"},
+        {"host": "a", "ca_file": "/p", "verify": "none"},
+        {"url": "rediss://a", "cert_file": "/p", "key_file": "/q", "verify": "ca"},
+        {"url": "unix:///p?db=3", "user": "u", "password_file": "/p"},
+    ],
+)
+def test_what_fits_together_is_no_mistake(redis: dict[str, Any]) -> None:
+    config = Config.from_mapping({"redis": redis}).redis
+    assert config.is_configured
+    if "sentinels" in redis:
+        assert config.sentinels == (("rts", 26379), ("fd00::1", 5), ("10.0.0.1", 1))
+    assert config.has_tls == any(key in redis for key in ("ca_file", "cert_file"))
+
+
+def test_an_address_on_the_command_line_replaces_sentinels_in_the_file() -> None:
+    by_sentinels = {"redis": {"sentinels": ["a:1"], "sentinel_service": "m", "password_file": "/p"}}
+    for overrides in ({"redis.host": "lab"}, {"redis.url": "redis://lab"}, {"redis.port": 7000}):
+        redis = Config.from_mapping(by_sentinels, overrides=overrides).redis
+        assert (redis.sentinels, redis.sentinel_service, str(redis.password_file)) == (None, None, "/p")
 
 
 def test_more_ports_than_there_are() -> None:
