@@ -63,10 +63,18 @@ class RecordNotified:
 
 
 @dataclass(frozen=True)
-class SegmentsSeen:
-    """The segment folder was looked through."""
+class SegmentsChanged:
+    """Segments of this host came, are otherwise than before (or as before, which is no news), or are gone."""
 
-    segments: tuple[SegmentFacts, ...]
+    found: tuple[SegmentFacts, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MirrorsLeft:
+    """A supervisor before this one, which did not end in order, had made mirrors of these sources."""
+
+    sources: tuple[Source, ...]
 
 
 @dataclass(frozen=True)
@@ -140,7 +148,7 @@ class StopAsked:
 
 Event = Union[
     RegistryConnected, RegistryLost, MachinesSeen, ReadersSeen, RecordsSeen, ReadersNotified, RecordNotified,
-    SegmentsSeen, MirrorAsked, MirrorReleased, HolderGone, WorkerStarted, WorkerReady, WorkerExited,
+    SegmentsChanged, MirrorsLeft, MirrorAsked, MirrorReleased, HolderGone, WorkerStarted, WorkerReady, WorkerExited,
     AnnounceAsked, WithdrawAsked, Ticked, StopAsked,
 ]  # fmt: skip
 

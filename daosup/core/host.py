@@ -21,6 +21,9 @@ from daosup.core.readership import Readership
 from daosup.core.restart import Backoff
 from daosup.core.types import Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
 
+#: How long a mirror that a dead supervisor left is kept for whoever asks for it again.
+LEFTOVER_GRACE_S = 10.0
+
 
 @dataclass(frozen=True)
 class HostFacts:
@@ -65,6 +68,8 @@ class HostState:
         self._beat_s = 0.0
         self._looked_s = 0.0
         self._mirrored: set[Source] = set()
+        self._left: set[Source] = set()
+        self._left_until_s = 0.0
         self._told: dict[str, tuple[StreamRecord, ...]] = {}
 
     def handle(self, event: e.Event, now: float) -> list[e.Action]:
@@ -131,17 +136,19 @@ class HostState:
 
     # -- what we own
 
-    def _segments_seen(self, event: e.SegmentsSeen, now: float) -> Iterator[e.Action]:
-        found = {facts.name: facts for facts in event.segments if self.facts.may_publish(facts.name)}
-        gone = [name for name in self.segments if name not in found]
-        changed = [facts for facts in found.values() if self.segments.get(facts.name) != facts]
-        self.segments = found
-        for name in gone:
+    def _segments_changed(self, event: e.SegmentsChanged, now: float) -> Iterator[e.Action]:
+        hidden = tuple(facts.name for facts in event.found if not self.facts.may_publish(facts.name))
+        for name in (*event.gone, *hidden):
+            if self.segments.pop(name, None) is None:
+                continue
             yield e.Report("info", "segment gone", (("segment", name),))
             if self._is_announced:
                 yield e.DropSegment(name)
                 self._told.pop(name, None)
-        for facts in changed:
+        for facts in event.found:
+            if facts.name in hidden or self.segments.get(facts.name) == facts:
+                continue
+            self.segments[facts.name] = facts
             shape = "x".join(map(str, facts.shape))
             yield e.Report("info", "segment found", (("segment", facts.name), ("shape", shape), ("dtype", facts.dtype)))
             if self._is_announced:
@@ -192,6 +199,12 @@ class HostState:
         self.mirrors.take(event)
         return ()
 
+    def _mirrors_left(self, event: e.MirrorsLeft, now: float) -> Iterator[e.Action]:
+        self._left, self._left_until_s = set(event.sources), now + LEFTOVER_GRACE_S
+        if self._left:
+            text = ", ".join(map(str, sorted(self._left)))
+            yield e.Report("info", "mirrors were left; those that nobody asks for go", (("sources", text),))
+
     # -- workers
 
     def _worker_started(self, event: e.WorkerStarted, now: float) -> Iterable[e.Action]:
@@ -211,6 +224,8 @@ class HostState:
     def _ticked(self, event: e.Ticked, now: float) -> Iterator[e.Action]:
         if self.is_stopping:
             return
+        if now >= self._left_until_s:
+            self._own_left_mirrors()
         if self.registry is RegistryPhase.DOWN and now >= self._retry_registry_s:
             self.registry = RegistryPhase.CONNECTING
             yield e.ConnectRegistry()
@@ -225,8 +240,13 @@ class HostState:
 
     def _stop_asked(self, event: e.StopAsked, now: float) -> Iterator[e.Action]:
         self.is_stopping = True
+        self._own_left_mirrors()
         for source in list(self.mirrors):
             yield from self._mirror_released(e.MirrorReleased(source, None), now)
+
+    def _own_left_mirrors(self) -> None:
+        self._mirrored |= self._left
+        self._left = set()
 
     @property
     def _is_serving(self) -> bool:
@@ -287,7 +307,8 @@ class HostState:
         e.RecordsSeen: _records_seen,
         e.ReadersNotified: _readers_notified,
         e.RecordNotified: _record_notified,
-        e.SegmentsSeen: _segments_seen,
+        e.SegmentsChanged: _segments_changed,
+        e.MirrorsLeft: _mirrors_left,
         e.MirrorAsked: _mirror_asked,
         e.MirrorReleased: _mirror_released,
         e.HolderGone: _holder_gone,

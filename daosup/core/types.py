@@ -14,7 +14,8 @@ MIRROR_PREFIX = "remote_"
 PROTOCOL = 2
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62})\Z")
-_NAME = re.compile(r"[^\s/:\x00-\x1f\x7f]{1,120}\Z")
+# The last range: what Python makes of file names that are not UTF-8, which nothing else understands.
+_NAME = re.compile(r"[^\s/:\x00-\x1f\x7f\ud800-\udfff]{1,120}\Z")
 
 
 class Role(Enum):

@@ -33,13 +33,14 @@ from daosup.core.types import PROTOCOL, WorkerKey
 from daosup.errors import NoAnswerError
 from daosup.shm.making import unlink_segment
 from daosup.supervisor.commands import Commands
+from daosup.supervisor.discovery_desk import DiscoveryDesk
 from daosup.supervisor.registry_desk import RegistryDesk
 from daosup.supervisor.worker_orders import WorkerOrders
 from daosup.supervisor.workers_seen import WorkersSeen
 from daosup.workers.life import run_worker
 
 TICK_S = 0.25
-LOOK_INTERVAL_S = 1.0
+SAMPLE_INTERVAL_S = 1.0
 
 _log = log.get("daosup.supervisor")
 
@@ -58,6 +59,7 @@ class Supervisor:
         self.began_s = time.monotonic()
         self.instance = uuid.uuid4().hex
         self.folder = SegmentFolder(config.segment_folder)
+        self.discovery = DiscoveryDesk(self.folder, self.post, self._fail)
         self.state = HostState(_host_facts(config, address))
         self.orders = WorkerOrders(config, self.folder)
         self.seen = WorkersSeen(self.orders.page_of)
@@ -67,8 +69,7 @@ class Supervisor:
         self._is_handling = False
         self._watchers: set[asyncio.Future[None]] = set()
         self._finished: Optional[asyncio.Future[None]] = None
-        self._looked_s = 0.0
-        self._refused: set[str] = set()
+        self._sampled_s = 0.0
         self._performers: dict[type, Callable[[Any], None]] = {
             e.StartWorker: self._start_worker,
             e.StopWorker: lambda action: self.processes.stop(action.pid, is_forced=action.is_forced),
@@ -100,6 +101,7 @@ class Supervisor:
             self.desk = RegistryDesk(registry, self.state, self.config.heartbeat_interval_s, self.instance, self.post)
             self.desk.on_failure(self._fail)
             _log.info("supervisor started", host=self.config.host, version=__version__, registry=str(self.address))
+            self.discovery.start()
             self._tick()
             self.systemd.ready(f"host {self.config.host}")
             on_ready()
@@ -108,6 +110,7 @@ class Supervisor:
             await self.desk.close()
         finally:
             await server.close()
+            self.discovery.close()
             self.processes.close()
             self.orders.remove_folder()
         _log.info("supervisor stopped", host=self.config.host)
@@ -156,22 +159,15 @@ class Supervisor:
     def _tick(self) -> None:
         now = time.monotonic()
         try:
-            if now >= self._looked_s + LOOK_INTERVAL_S:
-                self._looked_s = now
-                self.look()
+            self.discovery.tick(now)
+            if now >= self._sampled_s + SAMPLE_INTERVAL_S:
+                self._sampled_s = now
                 self.seen.sample(self.state.crew.workers, now)
         except Exception as error:
             self._fail(error)
         self.post(e.Ticked())
         self.systemd.feed_watchdog()
         asyncio.get_running_loop().call_later(TICK_S, self._tick)
-
-    def look(self) -> None:
-        """Look through the segment folder now."""
-        self.post(e.SegmentsSeen(self.folder.look()))
-        for name in self.folder.refused.keys() - self._refused:
-            _log.warning("not a segment", file=name, reason=self.folder.refused[name])
-        self._refused = set(self.folder.refused)
 
     def _on_message(self, key: WorkerKey, pid: int, message: dict[str, Any]) -> None:
         event = message.pop("event")

@@ -35,6 +35,7 @@ def status_of(supervisor: Supervisor) -> Object:
             "server": state.registry_server or None,
             "error": state.registry_error,
         },
+        "segment_folder": supervisor.discovery.status(),
         "segments": [
             {
                 "name": facts.name,

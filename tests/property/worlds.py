@@ -149,7 +149,8 @@ class Host:
             self.post(event)
 
     def look(self) -> None:
-        self.post(e.SegmentsSeen(tuple(self.files.values())))
+        gone = self.state.segments.keys() - self.files.keys()
+        self.post(e.SegmentsChanged(tuple(self.files.values()), tuple(sorted(gone))))
 
     def carry_out(self, times: int = 1) -> None:
         """Let the registry do the oldest order; if the link is broken all that wait are lost."""
