@@ -12,7 +12,7 @@ from typing import Optional
 
 from daosup.core.layout import CREATION_TIME, HEADER_BYTES
 from daosup.core.types import MIRROR_PREFIX, SEGMENT_SUFFIX, SegmentFacts, check_name
-from daosup.errors import SegmentError, SegmentNotFoundError, UsageError
+from daosup.errors import SegmentError, UsageError
 from daosup.shm.memory import examine, open_file
 
 _Trace = tuple[int, int, int, int]
@@ -57,6 +57,9 @@ class SegmentFolder:
     def look(self, name: str) -> tuple[Optional[SegmentFacts], Optional[str]]:
         """What a file is: a segment, or why it is none; neither if there is no file."""
         path = self.path_of(name)
+        if not os.path.lexists(path):
+            self._traces.pop(name, None)
+            return None, None
         try:
             check_name(name)
             fd = open_file(path, is_writable=False)
@@ -65,9 +68,6 @@ class SegmentFolder:
                 created = os.pread(fd, HEADER_BYTES, 0)[CREATION_TIME : CREATION_TIME + 8]
             finally:
                 os.close(fd)
-        except SegmentNotFoundError:
-            self._traces.pop(name, None)
-            return None, None
         except (SegmentError, UsageError) as error:
             self._traces[name] = _trace_at(path)
             return None, str(error)

@@ -11,6 +11,8 @@ from daosup.errors import UsageError
 
 SEGMENT_SUFFIX = ".im.shm"
 MIRROR_PREFIX = "remote_"
+#: The keyword by which a mirror says that it is one, as in DAO's own network service.
+REPLICA_KEYWORD = "NET_REPLICA"
 PROTOCOL = 2
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62})\Z")

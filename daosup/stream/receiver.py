@@ -109,6 +109,11 @@ class Receiver:
         self._socket.setsockopt(zmq.SUBSCRIBE, topic)
         self._socket.setsockopt(zmq.UNSUBSCRIBE, topic)
 
+    def fit(self, frame_bytes: int) -> None:
+        """Size the queue, and the buffers of connections to come, for frames of another size."""
+        self._socket.setsockopt(zmq.RCVHWM, queue_frames(frame_bytes))
+        self._socket.setsockopt(zmq.RCVBUF, socket_buffer_bytes(frame_bytes))
+
     def close(self) -> None:
         """Disconnect."""
         self._socket.close()

@@ -153,6 +153,11 @@ class Sender:
         """Hand a message over without waiting; for a reader whose queue is full it is dropped."""
         self._send(message, _NOBLOCK)
 
+    def fit(self, frame_bytes: int) -> None:
+        """Size the queues, and the buffers of connections to come, for frames of another size."""
+        self._socket.setsockopt(zmq.SNDHWM, queue_frames(frame_bytes))
+        self._socket.setsockopt(zmq.SNDBUF, socket_buffer_bytes(frame_bytes))
+
     def close(self) -> None:
         """Give the port free."""
         self._socket.close()

@@ -108,8 +108,9 @@ class Commands:
             await supervisor.until(lambda: self._is_settled(mirror, key), wait_s)
             self._check(mirror, key)
         except NoAnswerError:
+            why = supervisor.seen.of(key).reason or self._why(mirror)
             supervisor.post(e.MirrorReleased(source, holder))
-            raise NoAnswerError(f"{source}: {self._why(mirror)} (waited {wait_s:g} s)") from None
+            raise NoAnswerError(f"{source}: {why} (waited {wait_s:g} s)") from None
         except BaseException:
             supervisor.post(e.MirrorReleased(source, holder))
             raise

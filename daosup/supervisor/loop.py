@@ -20,6 +20,7 @@ from typing import Any, Optional
 
 from daosup import __version__, log
 from daosup.adapters.control import ControlServer
+from daosup.adapters.leftovers import MirrorLedger
 from daosup.adapters.own_address import own_address
 from daosup.adapters.processes import Processes
 from daosup.adapters.redis_address import RedisAddress
@@ -29,9 +30,8 @@ from daosup.adapters.systemd import Systemd
 from daosup.config import Config
 from daosup.core import events as e
 from daosup.core.host import HostFacts, HostState
-from daosup.core.types import PROTOCOL, WorkerKey
+from daosup.core.types import PROTOCOL, WorkerKey, WorkerKind
 from daosup.errors import NoAnswerError
-from daosup.shm.making import unlink_segment
 from daosup.supervisor.commands import Commands
 from daosup.supervisor.discovery_desk import DiscoveryDesk
 from daosup.supervisor.registry_desk import RegistryDesk
@@ -62,6 +62,7 @@ class Supervisor:
         self.discovery = DiscoveryDesk(self.folder, self.post, self._fail)
         self.state = HostState(_host_facts(config, address))
         self.orders = WorkerOrders(config, self.folder)
+        self.ledger = MirrorLedger(config.runtime_folder / f"{config.instance}.mirrors")
         self.seen = WorkersSeen(self.orders.page_of)
         self.processes = Processes("daosup.workers.preload", self.orders.folder, self._on_message, self._on_exit)
         self.systemd = Systemd()
@@ -101,6 +102,7 @@ class Supervisor:
             self.desk = RegistryDesk(registry, self.state, self.config.heartbeat_interval_s, self.instance, self.post)
             self.desk.on_failure(self._fail)
             _log.info("supervisor started", host=self.config.host, version=__version__, registry=str(self.address))
+            self._find_leftovers()
             self.discovery.start()
             self._tick()
             self.systemd.ready(f"host {self.config.host}")
@@ -113,6 +115,7 @@ class Supervisor:
             self.discovery.close()
             self.processes.close()
             self.orders.remove_folder()
+            self.ledger.close()
         _log.info("supervisor stopped", host=self.config.host)
 
     def post(self, event: e.Event) -> None:
@@ -176,7 +179,8 @@ class Supervisor:
             self.post(e.WorkerReady(key, pid, message["port"]))
         elif event != "failed":
             self.seen.told(key, message)
-            _log.info(f"{key.kind.value} {event}", worker=str(key), pid=pid, **message)
+            say = _log.warning if message.get("reason") else _log.info
+            say(f"{key.kind.value} {event}", worker=str(key), pid=pid, **message)
 
     def _on_exit(self, key: WorkerKey, pid: int, cause: str) -> None:
         self.post(e.WorkerExited(key, pid, cause))
@@ -185,6 +189,11 @@ class Supervisor:
 
     def _start_worker(self, action: e.StartWorker) -> None:
         self.seen.forget(action.key)
+        if action.key.kind is WorkerKind.MIRROR:
+            source = action.key.source
+            reason = self.ledger.note(source, self.folder.path_of(source.mirror_name))
+            if reason is not None:
+                _log.warning("a crash would leave a mirror behind: it cannot be written down", reason=reason)
         try:
             pid = self.processes.start(action.key, run_worker, self.orders.order_for(action))
         except OSError as error:
@@ -193,7 +202,19 @@ class Supervisor:
             self.post(e.WorkerStarted(action.key, pid))
 
     def _remove_mirror(self, action: e.RemoveMirror) -> None:
-        unlink_segment(self.folder.path_of(action.source.mirror_name))
+        reason = self.ledger.remove(action.source)
+        if reason is not None:
+            _log.warning("a mirror's file is left alone", source=str(action.source), reason=reason)
+
+    def _find_leftovers(self) -> None:
+        self.post(e.MirrorsLeft(self.ledger.find()))
+        strangers = self.ledger.strangers(self.config.segment_folder)
+        if strangers:
+            _log.info(
+                "mirrors of unknown origin are left alone; remove them if nobody uses them",
+                count=len(strangers),
+                files=", ".join(strangers[:3]),
+            )
 
     def _fail(self, error: BaseException) -> None:
         if self._finished is not None and not self._finished.done():

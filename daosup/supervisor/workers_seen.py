@@ -52,7 +52,8 @@ class WorkersSeen:
 
     def told(self, key: WorkerKey, facts: Mapping[str, Any]) -> None:
         """A worker said something else."""
-        self.of(key).reason = facts.get("reason")
+        if "reason" in facts:
+            self.of(key).reason = facts["reason"]
 
     def forget(self, key: WorkerKey) -> None:
         """A new process begins with nothing."""

@@ -56,7 +56,7 @@ def publish(order: PublisherOrder, tell: Callable[..., None]) -> None:
                 tell("away", reason=str(error))
             segment.close()
             segment = _reopen(order.path, page)
-            tell("back", segment=str(segment.geometry))
+            tell("back", segment=str(segment.geometry), reason=None)
     finally:
         sender.close()
 
@@ -90,6 +90,7 @@ class _Service:
         self._is_stuck = False
         # A frame that is there already is news to whoever reads us.
         self._sent = max(0, segment.counter - 1)
+        sender.fit(segment.geometry.frame_bytes)
         sender.describe_soon()
 
     def run(self) -> None:
