@@ -2,7 +2,7 @@
 
 Invariants: a mirror is written down before its worker is started, and struck out once its file is gone. A file is
 removed only if it is provably ours: written down in a folder that only this user writes, under the name that its source
-gives it, this user's, a segment that calls itself a mirror, and not held by a living writer. Whatever else there is stays.
+gives it, this user's, a segment that calls itself a mirror, not held by a living writer. Whatever else is there stays.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Optional
 
-from daosup.core.layout import KEYWORD_BYTES
+from daosup.core.layout import KEYWORD_BYTES, SEMAPHORE_COUNT
 from daosup.core.types import MIRROR_PREFIX, REPLICA_KEYWORD, SEGMENT_SUFFIX, Source
 from daosup.errors import DaosupError, SegmentError
-from daosup.shm.keywords import decode
-from daosup.shm.making import unlink_segment
+from daosup.shm._native import unlink_semaphores
+from daosup.shm.keywords import Keyword, decode
+from daosup.shm.making import semaphore_base, unlink_segment
 from daosup.shm.memory import examine, open_file
 
 _MOST_BYTES = 4096
@@ -83,6 +84,8 @@ class MirrorLedger:
                     if unfinished.lstat().st_uid == os.geteuid():
                         unfinished.unlink()
         except SegmentError as error:
+            if _keywords_of(path) is None:  # what lies there now has no use for semaphores
+                unlink_semaphores(semaphore_base(path), SEMAPHORE_COUNT)
             return str(error)
         except OSError as error:
             return f"{path}: cannot be removed: {error.strerror}"
@@ -147,16 +150,21 @@ def _held(path: str) -> Iterator[None]:
 
 def _is_replica(path: str) -> bool:
     """Whether a file is a segment that says of itself that it mirrors another."""
+    return any(slot.name == REPLICA_KEYWORD and slot.value == 1 for slot in _keywords_of(path) or ())
+
+
+def _keywords_of(path: str) -> Optional[list[Keyword]]:
+    """The keywords of a segment; None if there is none."""
     try:
         fd = open_file(path, is_writable=False)
     except SegmentError:
-        return False
+        return None
     try:
         geometry, _ = examine(path, fd)
         raw = os.pread(fd, geometry.keyword_count * KEYWORD_BYTES, geometry.keywords_offset)
     except (SegmentError, OSError):
-        return False
+        return None
     finally:
         os.close(fd)
     slots = (decode(raw[at : at + KEYWORD_BYTES]) for at in range(0, len(raw) - KEYWORD_BYTES + 1, KEYWORD_BYTES))
-    return any(slot is not None and slot.name == REPLICA_KEYWORD and slot.value == 1 for slot in slots)
+    return [slot for slot in slots if slot is not None]

@@ -202,6 +202,13 @@ class DropSegment:
 
 
 @dataclass(frozen=True)
+class DropLeftovers:
+    """Take what a daemon that was killed left out of the registry: segments of this host other than these."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class PutRecords:
     """Write the connection records of a segment and tell these hosts."""
 
@@ -277,6 +284,6 @@ class Report:
 
 
 Action = Union[
-    ConnectRegistry, ReadMachines, ReadReaders, ReadRecords, Announce, PutSegment, DropSegment, PutRecords,
-    DropReaders, Ask, Unask, Withdraw, StartWorker, StopWorker, RemoveMirror, Finish, Report,
+    ConnectRegistry, ReadMachines, ReadReaders, ReadRecords, Announce, PutSegment, DropSegment, DropLeftovers,
+    PutRecords, DropReaders, Ask, Unask, Withdraw, StartWorker, StopWorker, RemoveMirror, Finish, Report,
 ]  # fmt: skip

@@ -68,6 +68,7 @@ class HostState:
         self._beat_s = 0.0
         self._looked_s = 0.0
         self._mirrored: set[Source] = set()
+        self._is_cleared = False
         self._left: set[Source] = set()
         self._left_until_s = 0.0
         self._told: dict[str, tuple[StreamRecord, ...]] = {}
@@ -115,6 +116,9 @@ class HostState:
     def _introduce(self, now: float) -> Iterator[e.Action]:
         if self._is_serving:
             yield self._announce(now) if self.is_registered else e.Withdraw()
+            if self.is_registered and not self._is_cleared:
+                self._is_cleared = True
+                yield e.DropLeftovers(tuple(self.segments))
             yield e.ReadReaders()
 
     def _announce(self, now: float) -> e.Announce:
@@ -225,7 +229,7 @@ class HostState:
         if self.is_stopping:
             return
         if now >= self._left_until_s:
-            self._own_left_mirrors()
+            yield from self._own_left_mirrors()
         if self.registry is RegistryPhase.DOWN and now >= self._retry_registry_s:
             self.registry = RegistryPhase.CONNECTING
             yield e.ConnectRegistry()
@@ -240,13 +244,16 @@ class HostState:
 
     def _stop_asked(self, event: e.StopAsked, now: float) -> Iterator[e.Action]:
         self.is_stopping = True
-        self._own_left_mirrors()
+        yield from self._own_left_mirrors()
         for source in list(self.mirrors):
             yield from self._mirror_released(e.MirrorReleased(source, None), now)
 
-    def _own_left_mirrors(self) -> None:
-        self._mirrored |= self._left
-        self._left = set()
+    def _own_left_mirrors(self) -> Iterator[e.Action]:
+        """What a dead supervisor mirrored, and nobody asks for again, is treated as released just now."""
+        left, self._left = self._left, set()
+        self._mirrored |= left
+        if self.registry is RegistryPhase.UP:
+            yield from (e.Unask(source) for source in sorted(left - self.mirrors.keys()))
 
     @property
     def _is_serving(self) -> bool:

@@ -85,6 +85,7 @@ def _row(key: WorkerKey, supervisor: Supervisor, state: str) -> Object:
         "gaps": 0,
         "retries": 0,
         "rejected": 0,
+        "connected": 0,
         "link": "down",
         "restarts": 0,
         "uptime_s": None,
@@ -117,6 +118,7 @@ def _worker(supervisor: Supervisor, key: WorkerKey, worker: Worker, now: float) 
             "gaps": statistics.gaps,
             "retries": statistics.retries,
             "rejected": statistics.rejected,
+            "connected": statistics.reader_count,
             "link": "up" if statistics.has_link else "down",
         }
     return row

@@ -145,7 +145,6 @@ class Mirror:
             self._note_obstacle(str(error))
             return
         self._commit = self._replica.segment.window.commit_message
-        self._receiver.fit(description.geometry.frame_bytes)
         self._note_obstacle(None)
 
     def _note_obstacle(self, reason: Optional[str]) -> None:
@@ -170,9 +169,11 @@ class Mirror:
             return
         if header.counter > 0:
             verdict = self._tracker.take(header.epoch, header.counter)
-            if verdict not in (Verdict.FIRST, Verdict.NEXT, Verdict.GAP):
+            # A mirror that was made anew meanwhile lacks the frame that was taken before.
+            is_missing = verdict is Verdict.FIRST or (verdict is Verdict.REPEAT and not replica.is_announced)
+            if not is_missing and verdict not in (Verdict.NEXT, Verdict.GAP):
                 return
-            if verdict is not Verdict.FIRST or not replica.holds(header.frame_id, header.write_time_ns):
+            if not is_missing or not replica.holds(header.frame_id, header.write_time_ns):
                 replica.segment.window.commit(message, offset, header.frame_id, header.write_time_ns)
                 self._page.frames += 1
                 self._page.payload_bytes += len(message)

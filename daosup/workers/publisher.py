@@ -90,7 +90,6 @@ class _Service:
         self._is_stuck = False
         # A frame that is there already is news to whoever reads us.
         self._sent = max(0, segment.counter - 1)
-        sender.fit(segment.geometry.frame_bytes)
         sender.describe_soon()
 
     def run(self) -> None:

@@ -19,7 +19,9 @@ from tests.property.processes import Process, Processes
 
 BASE_PORT = 5000
 ROUTINE = (e.ReadReaders, e.ReadRecords, e.Ask, e.Report)
-NEVER_WHILE_STOPPING = (e.StartWorker, e.ConnectRegistry, e.Announce, e.PutSegment, e.PutRecords, e.Ask)
+NEVER_WHILE_STOPPING = (
+    e.StartWorker, e.ConnectRegistry, e.Announce, e.PutSegment, e.DropLeftovers, e.PutRecords, e.Ask,
+)  # fmt: skip
 
 
 class SimulatedRegistry:
@@ -67,6 +69,8 @@ class SimulatedRegistry:
         elif isinstance(order, e.DropSegment):
             self.segments.get(host, set()).discard(order.name)
             self.records.pop(Source(host, order.name), None)
+        elif isinstance(order, e.DropLeftovers):
+            self.segments.get(host, set()).intersection_update(order.names)
         elif isinstance(order, e.PutRecords):
             self.records[Source(host, order.name)] = order.records
         elif isinstance(order, e.DropReaders):
