@@ -29,6 +29,7 @@ from redis.exceptions import (
 )
 
 from daosup.adapters.redis_address import RedisAddress, ServerFacts
+from daosup.adapters.redis_packing import pack_commands
 from daosup.errors import ConfigError, UnavailableError
 
 Command = tuple[Union[bytes, str, int], ...]
@@ -170,7 +171,7 @@ class _Session:
         return facts
 
     async def exchange(self, commands: Sequence[Command]) -> list[Any]:
-        await self.commands.send_packed_command(self.commands.pack_commands(commands), check_health=False)
+        await self.commands.send_packed_command(pack_commands(commands), check_health=False)
         replies: list[Any] = []
         for _ in commands:
             try:
