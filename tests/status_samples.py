@@ -23,6 +23,7 @@ def a_worker(**changes: object) -> dict[str, Any]:
         "gaps": 2,
         "retries": 0,
         "rejected": 0,
+        "connected": 0,
         "link": "up",
         "restarts": 0,
         "hangs": 0,

@@ -92,10 +92,18 @@ class LinksSeen:
 
 
 @dataclass(frozen=True)
-class SegmentsSeen:
-    """The segment folder was looked through."""
+class SegmentsChanged:
+    """Segments of this host came, are otherwise than before (or as before, which is no news), or are gone."""
 
-    segments: tuple[SegmentFacts, ...]
+    found: tuple[SegmentFacts, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MirrorsLeft:
+    """A supervisor before this one, which did not end in order, had made mirrors of these sources."""
+
+    sources: tuple[Source, ...]
 
 
 @dataclass(frozen=True)
@@ -210,9 +218,9 @@ class StopAsked:
 
 Event = Union[
     RegistryConnected, RegistryLost, RegistryChecked, MachinesSeen, ReadersSeen, RecordsSeen, ReadersNotified,
-    RecordNotified, LinksSeen, SegmentsSeen, MirrorAsked, MirrorReleased, HolderGone, WorkerStarted, WorkerReady,
-    WorkerExited, WorkerHung, WorkerGrown, RestartAsked, AnnounceAsked, WithdrawAsked, ConfigChanged, DesiredChanged,
-    Ticked, StopAsked,
+    RecordNotified, LinksSeen, SegmentsChanged, MirrorsLeft, MirrorAsked, MirrorReleased, HolderGone, WorkerStarted,
+    WorkerReady, WorkerExited, WorkerHung, WorkerGrown, RestartAsked, AnnounceAsked, WithdrawAsked, ConfigChanged,
+    DesiredChanged, Ticked, StopAsked,
 ]  # fmt: skip
 
 # -- actions
@@ -267,6 +275,13 @@ class DropSegment:
     """Take one segment out of the registry."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class DropLeftovers:
+    """Take what a daemon that was killed left out of the registry: segments of this host other than these."""
+
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -351,5 +366,5 @@ class Report:
 
 Action = Union[
     ConnectRegistry, CheckRegistry, ReadMachines, ReadReaders, ReadRecords, Announce, PutSegment, DropSegment,
-    PutRecords, DropReaders, Ask, Unask, Withdraw, StartWorker, StopWorker, RemoveMirror, Finish, Report,
+    DropLeftovers, PutRecords, DropReaders, Ask, Unask, Withdraw, StartWorker, StopWorker, RemoveMirror, Finish, Report,
 ]  # fmt: skip

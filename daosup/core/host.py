@@ -27,6 +27,8 @@ from daosup.core.wanted import wanted_workers
 #: How often the registry is looked at; and how often all our readers are read, although nothing seems to have changed.
 CHECK_INTERVAL_S = 1.0
 READ_INTERVAL_S = 5.0
+#: How long a mirror that a dead supervisor left is kept for whoever asks for it again.
+LEFTOVER_GRACE_S = 10.0
 
 
 class HostState:
@@ -50,6 +52,9 @@ class HostState:
         self._entry_count = 0
         self.subscribed: frozenset[str] = frozenset()
         self._mirrored: set[Source] = set()
+        self._is_cleared = False
+        self._left: set[Source] = set()
+        self._left_until_s = 0.0
         self._told: dict[str, tuple[StreamRecord, ...]] = {}
 
     def handle(self, event: e.Event, now: float) -> list[e.Action]:
@@ -92,6 +97,9 @@ class HostState:
         if self._is_serving:
             self._checked_s = now
             yield self._announce(now) if self.is_registered else e.Withdraw()
+            if self.is_registered and not self._is_cleared:
+                self._is_cleared = True
+                yield e.DropLeftovers(tuple(self.segments))
             yield e.ReadReaders()
 
     def _announce(self, now: float) -> e.Announce:
@@ -113,17 +121,19 @@ class HostState:
 
     # -- what we own
 
-    def _segments_seen(self, event: e.SegmentsSeen, now: float) -> Iterator[e.Action]:
-        found = {facts.name: facts for facts in event.segments if self.facts.may_publish(facts.name)}
-        gone = [name for name in self.segments if name not in found]
-        changed = [facts for facts in found.values() if self.segments.get(facts.name) != facts]
-        self.segments = found
-        for name in gone:
+    def _segments_changed(self, event: e.SegmentsChanged, now: float) -> Iterator[e.Action]:
+        hidden = tuple(facts.name for facts in event.found if not self.facts.may_publish(facts.name))
+        for name in (*event.gone, *hidden):
+            if self.segments.pop(name, None) is None:
+                continue
             yield e.Report("info", "segment gone", (("segment", name),))
             if self._is_announced:
                 yield e.DropSegment(name)
                 self._told.pop(name, None)
-        for facts in changed:
+        for facts in event.found:
+            if facts.name in hidden or self.segments.get(facts.name) == facts:
+                continue
+            self.segments[facts.name] = facts
             shape = "x".join(map(str, facts.shape))
             yield e.Report("info", "segment found", (("segment", facts.name), ("shape", shape), ("dtype", facts.dtype)))
             if self._is_announced:
@@ -197,6 +207,12 @@ class HostState:
         yield from self.mirrors.stop_exactly(desired.stopped_mirrors, now, **self._connection)
         yield from self.mirrors.hold_exactly(desired.kept_mirrors, KEPT, now, **self._connection)
 
+    def _mirrors_left(self, event: e.MirrorsLeft, now: float) -> Iterator[e.Action]:
+        self._left, self._left_until_s = set(event.sources), now + LEFTOVER_GRACE_S
+        if self._left:
+            text = ", ".join(map(str, sorted(self._left)))
+            yield e.Report("info", "mirrors were left; those that nobody asks for go", (("sources", text),))
+
     # -- workers
 
     def _links_seen(self, event: e.LinksSeen, now: float) -> Iterable[e.Action]:
@@ -230,6 +246,8 @@ class HostState:
     def _ticked(self, event: e.Ticked, now: float) -> Iterator[e.Action]:
         if self.is_stopping:
             return
+        if now >= self._left_until_s:
+            yield from self._own_left_mirrors()
         yield from self.standing.tick(now)
         if not self.standing.is_up:
             return
@@ -242,11 +260,20 @@ class HostState:
 
     def _stop_asked(self, event: e.StopAsked, now: float) -> Iterator[e.Action]:
         self.is_stopping = True
+        yield from self._own_left_mirrors()
         yield from self.mirrors.release_all(is_connected=self.standing.is_up)
 
     @property
     def _connection(self) -> dict[str, bool]:
         return {"is_serving": self._is_serving, "is_connected": self.standing.is_up}
+
+    def _own_left_mirrors(self) -> Iterator[e.Action]:
+        """What a dead supervisor mirrored, and nobody asks for again, is treated as released just now."""
+        left, self._left = self._left, set()
+        self._mirrored |= left
+        unwanted = tuple(sorted(left - self.mirrors.keys()))
+        if unwanted and self.standing.is_up:
+            yield e.Unask(unwanted)
 
     @property
     def _is_serving(self) -> bool:
@@ -297,7 +324,8 @@ class HostState:
         e.RecordsSeen: _records_seen,
         e.ReadersNotified: _readers_notified,
         e.RecordNotified: _record_notified,
-        e.SegmentsSeen: _segments_seen,
+        e.SegmentsChanged: _segments_changed,
+        e.MirrorsLeft: _mirrors_left,
         e.MirrorAsked: _mirror_asked,
         e.MirrorReleased: _mirror_released,
         e.HolderGone: _holder_gone,

@@ -36,7 +36,7 @@ def layout_named(layout: Union[str, Layout]) -> Layout:
 def fresh_metadata(path: str, geometry: Geometry) -> bytes:
     """The metadata blocks of a segment that was never written."""
     block = bytearray(geometry.layout.metadata_bytes)
-    name = path.encode()[-(tables.NAME_BYTES - 1) :]
+    name = os.fsencode(path)[-(tables.NAME_BYTES - 1) :]
     block[: len(name)] = name
     block[tables.NAXIS] = len(geometry.shape)
     struct.pack_into(f"<{len(geometry.shape)}I", block, tables.SIZE, *geometry.shape)

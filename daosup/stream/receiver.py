@@ -13,11 +13,12 @@ from typing import Callable, Optional
 import zmq
 
 from daosup.core.header import KIND_OFFSET, MAGIC, MAX_FRAME_BYTES, Kind
-from daosup.stream.sender import HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, queue_frames, socket_buffer_bytes
+from daosup.stream.sender import HANDSHAKE_MS, HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, queue_frames, socket_buffer_bytes
 
 RECONNECT_MS = 20
-RECONNECT_MAX_MS = 500
-CONNECT_TIMEOUT_MS = 1000
+RECONNECT_MAX_MS = 250
+#: A network that swallows packets answers none; the kernel alone would ask again after 1, 3, 7, 15, ... s.
+CONNECT_MS = 500
 #: The longest a receive waits before it returns with nothing.
 WAIT_MS = 250
 #: While frames pour in faster than they are taken out, one is handed on after so many at the latest.
@@ -58,11 +59,12 @@ class Receiver:
             zmq.RCVBUF: socket_buffer_bytes(frame_bytes),
             zmq.RCVTIMEO: WAIT_MS,
             # Where packets vanish the kernel tries ever less often: a network that is back would not be seen for long.
-            zmq.CONNECT_TIMEOUT: CONNECT_TIMEOUT_MS,
             zmq.RECONNECT_IVL: RECONNECT_MS,
             zmq.RECONNECT_IVL_MAX: RECONNECT_MAX_MS,
             zmq.HEARTBEAT_IVL: HEARTBEAT_MS,
             zmq.HEARTBEAT_TIMEOUT: HEARTBEAT_TIMEOUT_MS,
+            zmq.CONNECT_TIMEOUT: CONNECT_MS,
+            zmq.HANDSHAKE_IVL: HANDSHAKE_MS,
             zmq.TCP_KEEPALIVE: 1,
             zmq.MAXMSGSIZE: MAX_FRAME_BYTES + 16 * 1024 * 1024,
         }

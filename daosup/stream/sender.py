@@ -35,8 +35,11 @@ DESCRIBE_PAUSE_S = 0.005
 #: What may wait for one reader, in bytes, and its bounds in frames.
 QUEUE_BYTES = 512 * 1024
 QUEUE_FRAMES = (2, 32)
-HEARTBEAT_MS = 1000
-HEARTBEAT_TIMEOUT_MS = 3000
+#: An end that says nothing for the sum of both is gone, though nobody closed its connection.
+HEARTBEAT_MS = 500
+HEARTBEAT_TIMEOUT_MS = 2000
+#: Whoever connects says who he is within this time; else a connection that was cut in between would block for 30 s.
+HANDSHAKE_MS = 1000
 
 _SUBSCRIBED = 1
 
@@ -47,7 +50,10 @@ _NOBLOCK = int(zmq.NOBLOCK)
 
 
 def queue_frames(frame_bytes: int) -> int:
-    """How many frames of a size may wait for a reader."""
+    """How many frames of a size may wait for a reader.
+
+    To be set before there is a connection: libzmq's account of a queue whose limit changes meanwhile can stand still.
+    """
     fewest, most = QUEUE_FRAMES
     return max(fewest, min(most, QUEUE_BYTES // frame_bytes))
 
@@ -75,6 +81,7 @@ class Sender:
             zmq.XPUB_VERBOSER: 1,
             zmq.HEARTBEAT_IVL: HEARTBEAT_MS,
             zmq.HEARTBEAT_TIMEOUT: HEARTBEAT_TIMEOUT_MS,
+            zmq.HANDSHAKE_IVL: HANDSHAKE_MS,
             zmq.TCP_KEEPALIVE: 1,
             zmq.MAXMSGSIZE: 4096,  # all that a reader ever sends is a subscription
         }

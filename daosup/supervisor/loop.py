@@ -19,6 +19,7 @@ from typing import Any, Optional
 
 from daosup import __version__, log
 from daosup.adapters.control import ControlServer
+from daosup.adapters.leftovers import MirrorLedger
 from daosup.adapters.own_address import own_address
 from daosup.adapters.processes import Processes
 from daosup.adapters.redis_address import RedisAddress
@@ -31,10 +32,10 @@ from daosup.config.changes import Change
 from daosup.core import events as e
 from daosup.core.crew import Phase
 from daosup.core.host import HostState
-from daosup.core.types import PROTOCOL, WorkerKey
+from daosup.core.types import PROTOCOL, WorkerKey, WorkerKind
 from daosup.errors import NoAnswerError
-from daosup.shm.making import unlink_segment
 from daosup.supervisor.commands import Commands
+from daosup.supervisor.discovery_desk import DiscoveryDesk
 from daosup.supervisor.host_facts import host_facts
 from daosup.supervisor.lasting import Lasting
 from daosup.supervisor.registry_desk import RegistryDesk
@@ -45,7 +46,7 @@ from daosup.supervisor.workers_seen import WorkersSeen
 from daosup.workers.life import run_worker
 
 TICK_S = 0.25
-LOOK_INTERVAL_S = 1.0
+SAMPLE_INTERVAL_S = 1.0
 
 _log = log.get("daosup.supervisor")
 
@@ -65,8 +66,10 @@ class Supervisor:
         self.began_s = time.monotonic()
         self.instance = uuid.uuid4().hex
         self.folder = SegmentFolder(config.segment_folder)
+        self.discovery = DiscoveryDesk(self.folder, self.post, self.fail)
         self.orders = WorkerOrders(config, self.folder)
         self.state = HostState(host_facts(config, self._ip(config), self.orders.terms_of))
+        self.ledger = MirrorLedger(config.runtime_folder / f"{config.instance}.mirrors")
         self.seen = WorkersSeen(self.orders.page_of)
         self.health = WorkerHealth(self.state.crew.workers, self.seen, self.orders.limits_of, self.post, TICK_S)
         self.processes = Processes("daosup.workers.preload", self.orders.folder, self._on_message, self._on_exit)
@@ -76,8 +79,7 @@ class Supervisor:
         self._is_handling = False
         self._watchers: set[asyncio.Future[None]] = set()
         self._finished: Optional[asyncio.Future[None]] = None
-        self._looked_s = 0.0
-        self._refused: set[str] = set()
+        self._sampled_s = 0.0
         self._performers: dict[type, Callable[[Any], None]] = {
             e.StartWorker: self._start_worker,
             e.StopWorker: lambda action: self.processes.stop(action.pid, is_forced=action.is_forced),
@@ -112,8 +114,10 @@ class Supervisor:
             self.desk = RegistryDesk(registry, self.state, self.config.heartbeat_interval_s, self.instance, self.post)
             self.desk.on_failure(self.fail)
             _log.info("supervisor started", host=self.config.host, version=__version__, registry=str(self.address))
+            self._find_leftovers()
             self.lasting.load()
             self.post(e.ConfigChanged(self.state.facts))
+            self.discovery.start()
             self._tick()
             self.systemd.ready(f"host {self.config.host}")
             self.reloading.serve()
@@ -123,8 +127,10 @@ class Supervisor:
             await self.desk.close()
         finally:
             await server.close()
+            self.discovery.close()
             self.processes.close()
             self.orders.remove_folder()
+            self.ledger.close()
         _log.info("supervisor stopped", host=self.config.host)
 
     def post(self, event: e.Event) -> None:
@@ -180,16 +186,14 @@ class Supervisor:
         self.desk.set_heartbeat(change.config.heartbeat_interval_s)
         log.set_level(change.config.log.level)
         self.post(e.ConfigChanged(host_facts(change.config, ip, self.orders.terms_of)))
-        self.look()
+        self.discovery.look()
 
     # -- what happens by itself
 
     def _tick(self) -> None:
         now = time.monotonic()
         try:
-            if now >= self._looked_s + LOOK_INTERVAL_S:
-                self._looked_s = now
-                self.look()
+            self.discovery.tick(now)
             self.health.turn(now)
         except Exception as error:
             self.fail(error)
@@ -204,13 +208,6 @@ class Supervisor:
         else:
             self.reloading.on_signal()
 
-    def look(self) -> None:
-        """Look through the segment folder now."""
-        self.post(e.SegmentsSeen(self.folder.look()))
-        for name in self.folder.refused.keys() - self._refused:
-            _log.warning("not a segment", file=name, reason=self.folder.refused[name])
-        self._refused = set(self.folder.refused)
-
     def _on_message(self, key: WorkerKey, pid: int, message: dict[str, Any]) -> None:
         event = message.pop("event")
         if event == "ready":
@@ -218,8 +215,8 @@ class Supervisor:
             self.post(e.WorkerReady(key, pid, message["port"]))
         elif event != "failed":
             self.seen.told(key, message)
-            tell = _log.warning if "warning" in message else _log.info
-            tell(f"{key.kind.value} {event}", worker=str(key), pid=pid, **message)
+            say = _log.warning if message.get("reason") or "warning" in message else _log.info
+            say(f"{key.kind.value} {event}", worker=str(key), pid=pid, **message)
 
     def _on_exit(self, key: WorkerKey, pid: int, cause: str) -> None:
         self.post(e.WorkerExited(key, pid, cause))
@@ -228,6 +225,11 @@ class Supervisor:
 
     def _start_worker(self, action: e.StartWorker) -> None:
         self.seen.forget(action.key)
+        if action.key.kind is WorkerKind.MIRROR:
+            source = action.key.source
+            reason = self.ledger.note(source, self.folder.path_of(source.mirror_name))
+            if reason is not None:
+                _log.warning("a crash would leave a mirror behind: it cannot be written down", reason=reason)
         try:
             pid = self.processes.start(action.key, run_worker, self.orders.order_for(action))
         except OSError as error:
@@ -236,7 +238,19 @@ class Supervisor:
             self.post(e.WorkerStarted(action.key, pid))
 
     def _remove_mirror(self, action: e.RemoveMirror) -> None:
-        unlink_segment(self.folder.path_of(action.source.mirror_name))
+        reason = self.ledger.remove(action.source)
+        if reason is not None:
+            _log.warning("a mirror's file is left alone", source=str(action.source), reason=reason)
+
+    def _find_leftovers(self) -> None:
+        self.post(e.MirrorsLeft(self.ledger.find()))
+        strangers = self.ledger.strangers(self.config.segment_folder)
+        if strangers:
+            _log.info(
+                "mirrors of unknown origin are left alone; remove them if nobody uses them",
+                count=len(strangers),
+                files=", ".join(strangers[:3]),
+            )
 
     def fail(self, error: BaseException) -> None:
         """End with ``error``, which is a bug."""

@@ -146,7 +146,8 @@ class MirrorCommands:
         try:
             await supervisor.until(is_settled, wait_s)
         except NoAnswerError:
-            raise NoAnswerError(f"{source}: {self._why(mirror)} (waited {wait_s:g} s)") from None
+            why = supervisor.seen.of(key).reason or self._why(mirror)
+            raise NoAnswerError(f"{source}: {why} (waited {wait_s:g} s)") from None
         if not is_held():
             raise UnavailableError(f"{source} was released or stopped meanwhile")
         if supervisor.is_running(key):

@@ -50,7 +50,7 @@ class RegistryCommands:
         ]
 
     async def _register(self, request: Request) -> Object:
-        self._supervisor.look()
+        self._supervisor.discovery.look()
         self._supervisor.post(e.AnnounceAsked())
         await self._carried_out()
         return {}

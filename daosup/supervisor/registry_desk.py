@@ -60,6 +60,7 @@ class RegistryDesk:
             e.Announce: self._announce,
             e.PutSegment: lambda a: registry.put_segment(a.facts, a.records, self._ttl_s),
             e.DropSegment: lambda a: registry.drop_segment(a.name),
+            e.DropLeftovers: self._drop_leftovers,
             e.PutRecords: lambda a: registry.put_records(a.name, a.records, self._ttl_s, a.notify),
             e.DropReaders: lambda a: registry.drop_readers(a.pairs),
             e.Ask: self._ask,
@@ -164,6 +165,9 @@ class RegistryDesk:
 
     async def _announce(self, action: e.Announce) -> None:
         await self._registry.announce(self._state.facts.ip, action.role, action.segments, action.records, self._ttl_s)
+
+    async def _drop_leftovers(self, action: e.DropLeftovers) -> None:
+        await self._registry.remove_leftovers(action.names)
 
     async def _ask(self, action: e.Ask) -> None:
         facts = self._state.facts

@@ -32,6 +32,7 @@ def status_of(supervisor: Supervisor) -> Object:
         "config": supervisor.reloading.status,
         "state_error": supervisor.lasting.error,
         "registry": _registry(supervisor, now),
+        "segment_folder": supervisor.discovery.status(),
         "segments": [
             {
                 "name": facts.name,
@@ -115,6 +116,7 @@ def _row(key: WorkerKey, supervisor: Supervisor, state: str) -> Object:
         "gaps": 0,
         "retries": 0,
         "rejected": 0,
+        "connected": 0,
         "link": "down",
         "restarts": 0,
         "hangs": 0,
@@ -156,6 +158,7 @@ def _worker(supervisor: Supervisor, key: WorkerKey, worker: Worker, now: float) 
             "gaps": statistics.gaps,
             "retries": statistics.retries,
             "rejected": statistics.rejected,
+            "connected": statistics.reader_count,
             "link": "up" if statistics.has_link else "down",
         }
     return row

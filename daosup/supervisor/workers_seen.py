@@ -59,8 +59,8 @@ class WorkersSeen:
         """A worker said something else: a ``warning``, which stays, or what goes on, with a ``reason`` or none."""
         if "warning" in facts:
             self.of(key).warning = facts["warning"]
-        else:
-            self.of(key).reason = facts.get("reason")
+        elif "reason" in facts:
+            self.of(key).reason = facts["reason"]
 
     def forget(self, key: WorkerKey) -> None:
         """A new process begins with nothing."""

@@ -7,6 +7,7 @@ decode is counted and dropped.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, Optional
 
@@ -33,6 +34,8 @@ from daosup.workers.statistics import StatisticsPage
 LINK_TIMEOUT_S = 2.5
 #: How often the mirror's own file and its keywords are looked after.
 TEND_INTERVAL_S = 0.25
+#: A mirror that could not be made (the file system is full, another's file lies there) is tried again so often.
+RETRY_INTERVAL_S = 0.25
 #: How often the statistics page is stamped while frames flow.
 STAMP_INTERVAL_S = 0.05
 
@@ -40,8 +43,7 @@ STAMP_INTERVAL_S = 0.05
 def mirror(order: MirrorOrder, tell: Callable[..., None]) -> None:
     """Mirror until stopped.
 
-    Raises:
-        SegmentError: If the mirror cannot be made.
+    A mirror that cannot be made is tried again, and the reason is told.
     """
     worker = Mirror(order, tell)
     try:
@@ -65,7 +67,8 @@ class Mirror:
         # How the header of each frame begins and ends in the stream as it is described.
         self._begin = self._end = b""
         self._commit = _commit_nothing
-        self._heard = self._tended = self._stamped = 0.0
+        self._heard = self._tended = self._stamped = self._retry_s = 0.0
+        self._obstacle: Optional[str] = None
         self._receiver = Receiver(order.endpoint, self._describe)
 
     def turn(self) -> None:
@@ -103,7 +106,7 @@ class Mirror:
         self._heard = now
         description = self._description
         if description is None or (header.epoch, header.layout_id) != (self._epoch, description.layout_id):
-            self._receiver.ask_description()
+            self._ask_description(now)
         elif header.kind == Kind.DESCRIBE and not header.flags & Flag.HAS_FRAME:
             if self._tracker.is_behind(header.counter):
                 self._receiver.ask_description()
@@ -122,11 +125,36 @@ class Mirror:
         if not self._tracker.adopt(header.epoch, description.creation_time, header.counter):
             return
         if description != self._description or self._replica is None:
-            self._replica = Replica.make(self._order.path, self._wanted(description), self._order.mode, self._replica)
-            self._commit = self._replica.segment.window.commit_message
+            self._make_replica(description)
+        if self._replica is None:
+            return
         self._description, self._epoch = description, header.epoch
         self._begin, self._end = frame_ends(header, description)
         self._replica.put_keywords(bytes(message.buffer[keywords_span(description)]))
+
+    def _make_replica(self, description: Description) -> None:
+        now = time.monotonic()
+        if now < self._retry_s:
+            return
+        # Whatever was before is let go of, also if nothing takes its place yet.
+        before, self._replica, self._description, self._commit = self._replica, None, None, _commit_nothing
+        try:
+            self._replica = Replica.make(self._order.path, self._wanted(description), self._order.mode, before)
+        except SegmentError as error:
+            self._retry_s = now + RETRY_INTERVAL_S
+            self._note_obstacle(str(error))
+            return
+        self._commit = self._replica.segment.window.commit_message
+        self._note_obstacle(None)
+
+    def _note_obstacle(self, reason: Optional[str]) -> None:
+        if reason != self._obstacle:
+            self._obstacle = reason
+            self._tell("blocked" if reason else "made", reason=reason)
+
+    def _ask_description(self, now: float) -> None:
+        if now >= self._retry_s:
+            self._receiver.ask_description()
 
     def _wanted(self, description: Description) -> Geometry:
         source = description.geometry
@@ -137,13 +165,15 @@ class Mirror:
     def _take(self, message: Any, offset: int, header: Header) -> None:
         replica = self._replica
         if replica is None:
-            self._receiver.ask_description()
+            self._ask_description(self._heard)
             return
         if header.counter > 0:
             verdict = self._tracker.take(header.epoch, header.counter)
-            if verdict not in (Verdict.FIRST, Verdict.NEXT, Verdict.GAP):
+            # A mirror that was made anew meanwhile lacks the frame that was taken before.
+            is_missing = verdict is Verdict.FIRST or (verdict is Verdict.REPEAT and not replica.is_announced)
+            if not is_missing and verdict not in (Verdict.NEXT, Verdict.GAP):
                 return
-            if verdict is not Verdict.FIRST or not replica.holds(header.frame_id, header.write_time_ns):
+            if not is_missing or not replica.holds(header.frame_id, header.write_time_ns):
                 replica.segment.window.commit(message, offset, header.frame_id, header.write_time_ns)
                 self._page.frames += 1
                 self._page.payload_bytes += len(message)
@@ -156,6 +186,8 @@ class Mirror:
 
     def _lose_replica(self) -> None:
         """Somebody removed or spoiled the mirror: the next description makes it anew."""
+        if self._replica is not None:
+            self._replica.retire()
         self._replica = None
         self._commit = _commit_nothing
         self._receiver.ask_description()
@@ -172,6 +204,8 @@ class Mirror:
                     self._say_how_fresh(self._replica)
                 except SegmentError:
                     self._lose_replica()
+            elif self._obstacle is not None:
+                self._ask_description(now)
         self._page.stamp()
 
     def _note(self, now: float) -> None:
@@ -183,7 +217,8 @@ class Mirror:
         has_link = now <= self._heard + LINK_TIMEOUT_S
         if has_link != bool(page.has_link):
             page.has_link = int(has_link)
-            self._tell("link", is_up=has_link)
+            silence = None if has_link else f"no word from {self._order.endpoint} for {LINK_TIMEOUT_S:g} s"
+            self._tell("link", is_up=has_link, reason=self._obstacle or silence)
 
     def _say_how_fresh(self, replica: Replica) -> None:
         page = self._page
@@ -195,7 +230,7 @@ class Mirror:
             self._note(self._heard)
             self._page.has_link = 0
             self._say_how_fresh(self._replica)
-            self._replica.segment.close()
+            self._replica.close()
         self._receiver.close()
 
 

@@ -56,7 +56,7 @@ def publish(order: PublisherOrder, tell: Callable[..., None]) -> None:
                 tell("away", reason=str(error))
             segment.close()
             segment = _reopen(order.path, page)
-            tell("back", segment=str(segment.geometry))
+            tell("back", segment=str(segment.geometry), reason=None)
     finally:
         sender.close()
 

@@ -38,10 +38,18 @@ class Host:
         redis: Where the registry is.
         base_port: First port of its publishers, 0 for any.
         port_count: How many.
+        advertise: Address at which others are told to reach them.
     """
 
     def __init__(
-        self, name: str, folder: Path, redis: RedisAddress, *, base_port: int = 0, port_count: int = 0
+        self,
+        name: str,
+        folder: Path,
+        redis: RedisAddress,
+        *,
+        base_port: int = 0,
+        port_count: int = 0,
+        advertise: str = "127.0.0.1",
     ) -> None:
         self.name = name
         self.folder = folder
@@ -51,6 +59,8 @@ class Host:
         self.state = folder / "state"
         self.config = folder / f"{name}.toml"
         self.log_file = folder / "log"
+        #: A command that runs the daemon's command, which follows.
+        self.launcher: list[str] = []
         self.socket = self.runtime / f"{name}.sock"
         self.segments.mkdir(parents=True)
         self.runtime.mkdir()
@@ -59,7 +69,7 @@ class Host:
             f'host = "{name}"\nsegment_folder = "{self.segments}"\nruntime_folder = "{self.runtime}"\n'
             f'state_folder = "{self.state}"\n'
             f'[redis]\nhost = "{redis.host}"\nport = {redis.port}\n'
-            f'[network]\nbind = "127.0.0.1"\nadvertise = "127.0.0.1"\n{ports}'
+            f'[network]\nbind = "127.0.0.1"\nadvertise = "{advertise}"\n{ports}'
         )
         self._process: Optional[subprocess.Popen[bytes]] = None
         self._client = ControlClient(self.socket, timeout_s=30.0)
@@ -80,7 +90,7 @@ class Host:
         """Start a daemon beside the one that there may be; it is the caller's."""
         with self.log_file.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", self.program, "--config", str(self.config)],
+                [*self.launcher, sys.executable, "-m", self.program, "--config", str(self.config)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -223,11 +233,9 @@ class Fleet:
         self.hosts: dict[str, Host] = {}
         self.redis.start()
 
-    def add(self, name: str, *, base_port: int = 0, port_count: int = 0) -> Host:
-        """Make a host; its daemon is not started."""
-        host = self.hosts[name] = Host(
-            name, self.folder / name, self.redis.tcp_address, base_port=base_port, port_count=port_count
-        )
+    def add(self, name: str, **options: Any) -> Host:
+        """Make a host, with options as ``Host`` has them; its daemon is not started."""
+        host = self.hosts[name] = Host(name, self.folder / name, self.redis.tcp_address, **options)
         return host
 
     def start(self, *names: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from daosup.core.layout import WRITE
 from daosup.errors import SegmentLostError
 from daosup.shm import Segment
-from tests.integration.fleet import Fleet
+from tests.integration.fleet import Fleet, Host
 from tests.integration.processes_seen import is_alive, stat_of
 from tests.integration.registry_hosts import all_keys, raw
 from tests.integration.streams import (
@@ -186,6 +186,10 @@ def test_a_mirrors_file_that_somebody_removed_is_made_anew(hosts: Fleet) -> None
         removed.check_going()
 
 
+def refused_by(host: Host) -> list[str]:
+    return [each["name"] for each in host.status()["segment_folder"]["refused"]]
+
+
 def test_files_that_are_no_segments_are_told_of_once_and_disturb_nothing(hosts: Fleet) -> None:
     with stream(hosts, "good") as good:
         folder = hosts.rts.segments
@@ -201,8 +205,10 @@ def test_files_that_are_no_segments_are_told_of_once_and_disturb_nothing(hosts: 
             junk["locked"].write_bytes(b"no")
             junk["locked"].chmod(0)
             junk["loop"].symlink_to(junk["loop"])
+            refused = wait_until(lambda: len(refused_by(hosts.rts)) >= 6 and refused_by(hosts.rts), 5.0, "the refusals")
             for _ in range(5):
                 hosts.rts.call("register")
+            assert refused_by(hosts.rts) == refused
         (segment,) = hosts.rts.status()["segments"]
         assert segment["name"] == "good"
         for name in junk.keys() - {"loop"}:

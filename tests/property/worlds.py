@@ -19,7 +19,9 @@ from tests.property.processes import Process, Processes
 
 BASE_PORT = 5000
 ROUTINE = (e.CheckRegistry, e.ReadReaders, e.ReadRecords, e.Ask, e.Report)
-NEVER_WHILE_STOPPING = (e.StartWorker, e.ConnectRegistry, e.Announce, e.PutSegment, e.PutRecords, e.Ask)
+NEVER_WHILE_STOPPING = (
+    e.StartWorker, e.ConnectRegistry, e.Announce, e.PutSegment, e.DropLeftovers, e.PutRecords, e.Ask,
+)  # fmt: skip
 
 
 class SimulatedRegistry:
@@ -67,6 +69,8 @@ class SimulatedRegistry:
         elif isinstance(order, e.DropSegment):
             self.segments.get(host, set()).discard(order.name)
             self.records.pop(Source(host, order.name), None)
+        elif isinstance(order, e.DropLeftovers):
+            self.segments.get(host, set()).intersection_update(order.names)
         elif isinstance(order, e.PutRecords):
             self.records[Source(host, order.name)] = order.records
         elif isinstance(order, e.DropReaders):
@@ -158,7 +162,8 @@ class Host:
             self.post(event)
 
     def look(self) -> None:
-        self.post(e.SegmentsSeen(tuple(self.files.values())))
+        gone = self.state.segments.keys() - self.files.keys()
+        self.post(e.SegmentsChanged(tuple(self.files.values()), tuple(sorted(gone))))
 
     def carry_out(self, times: int = 1) -> None:
         """Let the registry do the oldest order; if the link is broken all that wait are lost."""

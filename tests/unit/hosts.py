@@ -61,7 +61,8 @@ class Story:
         return self.say(e.RegistryLost("connection refused"))
 
     def segments(self, *facts: SegmentFacts) -> list[e.Action]:
-        return self.say(e.SegmentsSeen(facts))
+        gone = self.state.segments.keys() - {each.name for each in facts}
+        return self.say(e.SegmentsChanged(facts, tuple(sorted(gone))))
 
     def readers(self, *readers: Reader, name: str = "wfs", is_announced: bool = True) -> list[e.Action]:
         by_host = {reader.host: reader for reader in readers}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daosup.core import events as e
+from daosup.core.host import LEFTOVER_GRACE_S
 from daosup.core.types import Source
 from tests.unit.hosts import ENDPOINT, HOST, REMOTE, Story, mirror, mirroring, only, record
 
@@ -193,3 +194,23 @@ def test_a_mirror_asked_for_while_the_host_stops_neither_starts_nor_stays() -> N
     assert story.say(e.MirrorAsked(REMOTE, "client")) == []
     assert story.records(record()) == []
     assert story.end(mirror(), 8) == [e.RemoveMirror(REMOTE), e.Withdraw(), e.Finish()]
+
+
+def test_a_mirror_that_was_left_is_kept_for_a_while_for_whoever_asks_again() -> None:
+    story = Story()
+    story.connect()
+    other = Source("desk", "other")
+    story.say(e.MirrorsLeft((REMOTE, other)))
+    assert only(story.after(LEFTOVER_GRACE_S - 1.0), e.RemoveMirror) == []
+    story.say(e.MirrorAsked(REMOTE, "operator"))
+    actions = story.after(2.0)
+    assert only(actions, e.RemoveMirror) == [e.RemoveMirror(other)]
+    assert only(actions, e.Unask) == [e.Unask(other)]
+    assert only(story.say(e.MirrorReleased(REMOTE, "operator")), e.RemoveMirror) == [e.RemoveMirror(REMOTE)]
+
+
+def test_a_stop_removes_what_was_left_too() -> None:
+    story = Story()
+    story.connect()
+    story.say(e.MirrorsLeft((REMOTE,)))
+    assert story.say(e.StopAsked()) == [e.Unask(REMOTE), e.RemoveMirror(REMOTE), e.Withdraw(), e.Finish()]

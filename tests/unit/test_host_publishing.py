@@ -253,11 +253,13 @@ def test_a_role_that_was_not_given_is_found_out_before_anything_is_announced(
     assert story.connect() == [e.ReadMachines()]
     assert story.segments(WFS) == []
     assert story.after(60.0) == []
-    announce, read = story.say(e.MachinesSeen(others))
+    announce, clear, read = story.say(e.MachinesSeen(others))
     assert announce == e.Announce(role, {"wfs": WFS}, {"wfs": ()})
+    assert clear == e.DropLeftovers(("wfs",))
     assert read == e.ReadReaders()
     story.lose()
-    assert isinstance(story.connect()[0], e.Announce)
+    announce, read = story.connect()  # what was left of former lives is cleared once
+    assert isinstance(announce, e.Announce)
 
 
 def test_a_withdrawn_host_stays_out_of_the_registry_but_serves_its_readers() -> None:
