@@ -8,22 +8,24 @@ does not decode is skipped and counted in :attr:`Registry.skipped`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Optional, TypeVar
 
 from daosup.adapters.redis_address import RedisAddress, ServerFacts
 from daosup.adapters.redis_link import Command, RedisLink, Refusal, ping
+from daosup.adapters.registry_clock import RegistryClock
 from daosup.adapters.registry_commands import (
     check_accepted,
     is_wrong_type,
     milliseconds,
-    now_stamp,
     read,
     tell,
     unlink_segment,
     write,
     write_segment,
 )
-from daosup.adapters.registry_scan import read_machines, remove_leftovers, remove_machine
+from daosup.adapters.registry_lease import RegistryLease
+from daosup.adapters.registry_scan import read_hosts, read_machines, remove_leftovers
 from daosup.adapters.registry_views import Lost, Notified, OwnView, RegistryEvent, SourceView
 from daosup.core import keys
 from daosup.core.checked_json import MAX_VALUE_BYTES
@@ -41,7 +43,7 @@ from daosup.core.registry_values import (
     encode_records,
     encode_request,
 )
-from daosup.core.types import Machine, Reader, Role, SegmentFacts, Source, StreamRecord
+from daosup.core.types import HostSign, Machine, Reader, Role, SegmentFacts, Source, StreamRecord
 from daosup.errors import ProtocolError
 
 __all__ = ["Instance", "Lost", "Notified", "OwnView", "RedisAddress", "Registry", "RegistryEvent", "SourceView", "ping"]
@@ -68,6 +70,8 @@ class Registry:
         self._host = host
         self._instance = instance
         self._on_event = on_event
+        self.clock = RegistryClock()
+        self.lease = RegistryLease(self._run, host, instance, self.clock)
         # Names that may have keys in Redis, also those whose removal did not get through.
         self._written_names: set[str] = set()
         self.skipped = 0
@@ -79,13 +83,22 @@ class Registry:
         return self._link.is_open
 
     async def connect(self) -> ServerFacts:
-        """Connect and listen to what this host is told.
+        """Connect, listen to what this host is told, and learn Redis's time.
 
         Raises:
             UnavailableError: If that did not succeed within the address's ``timeout_s``.
             ConfigError: If the URL is not one.
         """
-        return await self._link.open(keys.notify_channel(self._host))
+        facts = await self._link.open(keys.notify_channel(self._host))
+        await self.lease.look()
+        if not self._instance.started_ms:
+            self._instance = replace(self._instance, started_ms=self.clock.began_ms())
+        return facts
+
+    @property
+    def started_ms(self) -> int:
+        """When this process started, by Redis's clock in milliseconds; 0 before the first connection."""
+        return self._instance.started_ms
 
     async def close(self) -> None:
         """Disconnect; what is written stays until it expires."""
@@ -98,8 +111,10 @@ class Registry:
         segments: Mapping[str, SegmentFacts],
         records: Mapping[str, Sequence[StreamRecord]],
         ttl_s: float,
-    ) -> Optional[str]:
+    ) -> Optional[Instance]:
         """Write everything of this host, and remove the keys of segments it had before; the heartbeat does this too.
+
+        Another process that spoke for this host until now is told, if it lives.
 
         Args:
             ip: Address at which other hosts reach this one.
@@ -109,14 +124,15 @@ class Registry:
             ttl_s: After this time without another call the keys are gone.
 
         Returns:
-            The instance that the registry named for this host before; None if the key was gone.
+            The other instance that the registry named for this host before, if there was one.
         """
+        self._instance = replace(self._instance, beat=self._instance.beat + 1)
         commands: list[Command] = [
             read(keys.instance_key(self._host)),
             write(keys.machine_key(self._host, "ip"), ip.encode(), ttl_s),
             write(keys.machine_key(self._host, "hostname"), self._host.encode(), ttl_s),
             write(keys.machine_key(self._host, "role"), role.value.encode(), ttl_s),
-            write(keys.machine_key(self._host, "last_connect"), now_stamp(), ttl_s),
+            write(keys.machine_key(self._host, "last_connect"), self.clock.stamp(), ttl_s),
             write(keys.instance_key(self._host), encode_instance(self._instance), ttl_s),
         ]
         for name, facts in segments.items():
@@ -126,7 +142,11 @@ class Registry:
         self._written_names |= segments.keys()
         replies = await self._run(commands)
         self._written_names -= gone
-        return self._instance_named(replies[0])
+        before = self._decoded(decode_instance, replies[0])
+        if before is None or before.instance == self._instance.instance:
+            return None
+        await self._run([tell(self._host, NoticeKind.READERS, Source(self._host, "any"))])
+        return before
 
     async def put_segment(self, facts: SegmentFacts, records: Sequence[StreamRecord], ttl_s: float) -> None:
         """Write one segment of this host."""
@@ -154,7 +174,8 @@ class Registry:
         Its readers stay written down until they leave or expire, so that after a restart they are known at once.
         """
         (raw,) = await self._run([read(keys.instance_key(self._host))])
-        if self._instance_named(raw) not in (None, self._instance.instance):
+        speaker = self._decoded(decode_instance, raw)
+        if speaker is not None and speaker.instance != self._instance.instance:
             return
         commands = [unlink_segment(self._host, name) for name in self._written_names]
         commands.append(("UNLINK", *(keys.machine_key(self._host, field) for field in keys.MACHINE_FIELDS)))
@@ -173,7 +194,7 @@ class Registry:
             reader = self._decoded(decode_reader, value)
             if place is not None and reader is not None:
                 readers.setdefault(place[0], {})[place[1]] = reader
-        return OwnView(readers, self._instance_named(raw))
+        return OwnView(readers, self._decoded(decode_instance, raw))
 
     async def drop_readers(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Forget readers of this host, given as segment name and reading host."""
@@ -213,7 +234,7 @@ class Registry:
             ttl_s: Lifetime of the owner's whole list of readers; each reader's call renews it.
             is_news: Whether to tell the owners at once; a mere heartbeat need not.
         """
-        value, now = encode_reader(reader), now_stamp()
+        value, now = encode_reader(reader), self.clock.stamp()
         commands: list[Command] = []
         for source in sources:
             hash_key, field = keys.readers_key(source.host), keys.reader_field(source.name, reader.host)
@@ -273,13 +294,13 @@ class Registry:
         self.skipped += skipped
         return machines
 
-    async def remove_machine(self, host: str) -> int:
-        """Remove every key of a host, whoever wrote it; it comes back if its daemon lives.
+    async def hosts(self) -> tuple[tuple[HostSign, ...], float]:
+        """The last signs of life of all hosts, and Redis's time at which they were read (seconds since 1970).
 
-        Returns:
-            How many ``dao:`` keys there were.
+        Walks over all keys of Redis in small steps: for the one that holds the lease.
         """
-        return await remove_machine(self._run, host)
+        signs = await read_hosts(self._run)
+        return signs, self.clock.now_s()
 
     async def remove_leftovers(self, names: Collection[str]) -> int:
         """Remove keys of this host's segments that are not in ``names``: an old daemon's keys never expire.
@@ -300,10 +321,6 @@ class Registry:
         notice = self._decoded(decode_notice, raw)
         if notice is not None:
             self._on_event(Notified(notice.kind, notice.source))
-
-    def _instance_named(self, reply: object) -> Optional[str]:
-        instance = self._decoded(decode_instance, reply)
-        return None if instance is None else instance.instance
 
     def _decoded(self, decode: Callable[[bytes], T], reply: object) -> Optional[T]:
         """What a reply holds; None if the key is missing (``b""``) or, which is counted, if it does not decode."""

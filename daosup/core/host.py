@@ -15,20 +15,26 @@ from enum import Enum
 from typing import ClassVar, Optional
 
 from daosup.core import events as e
+from daosup.core.clock import Clock
 from daosup.core.crew import Crew, Phase
+from daosup.core.election import Election
 from daosup.core.mirrors import POLL_INTERVAL_S, Mirrors
+from daosup.core.namesakes import Namesakes
 from daosup.core.readership import Readership
+from daosup.core.registry_values import Instance
 from daosup.core.restart import Backoff
 from daosup.core.types import Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
 
 
 @dataclass(frozen=True)
 class HostFacts:
-    """What a host is told about itself."""
+    """What a host is told about itself; ``instance`` names this start of its supervisor."""
 
     host: str
     ip: str
     role: Optional[Role] = None
+    instance: str = ""
+    is_takeover: bool = False
     heartbeat_interval_s: float = 30.0
     base_port: int = 0
     port_count: int = 2000
@@ -48,7 +54,9 @@ class HostState:
 
     def __init__(self, facts: HostFacts) -> None:
         self.facts = facts
-        self.role = facts.role
+        self.election = Election(facts.host, facts.instance, facts.role, is_takeover=facts.is_takeover)
+        self.clock = Clock()
+        self.namesakes = Namesakes(facts.instance)
         self.segments: dict[str, SegmentFacts] = {}
         self.readership = Readership()
         self.mirrors = Mirrors(facts.host)
@@ -60,6 +68,8 @@ class HostState:
         self.is_registered = True
         self.is_stopping = False
         self._is_finished = False
+        self._error: Optional[str] = None
+        self._told_role = self.role
         self._retry_registry_s = 0.0
         self._registry_backoff = Backoff()
         self._beat_s = 0.0
@@ -70,8 +80,14 @@ class HostState:
     def handle(self, event: e.Event, now: float) -> list[e.Action]:
         """Take in an event at ``now`` (seconds, monotonic) and say what is to be done."""
         actions = list(self._handlers[type(event)](self, event, now))
+        actions += self._follow_election(now)
         actions += self._reconcile(now)
         return actions
+
+    @property
+    def role(self) -> Optional[Role]:
+        """What this host is now; None if that is not known yet."""
+        return self.election.role
 
     # -- the registry
 
@@ -80,13 +96,13 @@ class HostState:
         self.registry_server = event.server
         self._registry_backoff = Backoff()
         self.readership.forgive(now)
+        self.namesakes.started_ms = event.started_ms
         yield e.Report("info", "registry connected", (("server", event.server),))
         if self.is_stopping:
             return
         self._looked_s = now
-        if self.role is None:
-            yield e.ReadMachines()
-        else:
+        yield from self.election.connected(now)
+        if self.role is not None:
             yield from self._introduce(now)
         yield from self.mirrors.ask_all(now)
 
@@ -99,13 +115,20 @@ class HostState:
         delay_s, self._registry_backoff = self._registry_backoff.died(0.0)
         self._retry_registry_s = now + min(1.0, max(0.1, delay_s))
 
-    def _machines_seen(self, event: e.MachinesSeen, now: float) -> Iterator[e.Action]:
-        if self.role is None:
-            others = [each for each in event.machines if each.hostname != self.facts.host]
-            has_master = any(each.role == Role.MASTER.value for each in others)
-            self.role = Role.MINION if has_master else Role.MASTER
-            yield e.Report("info", "role chosen: the configuration asks for none", (("role", self.role.value),))
-            yield from self._introduce(now)
+    def _follow_election(self, now: float) -> Iterator[e.Action]:
+        """The registry says what our role is; one that cannot be had ends us, and stops nothing."""
+        yield from self.election.expire(now)
+        if self.election.refusal and not self.is_stopping:
+            self.is_stopping = self._is_finished = True
+            yield from self.election.give_up(now, is_connected=True)
+            yield e.Finish(self.election.refusal)
+        elif self.role is not self._told_role:
+            is_first, self._told_role = self._told_role is None, self.role
+            yield e.Report("info", "role of this host", (("role", self.role.value if self.role else None),))
+            if is_first:
+                yield from self._introduce(now)
+            elif self._is_announced:
+                yield self._announce(now)
 
     def _introduce(self, now: float) -> Iterator[e.Action]:
         if self._is_serving:
@@ -153,6 +176,11 @@ class HostState:
 
     def _readers_seen(self, event: e.ReadersSeen, now: float) -> Iterator[e.Action]:
         is_forgotten = self._is_announced and not event.is_announced
+        why = "the registry forgot this host"
+        if is_forgotten and event.other is not None:
+            yield from self._namesake_met(event.other, now)
+            why = f"another daosupd, pid {event.other.pid} at {event.other.ip or 'unknown'}, uses this host's name"
+            is_forgotten = not self.is_stopping and self.namesakes.may_answer(now)
         if is_forgotten:
             self.readership.forgive(now)
         vanished = self.readership.update(event.readers, now)
@@ -161,9 +189,17 @@ class HostState:
             for name, host in vanished:
                 yield e.Report("warning", "reader vanished", (("segment", name), ("peer", host)))
         if is_forgotten:
-            yield e.Report("warning", "the registry forgot this host; announcing it anew")
+            yield e.Report("warning", f"{why}; announcing it anew")
             yield self._announce(now)
             yield from self.mirrors.ask_all(now)
+
+    def _namesake_met(self, other: Instance, now: float) -> Iterator[e.Action]:
+        if self.namesakes.met(other) and not self.is_stopping:
+            self._error = (
+                f"another daosupd, pid {other.pid} at {other.ip or 'unknown'}, has served host {self.facts.host} for"
+                " longer; stop that one, or give this one another name (host in the configuration)"
+            )
+            yield from self._stop_asked(e.StopAsked(), now)
 
     def _records_of(self, name: str) -> tuple[StreamRecord, ...]:
         worker = self.crew.workers.get(self._publisher_key(name))
@@ -221,10 +257,12 @@ class HostState:
         if self.role is not None and now >= self._looked_s + POLL_INTERVAL_S:
             self._looked_s = now
             yield e.ReadReaders()
+        yield from self.election.tick(now)
         yield from self.mirrors.tick(now)
 
     def _stop_asked(self, event: e.StopAsked, now: float) -> Iterator[e.Action]:
         self.is_stopping = True
+        yield from self.election.give_up(now, is_connected=self.registry is RegistryPhase.UP)
         for source in list(self.mirrors):
             yield from self._mirror_released(e.MirrorReleased(source, None), now)
 
@@ -259,6 +297,8 @@ class HostState:
         return next((port for port in range(self.facts.base_port, last) if port not in taken), 0)
 
     def _reconcile(self, now: float) -> Iterator[e.Action]:
+        if self._is_finished:
+            return
         wanted = self._wanted()
         yield from self.crew.reconcile(wanted, now)
         self._mirrored |= {key.source for key in wanted if key.kind is WorkerKind.MIRROR}
@@ -273,16 +313,21 @@ class HostState:
                 if records != self._told.get(name, ()):
                     self._told[name] = records
                     yield e.PutRecords(name, records, tuple(record.client_hostname for record in records))
-        if self.is_stopping and not self.crew.workers and not self._is_finished:
+        if self.is_stopping and not self.crew.workers:
             self._is_finished = True
             if self.registry is RegistryPhase.UP:
                 yield e.Withdraw()
-            yield e.Finish()
+            yield e.Finish(self._error)
 
     _handlers: ClassVar[dict[type, Callable[..., Iterable[e.Action]]]] = {
         e.RegistryConnected: _registry_connected,
         e.RegistryLost: _registry_lost,
-        e.MachinesSeen: _machines_seen,
+        e.LeaseSeen: lambda self, event, now: self.election.lease_seen(event, now),
+        e.HostsSeen: lambda self, event, now: self.election.hosts_seen(event, now),
+        e.HostEvicted: lambda self, event, now: self.election.evicted(event),
+        e.ActRefused: lambda self, event, now: self.election.refused(event, now),
+        e.ClockCompared: lambda self, event, now: self.clock.compared(event),
+        e.ReplacedInstance: lambda self, event, now: self._namesake_met(event.other, now),
         e.ReadersSeen: _readers_seen,
         e.RecordsSeen: _records_seen,
         e.ReadersNotified: _readers_notified,

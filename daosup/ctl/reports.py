@@ -71,7 +71,29 @@ def status_report(status: dict[str, Any], style: Style, width: int | None) -> li
     ]
     if registry.get("error"):
         lines.append(f"  {style(safe(registry['error']), 'bad')}")
+    lines += lease_lines(status.get("lease") or {}, style)
+    if (status.get("clock") or {}).get("is_off"):
+        told = f"off by {duration(abs(status['clock'].get('offset_s') or 0))} against the registry's; set it (NTP)"
+        lines.append(f"clock    {style(told, 'bad')}")
     lines += ["", *segment_table(status, style, width), "", *worker_table(status, style, width)]
+    return lines
+
+
+def lease_lines(lease: dict[str, Any], style: Style) -> list[str]:
+    """Who is master, as far as this host knows."""
+    if not lease:
+        return []
+    epoch = f"epoch {lease.get('epoch')}"
+    if lease.get("state") == "held":
+        told = f"{style('held', 'good')} by this host, {epoch}, for {duration(lease.get('left_s'))} more at least"
+    elif lease.get("state") == "none":
+        told = style("nobody's", "doubtful")
+    else:
+        word = "held" if lease.get("state") == "other" else style("lapsed", "bad")
+        told = f"{word} by {safe(lease.get('holder'))} ({safe(lease.get('ip'))}, pid {lease.get('pid')}), {epoch}"
+    lines = [f"lease    {told}"]
+    if lease.get("yields_to"):
+        lines.append(f"  {safe(lease['yields_to'])}, a daemon without leases, is master; this host only keeps watch")
     return lines
 
 

@@ -30,7 +30,7 @@ from daosup.config import Config
 from daosup.core import events as e
 from daosup.core.host import HostFacts, HostState
 from daosup.core.types import PROTOCOL, WorkerKey
-from daosup.errors import NoAnswerError
+from daosup.errors import NoAnswerError, UnavailableError
 from daosup.shm.making import unlink_segment
 from daosup.supervisor.commands import Commands
 from daosup.supervisor.registry_desk import RegistryDesk
@@ -50,15 +50,16 @@ class Supervisor:
     Args:
         config: Everything it may be told.
         address: Where Redis is.
+        is_takeover: Whether to become master although another host is.
     """
 
-    def __init__(self, config: Config, address: RedisAddress) -> None:
+    def __init__(self, config: Config, address: RedisAddress, *, is_takeover: bool = False) -> None:
         self.config = config
         self.address = address
         self.began_s = time.monotonic()
         self.instance = uuid.uuid4().hex
         self.folder = SegmentFolder(config.segment_folder)
-        self.state = HostState(_host_facts(config, address))
+        self.state = HostState(_host_facts(config, address, self.instance, is_takeover=is_takeover))
         self.orders = WorkerOrders(config, self.folder)
         self.seen = WorkersSeen(self.orders.page_of)
         self.processes = Processes("daosup.workers.preload", self.orders.folder, self._on_message, self._on_exit)
@@ -66,7 +67,7 @@ class Supervisor:
         self._events: deque[e.Event] = deque()
         self._is_handling = False
         self._watchers: set[asyncio.Future[None]] = set()
-        self._finished: Optional[asyncio.Future[None]] = None
+        self._finished: Optional[asyncio.Future[Optional[str]]] = None
         self._looked_s = 0.0
         self._refused: set[str] = set()
         self._performers: dict[type, Callable[[Any], None]] = {
@@ -81,7 +82,7 @@ class Supervisor:
         """Serve until stopped.
 
         Raises:
-            UnavailableError: If another supervisor has the control socket.
+            UnavailableError: If another supervisor has the control socket, this host's name, or the role it must have.
             ConfigError: If the control socket or the runtime folder can never be made as configured.
         """
         loop = asyncio.get_running_loop()
@@ -103,13 +104,15 @@ class Supervisor:
             self._tick()
             self.systemd.ready(f"host {self.config.host}")
             on_ready()
-            await self._finished
+            error = await self._finished
             self.systemd.stopping()
             await self.desk.close()
         finally:
             await server.close()
             self.processes.close()
             self.orders.remove_folder()
+        if error is not None:
+            raise UnavailableError(error)
         _log.info("supervisor stopped", host=self.config.host)
 
     def post(self, event: e.Event) -> None:
@@ -205,13 +208,13 @@ class Supervisor:
 
     def _finish(self, action: e.Finish) -> None:
         if self._finished is not None and not self._finished.done():
-            self._finished.set_result(None)
+            self._finished.set_result(action.error)
 
     def _instance(self) -> Instance:
-        return Instance(self.instance, PROTOCOL, __version__, os.getpid())
+        return Instance(self.instance, PROTOCOL, __version__, os.getpid(), self.state.facts.ip)
 
 
-def _host_facts(config: Config, address: RedisAddress) -> HostFacts:
+def _host_facts(config: Config, address: RedisAddress, instance: str, *, is_takeover: bool) -> HostFacts:
     publish = config.publish
 
     def may_publish(name: str) -> bool:
@@ -223,6 +226,8 @@ def _host_facts(config: Config, address: RedisAddress) -> HostFacts:
         host=config.host,
         ip=config.network.advertise or own_address(address.server_host),
         role=config.role,
+        instance=instance,
+        is_takeover=is_takeover,
         heartbeat_interval_s=config.heartbeat_interval_s,
         base_port=config.network.base_pub_port,
         port_count=config.network.port_count,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from daosup import __version__
 from daosup.core.crew import Phase, Worker
+from daosup.core.election import Election
 from daosup.core.types import WorkerKey, WorkerKind
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ def status_of(supervisor: Supervisor) -> Object:
         "host": config.host,
         "instance": config.instance,
         "role": role,
+        "lease": _lease(state.election, now),
+        "clock": {"offset_s": state.clock.offset_s, "is_off": state.clock.is_off},
         "version": __version__,
         "pid": os.getpid(),
         "uptime_s": now - supervisor.began_s,
@@ -48,6 +51,20 @@ def status_of(supervisor: Supervisor) -> Object:
             for facts in state.segments.values()
         ],
         "workers": _workers(supervisor, now),
+    }
+
+
+def _lease(election: Election, now: float) -> Object:
+    """Who is master: ``left_s`` is for how long this host may trust that it holds the lease."""
+    holder, own = election.holder, election.lease(now)
+    return {
+        "state": "held" if own else "none" if holder is None else "lapsed" if election.is_own(holder) else "other",
+        "holder": holder.host if holder else None,
+        "ip": holder.ip if holder else None,
+        "pid": holder.pid if holder else None,
+        "epoch": holder.epoch if holder else None,
+        "left_s": election.left_s(now) if own else None,
+        "yields_to": election.yields_to,
     }
 
 
