@@ -32,8 +32,8 @@ class RegistryLost:
 class LeaseSeen:
     """The master's lease as Redis had it after what we asked for at ``asked_s`` was carried out, or was not.
 
-    ``value`` is what stands there (``b""``: nothing), ``holder`` what it says if it is a lease. It expires in ``left_s``
-    seconds; below 0 it does not.
+    ``value`` is what stands there (``b""``: nothing), ``holder`` what it says if it is a lease. It expires in
+    ``left_s`` seconds; below 0 it does not.
     """
 
     asked_s: float

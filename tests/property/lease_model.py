@@ -1,4 +1,4 @@
-"""What the scripts of adapters/registry_lease.py do in Redis; the real ones are held against this in tests/integration."""
+"""What the scripts of adapters/registry_lease.py do in Redis; tests/integration holds the real ones against this."""
 
 from __future__ import annotations
 

@@ -123,9 +123,9 @@ class Candidates(RuleBasedStateMachine):
             after = self.redis.current()
             if isinstance(order, e.TakeLease) and before != after:
                 self._check_taking(candidate, before)
-            if isinstance(order, (e.TakeLease, e.RenewLease)) and answer.holder is not None:
-                if answer.holder.instance == candidate.instance.instance:
-                    self.renewed_s = self.real_s
+            is_ours = answer.holder is not None and answer.holder.instance == candidate.instance.instance
+            if is_ours and isinstance(order, (e.TakeLease, e.RenewLease)):
+                self.renewed_s = self.real_s
             return answer
         if isinstance(order, e.ReadHosts):
             return e.HostsSeen((GHOST,), self.redis.now_s)
