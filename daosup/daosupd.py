@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--redis-host", metavar="HOST", help="host of the Redis server (default: localhost)")
     parser.add_argument("--redis-port", metavar="PORT", type=int, help="its port (default: 6379)")
     parser.add_argument("--role", choices=("master", "minion"), help="role of this host (default: found out)")
+    parser.add_argument("--takeover", action="store_true", help="with role master: become it although another host is")
     parser.add_argument(
         "--heartbeat-interval", metavar="S", type=float, help="seconds between heartbeats (default: 30)"
     )
@@ -123,6 +124,8 @@ def _supervise(options: argparse.Namespace) -> int:
     from daosup import log
     from daosup.adapters.redis_server import resolve
     from daosup.config import load
+    from daosup.core.types import Role
+    from daosup.errors import UsageError
     from daosup.supervisor import Supervisor
 
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
@@ -133,10 +136,17 @@ def _supervise(options: argparse.Namespace) -> int:
     overrides = _overrides(options)
     config = load(config_file, instance, overrides)
     log.setup(config.log.level)
+    if options.takeover and config.role is not Role.MASTER:
+        raise UsageError("--takeover is for a host with role master: give --role master too, or leave it out")
     address, server = resolve(config.redis, config.runtime_folder)
     try:
         # A file that was there and is gone must not turn into all defaults.
-        supervisor = Supervisor(config, address, lambda: load(config.file or config_file, instance, overrides))
+        supervisor = Supervisor(
+            config,
+            address,
+            lambda: load(config.file or config_file, instance, overrides),
+            is_takeover=options.takeover,
+        )
         asyncio.run(_run(supervisor, ends_with_stdin=options.end_with_stdin))
     finally:
         if server is not None:

@@ -8,17 +8,18 @@ does not decode is skipped and counted in :attr:`Registry.skipped`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Optional, TypeVar
 
 from daosup.adapters.redis_address import RedisAddress, ServerFacts
 from daosup.adapters.redis_link import Command, RedisLink, Refusal, ping
+from daosup.adapters.registry_clock import RegistryClock
 from daosup.adapters.registry_commands import (
     ask,
     check_accepted,
     is_writable,
     is_wrong_type,
     milliseconds,
-    now_stamp,
     read,
     read_source,
     tell,
@@ -26,7 +27,8 @@ from daosup.adapters.registry_commands import (
     write,
     write_segment,
 )
-from daosup.adapters.registry_scan import read_machines, remove_leftovers, remove_machine
+from daosup.adapters.registry_lease import RegistryLease
+from daosup.adapters.registry_scan import read_hosts, read_machines, remove_leftovers
 from daosup.adapters.registry_views import Lost, Notified, OwnView, RegistryEvent, SourceView
 from daosup.core import keys
 from daosup.core.checked_json import MAX_VALUE_BYTES
@@ -43,7 +45,7 @@ from daosup.core.registry_values import (
     encode_records,
     encode_request,
 )
-from daosup.core.types import Machine, Reader, Role, SegmentFacts, Source, StreamRecord
+from daosup.core.types import HostSign, Machine, Reader, Role, SegmentFacts, Source, StreamRecord
 from daosup.errors import ProtocolError, UnavailableError
 
 __all__ = ["Instance", "Lost", "Notified", "OwnView", "RedisAddress", "Registry", "RegistryEvent", "SourceView", "ping"]
@@ -73,6 +75,8 @@ class Registry:
         self._host = host
         self._instance = instance
         self._on_event = on_event
+        self.clock = RegistryClock()
+        self.lease = RegistryLease(self._run, host, instance, self.clock)
         # Names that may have keys in Redis, also those whose removal did not get through.
         self._written_names: set[str] = set()
         self.skipped = 0
@@ -84,7 +88,7 @@ class Registry:
         return self._link.is_open
 
     async def connect(self) -> ServerFacts:
-        """Connect, listen to what this host is told, and see whether Redis takes writes.
+        """Connect, listen to what this host is told, see whether Redis takes writes, and learn its time.
 
         Raises:
             UnavailableError: If that did not succeed within the address's ``timeout_s``, or Redis refuses to write.
@@ -92,10 +96,18 @@ class Registry:
         facts = await self._link.open(keys.notify_channel(self._host))
         try:
             await self._run([is_writable(self._host)])
+            await self.lease.look()
         except UnavailableError:
             await self._link.close()
             raise
+        if not self._instance.started_ms:
+            self._instance = replace(self._instance, started_ms=self.clock.began_ms())
         return facts
+
+    @property
+    def started_ms(self) -> int:
+        """When this process started, by Redis's clock in milliseconds; 0 before the first connection."""
+        return self._instance.started_ms
 
     async def check(self) -> tuple[Optional[str], int]:
         """See whether Redis still takes writes; one small round trip.
@@ -106,7 +118,8 @@ class Registry:
         _, raw, count = await self._run(
             [is_writable(self._host), read(keys.instance_key(self._host)), ("HLEN", keys.readers_key(self._host))]
         )
-        return self._instance_named(raw), count if isinstance(count, int) else 0
+        speaker = self._decoded(decode_instance, raw)
+        return speaker.instance if speaker else None, count if isinstance(count, int) else 0
 
     async def close(self) -> None:
         """Disconnect; what is written stays until it expires."""
@@ -119,8 +132,10 @@ class Registry:
         segments: Mapping[str, SegmentFacts],
         records: Mapping[str, Sequence[StreamRecord]],
         ttl_s: float,
-    ) -> Optional[str]:
+    ) -> Optional[Instance]:
         """Write everything of this host, and remove the keys of segments it had before; the heartbeat does this too.
+
+        Another process that spoke for this host until now is told, if it lives.
 
         Args:
             ip: Address at which other hosts reach this one.
@@ -130,14 +145,15 @@ class Registry:
             ttl_s: After this time without another call the keys are gone.
 
         Returns:
-            The instance that the registry named for this host before; None if the key was gone.
+            The other instance that the registry named for this host before, if there was one.
         """
+        self._instance = replace(self._instance, beat=self._instance.beat + 1)
         commands: list[Command] = [
             read(keys.instance_key(self._host)),
             write(keys.machine_key(self._host, "ip"), ip.encode(), ttl_s),
             write(keys.machine_key(self._host, "hostname"), self._host.encode(), ttl_s),
             write(keys.machine_key(self._host, "role"), role.value.encode(), ttl_s),
-            write(keys.machine_key(self._host, "last_connect"), now_stamp(), ttl_s),
+            write(keys.machine_key(self._host, "last_connect"), self.clock.stamp(), ttl_s),
             write(keys.instance_key(self._host), encode_instance(self._instance), ttl_s),
         ]
         for name, facts in segments.items():
@@ -147,7 +163,11 @@ class Registry:
         self._written_names |= segments.keys()
         replies = await self._run(commands)
         self._written_names -= gone
-        return self._instance_named(replies[0])
+        before = self._decoded(decode_instance, replies[0])
+        if before is None or before.instance == self._instance.instance:
+            return None
+        await self._run([tell(self._host, NoticeKind.READERS, Source(self._host, "any"))])
+        return before
 
     async def put_segment(self, facts: SegmentFacts, records: Sequence[StreamRecord], ttl_s: float) -> None:
         """Write one segment of this host."""
@@ -175,7 +195,8 @@ class Registry:
         Its readers stay written down until they leave or expire, so that after a restart they are known at once.
         """
         (raw,) = await self._run([read(keys.instance_key(self._host))])
-        if self._instance_named(raw) not in (None, self._instance.instance):
+        speaker = self._decoded(decode_instance, raw)
+        if speaker is not None and speaker.instance != self._instance.instance:
             return
         commands = [unlink_segment(self._host, name) for name in self._written_names]
         commands.append(("UNLINK", *(keys.machine_key(self._host, field) for field in keys.MACHINE_FIELDS)))
@@ -194,7 +215,7 @@ class Registry:
             reader = self._decoded(decode_reader, value)
             if place is not None and reader is not None:
                 readers.setdefault(place[0], {})[place[1]] = reader
-        return OwnView(readers, self._instance_named(raw), len(flat) // 2)
+        return OwnView(readers, self._decoded(decode_instance, raw), len(flat) // 2)
 
     async def drop_readers(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Forget readers of this host, given as segment name and reading host."""
@@ -234,7 +255,7 @@ class Registry:
             ttl_s: Lifetime of the owner's whole list of readers; each reader's call renews it.
             is_news: Whether to tell the owners at once; a mere heartbeat need not.
         """
-        now = now_stamp()
+        now = self.clock.stamp()
         for owner, asked in _by_owner(sources).items():
             for start in range(0, len(asked), _STEP):
                 await self._write_over(ask(owner, asked[start : start + _STEP], reader, ttl_s, now))
@@ -296,13 +317,13 @@ class Registry:
         self.skipped += skipped
         return machines
 
-    async def remove_machine(self, host: str) -> int:
-        """Remove every key of a host, whoever wrote it; it comes back if its daemon lives.
+    async def hosts(self) -> tuple[tuple[HostSign, ...], float]:
+        """The last signs of life of all hosts, and Redis's time at which they were read (seconds since 1970).
 
-        Returns:
-            How many ``dao:`` keys there were.
+        Walks over all keys of Redis in small steps: for the one that holds the lease.
         """
-        return await remove_machine(self._run, host)
+        signs = await read_hosts(self._run)
+        return signs, self.clock.now_s()
 
     async def remove_leftovers(self, names: Collection[str]) -> int:
         """Remove keys of this host's segments that are not in ``names``: an old daemon's keys never expire.
@@ -323,10 +344,6 @@ class Registry:
         notice = self._decoded(decode_notice, raw)
         if notice is not None:
             self._on_event(Notified(notice.kind, notice.source))
-
-    def _instance_named(self, reply: object) -> Optional[str]:
-        instance = self._decoded(decode_instance, reply)
-        return None if instance is None else instance.instance
 
     def _decoded(self, decode: Callable[[bytes], T], reply: object) -> Optional[T]:
         """What a reply holds; None if the key is missing (``b""``) or, which is counted, if it does not decode."""

@@ -6,7 +6,6 @@ never transferred. One byte more than allowed is asked for, by which the decoder
 
 from __future__ import annotations
 
-import datetime
 import math
 from collections.abc import Sequence
 from functools import lru_cache
@@ -81,11 +80,6 @@ def unlink_segment(host: str, name: str) -> Command:
 def milliseconds(seconds: float) -> int:
     """At least 1, which is the shortest expiry Redis takes."""
     return max(1, math.ceil(seconds * 1000))
-
-
-def now_stamp() -> bytes:
-    """The time as the schema wants it: ISO-8601, UTC, with its offset."""
-    return datetime.datetime.now(datetime.timezone.utc).isoformat().encode()
 
 
 def is_wrong_type(reply: Any) -> bool:

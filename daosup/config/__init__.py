@@ -202,9 +202,7 @@ class Config:
         WorkerConfig,
         is_live=True,
     )
-    role: Optional[Role] = key(
-        one_of(Role), "Role of this host; without it, hosts agree on a master by themselves.", is_live=True
-    )
+    role: Optional[Role] = key(one_of(Role), "Role of this host; without it, hosts agree on a master by themselves.")
     heartbeat_interval_s: float = key(
         seconds(0.1, 3600), "How often this host tells the registry that it lives.", 30.0, is_live=True
     )

@@ -8,16 +8,19 @@ from typing import Optional, Union
 
 from daosup.core.desired import Desired
 from daosup.core.host_facts import HostFacts
-from daosup.core.types import Machine, Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey
+from daosup.core.lease import Lease
+from daosup.core.registry_values import Instance
+from daosup.core.types import HostSign, Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey
 
 # -- events
 
 
 @dataclass(frozen=True)
 class RegistryConnected:
-    """Redis answers."""
+    """Redis answers. ``started_ms``: when this process started, in Redis's time."""
 
     server: str
+    started_ms: int = 0
 
 
 @dataclass(frozen=True)
@@ -28,21 +31,68 @@ class RegistryLost:
 
 
 @dataclass(frozen=True)
-class MachinesSeen:
-    """All hosts of the registry were read."""
+class LeaseSeen:
+    """The master's lease as Redis had it after what we asked for at ``asked_s`` was carried out, or was not.
 
-    machines: tuple[Machine, ...]
+    ``value`` is what stands there (``b""``: nothing), ``holder`` what it says if it is a lease. It expires in
+    ``left_s`` seconds; below 0 it does not.
+    """
+
+    asked_s: float
+    value: bytes
+    holder: Optional[Lease]
+    left_s: float
+
+
+@dataclass(frozen=True)
+class ClockCompared:
+    """This host's clock is ``offset_s`` ahead of Redis's, give or take half of ``round_trip_s``."""
+
+    offset_s: float
+    round_trip_s: float
+
+
+@dataclass(frozen=True)
+class HostsSeen:
+    """The last signs of life of all hosts were read, at ``redis_s`` by Redis's clock (seconds since 1970)."""
+
+    signs: tuple[HostSign, ...]
+    redis_s: float
+
+
+@dataclass(frozen=True)
+class HostEvicted:
+    """A host that gave no sign of life was taken out of the registry."""
+
+    host: str
+
+
+@dataclass(frozen=True)
+class ActRefused:
+    """Redis refused what we wanted to do as master: the lease of this epoch is ours no longer."""
+
+    act: str
+    epoch: int
+
+
+@dataclass(frozen=True)
+class ReplacedInstance:
+    """Our announcement was written over that of another process under our host name, alive or not."""
+
+    other: Instance
 
 
 @dataclass(frozen=True)
 class ReadersSeen:
     """Our readers were read: by segment name, then by host. ``is_announced``: our own key was still there.
 
-    ``entry_count``: how many the registry has, those included that mean nothing.
+    ``other`` is the process under our host name that wrote its own instead. ``entry_count``: how many readers the
+    registry has, those included that mean nothing.
     """
 
     readers: Mapping[str, Mapping[str, Reader]]
     is_announced: bool
+    other: Optional[Instance] = None
     entry_count: int = 0
 
 
@@ -217,10 +267,10 @@ class StopAsked:
 
 
 Event = Union[
-    RegistryConnected, RegistryLost, RegistryChecked, MachinesSeen, ReadersSeen, RecordsSeen, ReadersNotified,
-    RecordNotified, LinksSeen, SegmentsChanged, MirrorsLeft, MirrorAsked, MirrorReleased, HolderGone, WorkerStarted,
-    WorkerReady, WorkerExited, WorkerHung, WorkerGrown, RestartAsked, AnnounceAsked, WithdrawAsked, ConfigChanged,
-    DesiredChanged, Ticked, StopAsked,
+    RegistryConnected, RegistryLost, RegistryChecked, LeaseSeen, ClockCompared, HostsSeen, HostEvicted, ActRefused,
+    ReplacedInstance, ReadersSeen, RecordsSeen, ReadersNotified, RecordNotified, LinksSeen, SegmentsChanged,
+    MirrorsLeft, MirrorAsked, MirrorReleased, HolderGone, WorkerStarted, WorkerReady, WorkerExited, WorkerHung,
+    WorkerGrown, RestartAsked, AnnounceAsked, WithdrawAsked, ConfigChanged, DesiredChanged, Ticked, StopAsked,
 ]  # fmt: skip
 
 # -- actions
@@ -237,8 +287,51 @@ class CheckRegistry:
 
 
 @dataclass(frozen=True)
-class ReadMachines:
-    """Answered by MachinesSeen."""
+class LookAtLease:
+    """Answered by LeaseSeen, as the next three are."""
+
+    asked_s: float
+
+
+@dataclass(frozen=True)
+class TakeLease:
+    """Become master, if ``expected`` still stands where the lease belongs, with an epoch above ``above``."""
+
+    asked_s: float
+    expected: bytes
+    above: int
+
+
+@dataclass(frozen=True)
+class RenewLease:
+    """Stay master, if we still are."""
+
+    asked_s: float
+    lease: Lease
+
+
+@dataclass(frozen=True)
+class GiveUpLease:
+    """Let another be master, if we are: whatever the epoch."""
+
+    asked_s: float
+
+
+@dataclass(frozen=True)
+class ReadHosts:
+    """Answered by HostsSeen."""
+
+
+@dataclass(frozen=True)
+class Evict:
+    """Take a host out of the registry, if the lease is still ours and the host gave no other sign of life.
+
+    Answered by HostEvicted or ActRefused, or not at all.
+    """
+
+    lease: Lease
+    host: str
+    last_connect: str
 
 
 @dataclass(frozen=True)
@@ -352,7 +445,9 @@ class RemoveMirror:
 
 @dataclass(frozen=True)
 class Finish:
-    """Nothing is left to do: the supervisor may end."""
+    """The supervisor may end: nothing is left to do, or with an ``error`` it cannot serve here now (exit 69)."""
+
+    error: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -365,6 +460,7 @@ class Report:
 
 
 Action = Union[
-    ConnectRegistry, CheckRegistry, ReadMachines, ReadReaders, ReadRecords, Announce, PutSegment, DropSegment,
-    DropLeftovers, PutRecords, DropReaders, Ask, Unask, Withdraw, StartWorker, StopWorker, RemoveMirror, Finish, Report,
+    ConnectRegistry, CheckRegistry, LookAtLease, TakeLease, RenewLease, GiveUpLease, ReadHosts, Evict, ReadReaders,
+    ReadRecords, Announce, PutSegment, DropSegment, DropLeftovers, PutRecords, DropReaders, Ask, Unask, Withdraw,
+    StartWorker, StopWorker, RemoveMirror, Finish, Report,
 ]  # fmt: skip

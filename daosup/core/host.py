@@ -13,13 +13,17 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import ClassVar
+from typing import ClassVar, Optional
 
 from daosup.core import events as e
+from daosup.core.clock import Clock
 from daosup.core.crew import Crew, Phase
+from daosup.core.election import Election
 from daosup.core.host_facts import HostFacts
 from daosup.core.mirrors import CONFIGURED, KEPT, Mirrors
+from daosup.core.namesakes import Namesakes
 from daosup.core.readership import Readership
+from daosup.core.registry_values import Instance
 from daosup.core.standing import Standing
 from daosup.core.types import Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
 from daosup.core.wanted import wanted_workers
@@ -36,7 +40,9 @@ class HostState:
 
     def __init__(self, facts: HostFacts) -> None:
         self.facts = facts
-        self.role = facts.role
+        self.election = Election(facts.host, facts.instance, facts.role, is_takeover=facts.is_takeover)
+        self.clock = Clock()
+        self.namesakes = Namesakes(facts.instance)
         self.segments: dict[str, SegmentFacts] = {}
         self.readership = Readership()
         self.mirrors = Mirrors(facts.host)
@@ -46,6 +52,8 @@ class HostState:
         self.is_registered = True
         self.is_stopping = False
         self._is_finished = False
+        self._error: Optional[str] = None
+        self._told_role = self.role
         self._beat_s = 0.0
         self._checked_s = 0.0
         self._read_s = 0.0
@@ -60,19 +68,25 @@ class HostState:
     def handle(self, event: e.Event, now: float) -> list[e.Action]:
         """Take in an event at ``now`` (seconds, monotonic) and say what is to be done."""
         actions = list(self._handlers[type(event)](self, event, now))
+        actions += self._follow_election(now)
         actions += self._reconcile(now)
         return actions
+
+    @property
+    def role(self) -> Optional[Role]:
+        """What this host is now; None if that is not known yet."""
+        return self.election.role
 
     # -- the registry
 
     def _registry_connected(self, event: e.RegistryConnected, now: float) -> Iterator[e.Action]:
         yield from self.standing.connected(event.server, now)
         self.readership.forgive(now)
+        self.namesakes.started_ms = event.started_ms
         if self.is_stopping:
             return
-        if self.role is None:
-            yield e.ReadMachines()
-        else:
+        yield from self.election.connected(now)
+        if self.role is not None:
             yield from self._introduce(now)
         yield from self.mirrors.ask_all(now)
 
@@ -85,13 +99,20 @@ class HostState:
         if is_forgotten or is_old or event.entry_count != self._entry_count:
             yield from self._readers_notified(e.ReadersNotified(), now)
 
-    def _machines_seen(self, event: e.MachinesSeen, now: float) -> Iterator[e.Action]:
-        if self.role is None:
-            others = [each for each in event.machines if each.hostname != self.facts.host]
-            has_master = any(each.role == Role.MASTER.value for each in others)
-            self.role = Role.MINION if has_master else Role.MASTER
-            yield e.Report("info", "role chosen: the configuration asks for none", (("role", self.role.value),))
-            yield from self._introduce(now)
+    def _follow_election(self, now: float) -> Iterator[e.Action]:
+        """The registry says what our role is; one that cannot be had ends us, and stops nothing."""
+        yield from self.election.expire(now)
+        if self.election.refusal and not self.is_stopping:
+            self.is_stopping = self._is_finished = True
+            yield from self.election.give_up(now, is_connected=True)
+            yield e.Finish(self.election.refusal)
+        elif self.role is not self._told_role:
+            is_first, self._told_role = self._told_role is None, self.role
+            yield e.Report("info", "role of this host", (("role", self.role.value if self.role else None),))
+            if is_first:
+                yield from self._introduce(now)
+            elif self._is_announced:
+                yield self._announce(now)
 
     def _introduce(self, now: float) -> Iterator[e.Action]:
         if self._is_serving:
@@ -147,6 +168,11 @@ class HostState:
     def _readers_seen(self, event: e.ReadersSeen, now: float) -> Iterator[e.Action]:
         self._read_s, self._entry_count = now, event.entry_count
         is_forgotten = self._is_announced and not event.is_announced
+        why = "the registry forgot this host"
+        if is_forgotten and event.other is not None:
+            yield from self._namesake_met(event.other, now)
+            why = f"another daosupd, pid {event.other.pid} at {event.other.ip or 'unknown'}, uses this host's name"
+            is_forgotten = not self.is_stopping and self.namesakes.may_answer(now)
         if is_forgotten:
             self.readership.forgive(now)
         vanished = self.readership.update(event.readers, now)
@@ -155,9 +181,17 @@ class HostState:
             for name, host in vanished:
                 yield e.Report("warning", "reader vanished", (("segment", name), ("peer", host)))
         if is_forgotten:
-            yield e.Report("warning", "the registry forgot this host; announcing it anew")
+            yield e.Report("warning", f"{why}; announcing it anew")
             yield self._announce(now)
             yield from self.mirrors.ask_all(now)
+
+    def _namesake_met(self, other: Instance, now: float) -> Iterator[e.Action]:
+        if self.namesakes.met(other) and not self.is_stopping:
+            self._error = (
+                f"another daosupd, pid {other.pid} at {other.ip or 'unknown'}, has served host {self.facts.host} for"
+                " longer; stop that one, or give this one another name (host in the configuration)"
+            )
+            yield from self._stop_asked(e.StopAsked(), now)
 
     def _records_of(self, name: str) -> tuple[StreamRecord, ...]:
         worker = self.crew.workers.get(self._publisher_key(name))
@@ -192,10 +226,7 @@ class HostState:
         before, self.facts = self.facts, event.facts
         if self.is_stopping:
             return
-        had_role, self.role = self.role is not None, event.facts.role or self.role
-        if not had_role and self.role is not None:
-            yield from self._introduce(now)
-        elif self._is_announced and _introduction(before) != _introduction(event.facts):
+        if self._is_announced and _introduction(before) != _introduction(event.facts):
             yield self._announce(now)
         yield from self.mirrors.hold_exactly(event.facts.mirrors, CONFIGURED, now, **self._connection)
 
@@ -256,10 +287,12 @@ class HostState:
         if self.role is not None and now >= self._checked_s + CHECK_INTERVAL_S:
             self._checked_s = now
             yield e.CheckRegistry()
+        yield from self.election.tick(now)
         yield from self.mirrors.tick(now)
 
     def _stop_asked(self, event: e.StopAsked, now: float) -> Iterator[e.Action]:
         self.is_stopping = True
+        yield from self.election.give_up(now, is_connected=self.standing.is_up)
         yield from self._own_left_mirrors()
         yield from self.mirrors.release_all(is_connected=self.standing.is_up)
 
@@ -295,6 +328,8 @@ class HostState:
         return wanted_workers(self.facts, published, self.mirrors, self.crew)
 
     def _reconcile(self, now: float) -> Iterator[e.Action]:
+        if self._is_finished:
+            return
         wanted = self._wanted()
         yield from self.crew.reconcile(wanted, now)
         self._mirrored |= {key.source for key in wanted if key.kind is WorkerKind.MIRROR}
@@ -309,17 +344,22 @@ class HostState:
                 if records != self._told.get(name, ()):
                     self._told[name] = records
                     yield e.PutRecords(name, records, tuple(record.client_hostname for record in records))
-        if self.is_stopping and not self.crew.workers and not self._is_finished:
+        if self.is_stopping and not self.crew.workers:
             self._is_finished = True
             if self.standing.is_up:
                 yield e.Withdraw()
-            yield e.Finish()
+            yield e.Finish(self._error)
 
     _handlers: ClassVar[dict[type, Callable[..., Iterable[e.Action]]]] = {
         e.RegistryConnected: _registry_connected,
         e.RegistryLost: _registry_lost,
         e.RegistryChecked: _registry_checked,
-        e.MachinesSeen: _machines_seen,
+        e.LeaseSeen: lambda self, event, now: self.election.lease_seen(event, now),
+        e.HostsSeen: lambda self, event, now: self.election.hosts_seen(event, now),
+        e.HostEvicted: lambda self, event, now: self.election.evicted(event),
+        e.ActRefused: lambda self, event, now: self.election.refused(event, now),
+        e.ClockCompared: lambda self, event, now: self.clock.compared(event),
+        e.ReplacedInstance: lambda self, event, now: self._namesake_met(event.other, now),
         e.ReadersSeen: _readers_seen,
         e.RecordsSeen: _records_seen,
         e.ReadersNotified: _readers_notified,

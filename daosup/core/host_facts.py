@@ -15,7 +15,7 @@ class HostFacts:
 
     ``terms_of`` is what the configuration says of one worker, only to be compared: a worker whose terms changed is
     replaced. ``mirrors`` are those of the configuration. ``port_count`` ports from ``base_port`` on (0: any) are for
-    publishers.
+    publishers. ``instance`` names this start of its supervisor; the role and these last two are those of its start.
     """
 
     host: str
@@ -27,6 +27,8 @@ class HostFacts:
     may_publish: Callable[[str], bool] = lambda name: True
     terms_of: Callable[[WorkerKey], Hashable] = lambda key: None
     mirrors: tuple[Source, ...] = ()
+    instance: str = ""
+    is_takeover: bool = False
 
     def may_use(self, port: int) -> bool:
         """Whether a publisher may be at ``port`` (0: at any)."""

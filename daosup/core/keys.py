@@ -16,6 +16,13 @@ from daosup.core.types import Source, check_host, check_name
 from daosup.errors import ProtocolError, UsageError
 
 ALL_MACHINES = b"dao:machines:*"
+ALL_SIGNS_OF_LIFE = b"dao:machines:*:last_connect"
+LEASE = b"daosup:master"
+"""Who is master (core/lease.py)."""
+
+EPOCH = b"daosup:epoch"
+"""The number of the last lease that anybody took."""
+
 MACHINE_FIELDS = ("ip", "hostname", "role", "last_connect")
 SEGMENT_FIELDS = ("dimensions", "dtype", "connections")
 HEARTBEAT_TTL_S = 75.0

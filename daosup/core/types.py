@@ -136,6 +136,21 @@ class Machine:
 
 
 @dataclass(frozen=True)
+class HostSign:
+    """A host's last sign of life in the registry.
+
+    ``last_connect`` is the text as it stands there, ``stamp_s`` the same as seconds since 1970, None if it is no time.
+    ``is_lasting``: it does not expire, so an old daemon wrote it.
+    """
+
+    host: str
+    role: str
+    last_connect: str
+    stamp_s: Optional[float]
+    is_lasting: bool
+
+
+@dataclass(frozen=True)
 class SegmentEntry:
     """A segment as the registry knows it."""
 

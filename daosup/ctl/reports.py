@@ -77,6 +77,10 @@ def status_report(status: dict[str, Any], style: Style, width: int | None) -> li
         lines.append(f"  {style(safe(registry['error']), 'bad')}")
     if registry.get("effect"):
         lines.append(f"  {style(safe(registry['effect']), 'doubtful')}")
+    lines += lease_lines(status.get("lease") or {}, style)
+    if (status.get("clock") or {}).get("is_off"):
+        told = f"off by {duration(abs(status['clock'].get('offset_s') or 0))} against the registry's; set it (NTP)"
+        lines.append(f"clock    {style(told, 'bad')}")
     lines += ["", *segment_table(status, style, width), "", *worker_table(status, style, width)]
     return lines
 
@@ -87,6 +91,24 @@ def _told_of_config(status: dict[str, Any]) -> list[str]:
     if config.get("needs_restart"):
         told.append(f"needs a restart: {', '.join(config['needs_restart'])}")
     return [*told, status["state_error"]] if status.get("state_error") else told
+
+
+def lease_lines(lease: dict[str, Any], style: Style) -> list[str]:
+    """Who is master, as far as this host knows."""
+    if not lease:
+        return []
+    epoch = f"epoch {lease.get('epoch')}"
+    if lease.get("state") == "held":
+        told = f"{style('held', 'good')} by this host, {epoch}, for {duration(lease.get('left_s'))} more at least"
+    elif lease.get("state") == "none":
+        told = style("nobody's", "doubtful")
+    else:
+        word = "held" if lease.get("state") == "other" else style("lapsed", "bad")
+        told = f"{word} by {safe(lease.get('holder'))} ({safe(lease.get('ip'))}, pid {lease.get('pid')}), {epoch}"
+    lines = [f"lease    {told}"]
+    if lease.get("yields_to"):
+        lines.append(f"  {safe(lease['yields_to'])}, a daemon without leases, is master; this host only keeps watch")
+    return lines
 
 
 def segment_table(status: dict[str, Any], style: Style, width: int | None) -> list[str]:

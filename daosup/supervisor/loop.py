@@ -15,6 +15,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Optional
 
 from daosup import __version__, log
@@ -33,7 +34,7 @@ from daosup.core import events as e
 from daosup.core.crew import Phase
 from daosup.core.host import HostState
 from daosup.core.types import PROTOCOL, WorkerKey, WorkerKind
-from daosup.errors import NoAnswerError
+from daosup.errors import NoAnswerError, UnavailableError
 from daosup.supervisor.commands import Commands
 from daosup.supervisor.discovery_desk import DiscoveryDesk
 from daosup.supervisor.host_facts import host_facts
@@ -58,9 +59,12 @@ class Supervisor:
         config: Everything it may be told.
         address: Where Redis is.
         read_config: Reads the configuration anew.
+        is_takeover: Whether to become master although another host is.
     """
 
-    def __init__(self, config: Config, address: RedisAddress, read_config: Callable[[], Config]) -> None:
+    def __init__(
+        self, config: Config, address: RedisAddress, read_config: Callable[[], Config], *, is_takeover: bool = False
+    ) -> None:
         self.config = config
         self.address = address
         self.began_s = time.monotonic()
@@ -68,7 +72,8 @@ class Supervisor:
         self.folder = SegmentFolder(config.segment_folder)
         self.discovery = DiscoveryDesk(self.folder, self.post, self.fail)
         self.orders = WorkerOrders(config, self.folder)
-        self.state = HostState(host_facts(config, self._ip(config), self.orders.terms_of))
+        facts = host_facts(config, self._ip(config), self.orders.terms_of)
+        self.state = HostState(replace(facts, instance=self.instance, is_takeover=is_takeover))
         self.ledger = MirrorLedger(config.runtime_folder / f"{config.instance}.mirrors")
         self.seen = WorkersSeen(self.orders.page_of)
         self.health = WorkerHealth(self.state.crew.workers, self.seen, self.orders.limits_of, self.post, TICK_S)
@@ -78,8 +83,7 @@ class Supervisor:
         self._events: deque[e.Event] = deque()
         self._is_handling = False
         self._watchers: set[asyncio.Future[None]] = set()
-        self._finished: Optional[asyncio.Future[None]] = None
-        self._sampled_s = 0.0
+        self._finished: Optional[asyncio.Future[Optional[str]]] = None
         self._performers: dict[type, Callable[[Any], None]] = {
             e.StartWorker: self._start_worker,
             e.StopWorker: lambda action: self.processes.stop(action.pid, is_forced=action.is_forced),
@@ -92,7 +96,7 @@ class Supervisor:
         """Serve until stopped.
 
         Raises:
-            UnavailableError: If another supervisor has the control socket.
+            UnavailableError: If another supervisor has the control socket, this host's name, or the role it must have.
             ConfigError: If the control socket or the runtime folder can never be made as configured.
         """
         loop = asyncio.get_running_loop()
@@ -122,7 +126,7 @@ class Supervisor:
             self.systemd.ready(f"host {self.config.host}")
             self.reloading.serve()
             on_ready()
-            await self._finished
+            error = await self._finished
             self.systemd.stopping()
             await self.desk.close()
         finally:
@@ -131,6 +135,8 @@ class Supervisor:
             self.processes.close()
             self.orders.remove_folder()
             self.ledger.close()
+        if error is not None:
+            raise UnavailableError(error)
         _log.info("supervisor stopped", host=self.config.host)
 
     def post(self, event: e.Event) -> None:
@@ -259,10 +265,10 @@ class Supervisor:
 
     def _finish(self, action: e.Finish) -> None:
         if self._finished is not None and not self._finished.done():
-            self._finished.set_result(None)
+            self._finished.set_result(action.error)
 
     def _ip(self, config: Config) -> str:
         return config.network.advertise or own_address(self.address.server_host)
 
     def _instance(self) -> Instance:
-        return Instance(self.instance, PROTOCOL, __version__, os.getpid())
+        return Instance(self.instance, PROTOCOL, __version__, os.getpid(), self.state.facts.ip)

@@ -16,7 +16,7 @@ from daosup.core import events as e
 Marker = asyncio.Future
 Item = Union[e.Action, "asyncio.Future[None]"]
 
-_LOOKS = (e.CheckRegistry, e.ReadMachines, e.ReadReaders)
+_LOOKS = (e.CheckRegistry, e.ReadHosts, e.ReadReaders)
 
 
 class OrderQueue:

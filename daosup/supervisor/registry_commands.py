@@ -5,12 +5,15 @@ Invariant: a command that needs the registry fails with what is wrong with it ra
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Optional
+import time
+from typing import TYPE_CHECKING, Any
 
 from daosup.adapters.control import Request
+from daosup.adapters.registry_clock import parse_stamp
+from daosup.adapters.registry_lease import Removal
 from daosup.core import events as e
-from daosup.core.types import Machine, Role, check_host
+from daosup.core.lease import Lease
+from daosup.core.types import Machine, check_host
 from daosup.errors import DeniedError, UnavailableError, UsageError
 from daosup.supervisor.requests import number_of
 
@@ -65,22 +68,25 @@ class RegistryCommands:
             supervisor.post(e.WithdrawAsked())
             await self._carried_out()
         else:
-            self._need_master(f"deregister {host}")
-            await supervisor.desk.remove_machine(host)
+            lease = self._need_mandate(f"deregister {host}")
+            self._check_removal(await supervisor.desk.remove_host(lease, host), host)
         return {}
 
     async def _cleanup(self, request: Request) -> list[str]:
         ttl_s = number_of(request.arguments, "ttl_s", 120.0, 1e9)
         self._need_registry()
-        self._need_master("remove stale hosts")
+        lease = self._need_mandate("remove stale hosts")
+        desk, silence = self._supervisor.desk, self._supervisor.state.election.silence
         removed = []
-        now = datetime.now(timezone.utc)
-        for machine in await self._supervisor.desk.machines():
-            last = _parsed(machine.last_connect)
-            is_stale = last is None or (now - last).total_seconds() > ttl_s
-            if is_stale and machine.hostname != self._supervisor.config.host:
-                await self._supervisor.desk.remove_machine(machine.hostname)
-                removed.append(machine.hostname)
+        machines = await desk.machines()
+        redis_s = await desk.redis_s()
+        for machine in machines:
+            name, sign = machine.hostname, machine.last_connect
+            if name != self._supervisor.config.host and silence.is_stale(name, parse_stamp(sign), redis_s, ttl_s):
+                removal = await desk.remove_host(lease, name, sign)
+                self._check_removal(removal, name)
+                if removal is Removal.DONE:
+                    removed.append(name)
         return removed
 
     async def _carried_out(self) -> None:
@@ -93,14 +99,17 @@ class RegistryCommands:
         if not state.standing.is_up:
             raise UnavailableError(f"the registry at {self._supervisor.address} is away: {state.standing.error}")
 
-    def _need_master(self, what: str) -> None:
-        if self._supervisor.state.role is not Role.MASTER:
-            raise DeniedError(f"only the master may {what}; this host is a minion")
+    def _need_mandate(self, what: str) -> Lease:
+        election = self._supervisor.state.election
+        lease = election.mandate(time.monotonic())
+        if lease is None:
+            holder = election.holder
+            master = election.yields_to or (holder.host if holder else None)
+            who = f"the master is {master}" if master else "there is no master now"
+            raise DeniedError(f"only the master may {what}; this host is a minion, {who}")
+        return lease
 
-
-def _parsed(stamp: str) -> Optional[datetime]:
-    try:
-        parsed = datetime.fromisoformat(stamp)
-    except ValueError:
-        return None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
+    @staticmethod
+    def _check_removal(removal: Removal, host: str) -> None:
+        if removal is Removal.NOT_MASTER:
+            raise DeniedError(f"{host} was not removed: this host has just ceased to be master; ask the new one")

@@ -12,8 +12,10 @@ from contextlib import suppress
 from typing import Any, Optional
 
 from daosup.adapters.registry import Lost, Notified, Registry, RegistryEvent
+from daosup.adapters.registry_lease import LeaseAnswer, Removal
 from daosup.core import events as e
 from daosup.core.host import HostState
+from daosup.core.lease import Lease
 from daosup.core.registry_values import NoticeKind
 from daosup.core.types import Reader
 from daosup.errors import UnavailableError
@@ -54,7 +56,12 @@ class RegistryDesk:
         self._performers: dict[type, Callable[[Any], Awaitable[Optional[e.Event]]]] = {
             e.ConnectRegistry: self._connect,
             e.CheckRegistry: self._check,
-            e.ReadMachines: self._read_machines,
+            e.LookAtLease: lambda a: self._lease(a.asked_s, registry.lease.look()),
+            e.TakeLease: lambda a: self._lease(a.asked_s, registry.lease.take(a.expected, a.above)),
+            e.RenewLease: lambda a: self._lease(a.asked_s, registry.lease.renew(a.lease)),
+            e.GiveUpLease: lambda a: self._lease(a.asked_s, registry.lease.give_up()),
+            e.ReadHosts: self._read_hosts,
+            e.Evict: self._evict,
             e.ReadReaders: self._read_readers,
             e.ReadRecords: self._read_records,
             e.Announce: self._announce,
@@ -110,9 +117,17 @@ class RegistryDesk:
         """All hosts of the registry."""
         return tuple(await self._registry.machines())
 
-    async def remove_machine(self, host: str) -> int:
-        """Remove another host from the registry."""
-        return await self._registry.remove_machine(host)
+    async def redis_s(self) -> float:
+        """Redis's time: seconds since 1970."""
+        await self._registry.lease.look()
+        return self._registry.clock.now_s()
+
+    async def remove_host(self, lease: Lease, host: str, last_connect: str = "") -> Removal:
+        """Remove another host from the registry, as master; with ``last_connect`` only if that is its last sign."""
+        removal = await self._registry.lease.remove_host(lease, host, last_connect)
+        if removal is Removal.NOT_MASTER:
+            self._post(e.ActRefused(f"remove {host}", lease.epoch))
+        return removal
 
     async def close(self) -> None:
         """Carry out what waits, if that takes no longer than a stop may, then disconnect."""
@@ -141,14 +156,25 @@ class RegistryDesk:
                 self._post(event)
 
     async def _connect(self, action: e.ConnectRegistry) -> e.Event:
-        return e.RegistryConnected(str(await self._registry.connect()))
+        facts = await self._registry.connect()
+        return e.RegistryConnected(str(facts), self._registry.started_ms)
 
-    async def _read_machines(self, action: e.ReadMachines) -> e.Event:
-        return e.MachinesSeen(await self.machines())
+    async def _lease(self, asked_s: float, asking: Awaitable[LeaseAnswer]) -> e.Event:
+        answer = await asking
+        self._post(e.ClockCompared(answer.comparison.offset_s, answer.comparison.round_trip_s))
+        return e.LeaseSeen(asked_s, answer.value, answer.holder, answer.left_s)
+
+    async def _read_hosts(self, action: e.ReadHosts) -> e.Event:
+        return e.HostsSeen(*await self._registry.hosts())
+
+    async def _evict(self, action: e.Evict) -> Optional[e.Event]:
+        removal = await self.remove_host(action.lease, action.host, action.last_connect)
+        return e.HostEvicted(action.host) if removal is Removal.DONE else None
 
     async def _read_readers(self, action: e.ReadReaders) -> e.Event:
         view = await self._registry.readers()
-        return e.ReadersSeen(view.readers, view.instance == self._instance, view.entry_count)
+        is_announced = view.speaker is not None and view.speaker.instance == self._instance
+        return e.ReadersSeen(view.readers, is_announced, None if is_announced else view.speaker, view.entry_count)
 
     async def _check(self, action: e.CheckRegistry) -> e.Event:
         instance, entry_count = await self._registry.check()
@@ -163,8 +189,11 @@ class RegistryDesk:
             )
         )
 
-    async def _announce(self, action: e.Announce) -> None:
-        await self._registry.announce(self._state.facts.ip, action.role, action.segments, action.records, self._ttl_s)
+    async def _announce(self, action: e.Announce) -> Optional[e.Event]:
+        other = await self._registry.announce(
+            self._state.facts.ip, action.role, action.segments, action.records, self._ttl_s
+        )
+        return None if other is None else e.ReplacedInstance(other)
 
     async def _drop_leftovers(self, action: e.DropLeftovers) -> None:
         await self._registry.remove_leftovers(action.names)

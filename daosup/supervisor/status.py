@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from daosup import __version__
 from daosup.core.crew import WAITING, Worker
+from daosup.core.election import Election
 from daosup.core.types import Source, WorkerKey, WorkerKind
 from daosup.supervisor.registry_desk import lifetime_s
 
@@ -26,6 +27,8 @@ def status_of(supervisor: Supervisor) -> Object:
         "host": config.host,
         "instance": config.instance,
         "role": role,
+        "lease": _lease(state.election, now),
+        "clock": {"offset_s": state.clock.offset_s, "is_off": state.clock.is_off},
         "version": __version__,
         "pid": os.getpid(),
         "uptime_s": now - supervisor.began_s,
@@ -69,6 +72,20 @@ def _effect(away_s: float, known_s: float) -> str:
     if away_s > known_s:
         told += "; other hosts may not list this one any more"
     return told
+
+
+def _lease(election: Election, now: float) -> Object:
+    """Who is master: ``left_s`` is for how long this host may trust that it holds the lease."""
+    holder, own = election.holder, election.lease(now)
+    return {
+        "state": "held" if own else "none" if holder is None else "lapsed" if election.is_own(holder) else "other",
+        "holder": holder.host if holder else None,
+        "ip": holder.ip if holder else None,
+        "pid": holder.pid if holder else None,
+        "epoch": holder.epoch if holder else None,
+        "left_s": election.left_s(now) if own else None,
+        "yields_to": election.yields_to,
+    }
 
 
 def _workers(supervisor: Supervisor, now: float) -> list[Object]:

@@ -27,6 +27,15 @@ from tests.waiting import wait_until
 START_S = 15.0
 STOP_S = 10.0
 _TAIL_BYTES = 6000
+# A daemon on a machine whose clock is wrong: what it uses of that clock comes through this one function.
+_WRONG_CLOCK = """
+import sys, time
+import daosup.adapters.registry_clock as registry_clock
+registry_clock.wall_clock_s = lambda: time.time() + {ahead_s}
+from daosup.daosupd import main
+if __name__ == "__main__":
+    sys.exit(main())
+"""
 
 
 class Host:
@@ -82,24 +91,27 @@ class Host:
         assert self._process is not None
         return self._process.pid
 
-    def spawn(self) -> None:
-        """Start the daemon and wait for nothing."""
-        self._process = self.spawn_another()
+    def spawn(self, *options: str, clock_ahead_s: float = 0.0) -> None:
+        """Start the daemon and wait for nothing; its clock may be wrong."""
+        self._process = self.spawn_another(*options, clock_ahead_s=clock_ahead_s)
 
-    def spawn_another(self) -> subprocess.Popen[bytes]:
+    def spawn_another(self, *options: str, clock_ahead_s: float = 0.0) -> subprocess.Popen[bytes]:
         """Start a daemon beside the one that there may be; it is the caller's."""
+        program = ["-m", self.program]
+        if clock_ahead_s:
+            program = ["-c", _WRONG_CLOCK.format(ahead_s=clock_ahead_s)]
         with self.log_file.open("ab") as log:
             return subprocess.Popen(
-                [*self.launcher, sys.executable, "-m", self.program, "--config", str(self.config)],
+                [*self.launcher, sys.executable, *program, "--config", str(self.config), *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         """Start the daemon and wait until it serves."""
-        self.spawn()
+        self.spawn(*options)
         self.wait_up()
 
     def wait_up(self) -> None:

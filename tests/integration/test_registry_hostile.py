@@ -36,6 +36,8 @@ KEYS = [
     b"dao:heartbeats:rts:wfs:desk",
     b"daosup:host:rts",
     b"daosup:readers:rts",
+    b"daosup:master",
+    b"daosup:epoch",
 ]
 SPOILS: dict[str, list[Command]] = {f"string {i}": [("SET", b"", value)] for i, value in enumerate(STRINGS)}
 SPOILS["list"] = [("RPUSH", b"", "a", "b")]
@@ -49,6 +51,7 @@ async def use_everything(host: Host) -> None:
     await registry.readers()
     await registry.records([WFS])
     await registry.machines()
+    await registry.hosts()
     await registry.take_requests(["wfs"])
     await registry.beating([("wfs", "desk")])
     await registry.ask([WFS], host.reader(), TTL_S)
@@ -56,7 +59,8 @@ async def use_everything(host: Host) -> None:
     await registry.unask([WFS], host.name)
     await registry.announce("10.0.0.1", Role.MINION, {"wfs": segment("wfs")}, {"wfs": [record("desk")]}, TTL_S)
     view = (await registry.records([WFS]))[WFS]
-    assert (view.records, view.owner) == ((record("desk"),), host.instance)
+    assert view.owner is not None
+    assert (view.records, view.owner.instance) == ((record("desk"),), host.instance.instance)
 
 
 @pytest.mark.parametrize("spoil", SPOILS)
@@ -73,8 +77,10 @@ def test_a_bad_value_in_every_key_is_skipped_and_healed(empty_redis: EmbeddedRed
             await host.registry.machines()
             await host.registry.take_requests(["wfs"])
             assert host.registry.skipped == skipped
-            await host.registry.remove_machine("rts")
-            assert all_keys(empty_redis.address) == set()
+            lease = (await host.registry.lease.take((await host.registry.lease.look()).value, 0)).holder
+            assert lease is not None
+            await host.registry.lease.remove_host(lease, "rts")
+            assert all_keys(empty_redis.address) == {b"daosup:master", b"daosup:epoch"}
             assert [e for e in host.events if type(e).__name__ == "Lost"] == []
 
     asyncio.run(go_on())

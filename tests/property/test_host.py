@@ -219,6 +219,9 @@ class Hosts(RuleBasedStateMachine):
         self.world.settle(LONG_S)
         for name in self.world.hosts:
             self._check_settled(name)
+        running = [host for host in self.world.hosts.values() if host.name not in self.stopped]
+        told = sorted(self.world.registry.roles[host.name].value for host in running)
+        assert told == ["master", "minion"][: len(running)]
         for host in self.world.hosts.values():
             host.post(e.StopAsked())
         self.world.settle(5.0)

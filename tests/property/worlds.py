@@ -14,20 +14,30 @@ from hypothesis import note
 
 from daosup.core import events as e
 from daosup.core.host import HostFacts, HostState
-from daosup.core.types import Machine, Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
+from daosup.core.registry_values import Instance
+from daosup.core.types import Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
+from tests.property.lease_model import LEASE_ORDERS, LeaseModel
 from tests.property.processes import Process, Processes
 
 BASE_PORT = 5000
-ROUTINE = (e.CheckRegistry, e.ReadReaders, e.ReadRecords, e.Ask, e.Report)
+BEGAN_S = 1.7e9
+ROUTINE = (
+    e.CheckRegistry, e.ReadReaders, e.ReadRecords, e.Ask, e.LookAtLease, e.RenewLease, e.ReadHosts, e.Report,
+)  # fmt: skip
 NEVER_WHILE_STOPPING = (
-    e.StartWorker, e.ConnectRegistry, e.Announce, e.PutSegment, e.DropLeftovers, e.PutRecords, e.Ask,
+    e.StartWorker, e.ConnectRegistry, e.Announce, e.PutSegment, e.DropLeftovers, e.PutRecords, e.Ask, e.TakeLease,
+    e.RenewLease, e.Evict,
 )  # fmt: skip
 
 
 class SimulatedRegistry:
-    """What Redis would hold, without lifetimes."""
+    """What Redis would hold, without lifetimes but that of the master's lease."""
 
     def __init__(self) -> None:
+        self.lease = LeaseModel(BEGAN_S)
+        self._forget()
+
+    def _forget(self) -> None:
         self.roles: dict[str, Role] = {}
         self.segments: dict[str, set[str]] = {}
         self.records: dict[Source, tuple[StreamRecord, ...]] = {}
@@ -37,7 +47,8 @@ class SimulatedRegistry:
         return self.readers.setdefault(source.host, {}).setdefault(source.name, {})
 
     def forget_everything(self) -> None:
-        self.__init__()  # type: ignore[misc]
+        self.lease.flush()
+        self._forget()
 
     def forget_host(self, host: str) -> None:
         self.roles.pop(host, None)
@@ -49,8 +60,10 @@ class SimulatedRegistry:
         host = facts.host
         if isinstance(order, e.ConnectRegistry):
             return e.RegistryConnected("redis")
-        if isinstance(order, e.ReadMachines):
-            return e.MachinesSeen(tuple(Machine(name, "ip", role.value, "") for name, role in self.roles.items()))
+        if isinstance(order, LEASE_ORDERS):
+            return self.lease.perform(order, host, Instance(facts.instance, 2, "1", 1, facts.ip))
+        if isinstance(order, e.ReadHosts):
+            return e.HostsSeen((), self.lease.now_s)
         if isinstance(order, e.ReadReaders):
             readers = {name: dict(by_host) for name, by_host in self.readers.get(host, {}).items()}
             return e.ReadersSeen(readers, host in self.roles, self._entry_count(host))
@@ -222,7 +235,7 @@ class World:
         self.registry = SimulatedRegistry()
         self.hosts: dict[str, Host] = {}
         for number, (name, rate) in enumerate(rates.items()):
-            facts = HostFacts(name, f"10.0.0.{number + 1}", base_port=BASE_PORT)
+            facts = HostFacts(name, f"10.0.0.{number + 1}", instance=name, base_port=BASE_PORT)
             self.hosts[name] = Host(HostState(facts), self.registry, self._tell, rate, now=1000.0 * number)
 
     def _tell(self, host: str, event: e.Event) -> None:
@@ -230,6 +243,7 @@ class World:
             self.hosts[host].notices.append(event)
 
     def advance(self, seconds: float) -> None:
+        self.registry.lease.now_s += seconds
         for host in self.hosts.values():
             host.now += seconds * host.rate
 

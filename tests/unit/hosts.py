@@ -38,13 +38,14 @@ def only(actions: list[e.Action], *kinds: type[OfType]) -> list[OfType]:
 class Story:
     """A host to which things happen; ``now`` moves only by ``after``."""
 
-    def __init__(self, role: Optional[Role] = Role.MASTER, **facts: Any) -> None:
+    def __init__(self, role: Optional[Role] = Role.MINION, **facts: Any) -> None:
         self.state = HostState(HostFacts(HOST, IP, role, **({"base_port": PORT} | facts)))
         self.now = 1000.0
 
     def say(self, event: e.Event) -> list[e.Action]:
-        """What the host orders, without what it reports."""
-        return [action for action in self.state.handle(event, self.now) if not isinstance(action, e.Report)]
+        """What the host orders, without what it reports and its looks at the master's lease."""
+        actions = self.state.handle(event, self.now)
+        return [action for action in actions if not isinstance(action, (e.Report, e.LookAtLease))]
 
     def after(self, seconds: float) -> list[e.Action]:
         """Let time pass in ticks of half a second; everything ordered meanwhile."""

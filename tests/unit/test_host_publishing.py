@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from daosup.core import events as e
 from daosup.core.crew import Phase
 from daosup.core.restart import SPREAD
 from daosup.core.standing import RegistryPhase
-from daosup.core.types import Machine, Role, StreamRecord
-from tests.unit.hosts import DESK, DM, HOST, IP, LAB, PORT, WFS, Story, only, publisher, serving
+from daosup.core.types import Role, StreamRecord
+from tests.unit.hosts import DESK, DM, IP, LAB, PORT, WFS, Story, only, publisher, serving
 
 
 def test_the_first_reader_starts_the_publisher() -> None:
@@ -163,7 +161,7 @@ def test_the_registry_s_loss_stops_nothing_and_its_return_announces_all() -> Non
     assert only(story.after(60.0), e.StopWorker) == []
     announce, read = story.connect()
     assert isinstance(announce, e.Announce)
-    assert (announce.role, announce.segments) == (Role.MASTER, {"wfs": WFS})
+    assert (announce.role, announce.segments) == (Role.MINION, {"wfs": WFS})
     assert [record.port for record in announce.records["wfs"]] == [PORT]
     assert read == e.ReadReaders()
 
@@ -235,31 +233,6 @@ def test_a_registry_that_forgot_us_is_told_again_and_stops_nothing() -> None:
     actions = story.readers(is_announced=False)
     assert [type(action) for action in actions] == [e.Announce]
     assert [record.port for record in only(actions, e.Announce)[0].records["wfs"]] == [PORT]
-
-
-@pytest.mark.parametrize(
-    ("others", "role"),
-    [
-        ((), Role.MASTER),
-        ((Machine("desk", "10.0.0.2", "minion", ""),), Role.MASTER),
-        ((Machine("desk", "10.0.0.2", "master", ""),), Role.MINION),
-        ((Machine(HOST, IP, "master", ""),), Role.MASTER),
-    ],
-)
-def test_a_role_that_was_not_given_is_found_out_before_anything_is_announced(
-    others: tuple[Machine, ...], role: Role
-) -> None:
-    story = Story(role=None)
-    assert story.connect() == [e.ReadMachines()]
-    assert story.segments(WFS) == []
-    assert story.after(60.0) == []
-    announce, clear, read = story.say(e.MachinesSeen(others))
-    assert announce == e.Announce(role, {"wfs": WFS}, {"wfs": ()})
-    assert clear == e.DropLeftovers(("wfs",))
-    assert read == e.ReadReaders()
-    story.lose()
-    announce, read = story.connect()  # what was left of former lives is cleared once
-    assert isinstance(announce, e.Announce)
 
 
 def test_a_withdrawn_host_stays_out_of_the_registry_but_serves_its_readers() -> None:
