@@ -57,7 +57,7 @@ class WorkersConfig:
     memory_limit_mb: Optional[int] = key(
         _MEMORY_MB,
         "Own memory in MB (10⁶ bytes; RssAnon + VmSwap in /proc, so no mapped segment counts) above which a worker is "
-        "replaced; it begins with about 25 MB that all share.",
+        "replaced; it begins with about 20 MB, most of which all share.",
         is_live=True,
     )
     cpu_affinity: Optional[tuple[int, ...]] = key(
