@@ -56,9 +56,7 @@ def _registry(supervisor: Supervisor, now: float) -> Object:
         "since_s": since_s,
         "server": standing.server or None,
         "error": standing.error,
-        "effect": None
-        if standing.is_up
-        else _effect(since_s or 0.0, known_s),
+        "effect": None if standing.is_up else _effect(since_s or 0.0, known_s),
     }
 
 
