@@ -186,12 +186,15 @@ class Registry:
         """Who reads this host's segments, and whether its own key is there; one round trip."""
         raw, fields = await self._run([read(keys.instance_key(self._host)), ("HGETALL", keys.readers_key(self._host))])
         readers: dict[str, dict[str, Reader]] = {}
+        decoded: dict[bytes, Reader] = {}
         flat = fields if isinstance(fields, list) else []
         self.skipped += isinstance(fields, Refusal)
         for field, value in zip(flat[::2], flat[1::2]):
             place = self._decoded(keys.parse_reader_field, field)
-            reader = self._decoded(decode_reader, value)
+            # A host writes the same into all its fields.
+            reader = decoded.get(value) or self._decoded(decode_reader, value)
             if place is not None and reader is not None:
+                decoded[value] = reader
                 readers.setdefault(place[0], {})[place[1]] = reader
         return OwnView(readers, self._instance_named(raw), len(flat) // 2)
 
