@@ -117,6 +117,7 @@ class BlockingConnection:
 
     Raises:
         ConfigError: If the address needs sentinels to be asked.
+        UnavailableError: If a file with a password or a certificate cannot be read.
     """
 
     def __init__(self, address: RedisAddress) -> None:
@@ -130,15 +131,8 @@ class BlockingConnection:
         options |= {"host": address.host, "port": address.port}
         if address.tls is None:
             self._connection = library.Connection(**options)
-            return
-        tls = address.tls
-        files = {"ssl_ca_certs": tls.ca_file, "ssl_certfile": tls.cert_file, "ssl_keyfile": tls.key_file}
-        self._connection = library.SSLConnection(
-            ssl_cert_reqs="none" if tls.verify.value == "none" else "required",
-            ssl_check_hostname=tls.verify.value == "full",
-            **{name: str(file) for name, file in files.items() if file is not None},
-            **options,
-        )
+        else:
+            self._connection = _BlockingTls(tls_context(address.tls), **options)
 
     def connect(self) -> None:
         """Connect, say who we are and choose the database."""
@@ -171,6 +165,22 @@ class _Tcp(nonblocking.Connection):
 
     def _connection_arguments(self) -> dict[str, Any]:
         return self._arguments
+
+
+class _BlockingTls(blocking.Connection):
+    """The library's connection with TLS; its own would trust this machine's authorities beside ours."""
+
+    def __init__(self, context: ssl.SSLContext, **options: Any) -> None:
+        super().__init__(**options)  # type: ignore[no-untyped-call]  # the library is not typed here
+        self._context = context
+
+    def _connect(self) -> socket.socket:
+        plain: socket.socket = super()._connect()  # type: ignore[no-untyped-call]
+        try:
+            return self._context.wrap_socket(plain, server_hostname=self.host)
+        except BaseException:
+            plain.close()
+            raise
 
 
 def _options(address: RedisAddress, timeout_s: Optional[float] = None) -> dict[str, Any]:
@@ -222,7 +232,11 @@ def explained(error: BaseException, address: RedisAddress) -> str:
     if tls_error is not None:
         return f"{where} does not agree on TLS ({tls_error.reason or said}); check url and cert_file in [redis]"
     if isinstance(error, (TimeoutError, asyncio.TimeoutError, socket.timeout)):
-        return f"{where} did not answer within {address.timeout_s:g} s; is it running, overloaded or behind a firewall?"
+        perhaps = "does it speak TLS, " if address.tls is not None else ""
+        return (
+            f"{where} did not answer within {address.timeout_s:g} s; {perhaps}is it running, overloaded or behind a "
+            "firewall?"
+        )
     if isinstance(error, BusyLoadingError):
         return f"{where} is still loading its data ({said}); it answers when that is done"
     if isinstance(error, ReadOnlyError):

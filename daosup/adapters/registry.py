@@ -13,15 +13,13 @@ from typing import Any, Optional, TypeVar
 
 from daosup.adapters.redis_address import RedisAddress, ServerFacts
 from daosup.adapters.redis_link import Command, RedisLink, Refusal, ping
+from daosup.adapters.registry_asking import drop_reader, read_sources, write_reader
 from daosup.adapters.registry_clock import RegistryClock
 from daosup.adapters.registry_commands import (
-    ask,
     check_accepted,
     is_writable,
-    is_wrong_type,
     milliseconds,
     read,
-    read_source,
     tell,
     unlink_segment,
     write,
@@ -39,7 +37,6 @@ from daosup.core.registry_values import (
     decode_instance,
     decode_notice,
     decode_reader,
-    decode_records,
     decode_request,
     encode_instance,
     encode_records,
@@ -51,9 +48,6 @@ from daosup.errors import ProtocolError, UnavailableError
 __all__ = ["Instance", "Lost", "Notified", "OwnView", "RedisAddress", "Registry", "RegistryEvent", "SourceView", "ping"]
 
 T = TypeVar("T")
-
-#: So many sources at a time: between two steps the loop does other things.
-_STEP = 100
 
 
 class Registry:
@@ -81,6 +75,11 @@ class Registry:
         self._written_names: set[str] = set()
         self.skipped = 0
         """How many values and messages were skipped because they did not decode."""
+
+    @property
+    def server(self) -> str:
+        """Where Redis is, in words."""
+        return str(self._link.address)
 
     @property
     def is_connected(self) -> bool:
@@ -208,12 +207,15 @@ class Registry:
         """Who reads this host's segments, and whether its own key is there; one round trip."""
         raw, fields = await self._run([read(keys.instance_key(self._host)), ("HGETALL", keys.readers_key(self._host))])
         readers: dict[str, dict[str, Reader]] = {}
+        decoded: dict[bytes, Reader] = {}
         flat = fields if isinstance(fields, list) else []
         self.skipped += isinstance(fields, Refusal)
         for field, value in zip(flat[::2], flat[1::2]):
             place = self._decoded(keys.parse_reader_field, field)
-            reader = self._decoded(decode_reader, value)
+            # A host writes the same into all its fields.
+            reader = decoded.get(value) or self._decoded(decode_reader, value)
             if place is not None and reader is not None:
+                decoded[value] = reader
                 readers.setdefault(place[0], {})[place[1]] = reader
         return OwnView(readers, self._decoded(decode_instance, raw), len(flat) // 2)
 
@@ -256,31 +258,11 @@ class Registry:
             is_news: Whether to tell the owners at once; a mere heartbeat need not.
         """
         now = self.clock.stamp()
-        for owner, asked in _by_owner(sources).items():
-            for start in range(0, len(asked), _STEP):
-                await self._write_over(ask(owner, asked[start : start + _STEP], reader, ttl_s, now))
-            if is_news:
-                await self._run([tell(owner, NoticeKind.READERS, asked[0])])
-
-    async def _write_over(self, commands: Sequence[Command]) -> None:
-        """Carry out commands, also if something of another type sits where they write."""
-        replies = await self._link.run(commands)
-        spoilt = {command[1] for command, reply in zip(commands, replies) if is_wrong_type(reply)}
-        if spoilt:
-            # Nobody can read what belongs there, so it makes room.
-            self.skipped += len(spoilt)
-            replies = await self._link.run([("UNLINK", key) for key in spoilt] + list(commands))
-        check_accepted(replies, str(self._link.address))
+        self.skipped += await write_reader(self._link.run, self.server, sources, reader, ttl_s, now, is_news=is_news)
 
     async def unask(self, sources: Iterable[Source], reader_host: str) -> None:
         """Take back what :meth:`ask` wrote and tell the owners."""
-        commands: list[Command] = []
-        for owner, asked in _by_owner(sources).items():
-            fields = [keys.reader_field(source.name, reader_host) for source in asked]
-            commands.append(("HDEL", keys.readers_key(owner), *fields))
-            commands.append(("UNLINK", *(keys.heartbeat_key(source, reader_host) for source in asked)))
-            commands.append(tell(owner, NoticeKind.READERS, asked[0]))
-        await self._run(commands)
+        await self._run(drop_reader(sources, reader_host))
 
     async def request(self, source: Source, request: StreamRequest, ttl_s: float) -> bool:
         """Ask an old daemon for a stream, as its own clients do.
@@ -295,18 +277,7 @@ class Registry:
 
     async def records(self, sources: Iterable[Source]) -> dict[Source, SourceView]:
         """What is known of segments of other hosts."""
-        views: dict[Source, SourceView] = {}
-        for owner, asked in _by_owner(sources).items():
-            host, named = await self._run([("EXISTS", keys.machine_key(owner, "ip")), read(keys.instance_key(owner))])
-            instance = self._decoded(decode_instance, named)
-            for start in range(0, len(asked), _STEP):
-                step = asked[start : start + _STEP]
-                replies = await self._run([command for source in step for command in read_source(source)])
-                for source, segment, raw in zip(step, replies[::2], replies[1::2]):
-                    records, bad = self._decoded(decode_records, raw) or ((), 0)
-                    self.skipped += bad
-                    views[source] = SourceView(host == 1, segment == 1, records, instance)
-        return views
+        return await read_sources(self._run, sources, self._decoded, self._skip)
 
     async def machines(self) -> list[Machine]:
         """All hosts of the registry with their segments, sorted; also those of old daemons.
@@ -337,8 +308,11 @@ class Registry:
 
     async def _run(self, commands: Sequence[Command]) -> list[Any]:
         replies = await self._link.run(commands)
-        check_accepted(replies, str(self._link.address))
+        check_accepted(replies, self.server)
         return replies
+
+    def _skip(self, count: int) -> None:
+        self.skipped += count
 
     def _take_message(self, raw: bytes) -> None:
         notice = self._decoded(decode_notice, raw)
@@ -356,10 +330,3 @@ class Registry:
             pass
         self.skipped += 1
         return None
-
-
-def _by_owner(sources: Iterable[Source]) -> dict[str, list[Source]]:
-    owners: dict[str, list[Source]] = {}
-    for source in sources:
-        owners.setdefault(source.host, []).append(source)
-    return owners

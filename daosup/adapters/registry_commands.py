@@ -19,10 +19,9 @@ from daosup.core.registry_values import (
     NoticeKind,
     encode_dimensions,
     encode_notice,
-    encode_reader,
     encode_records,
 )
-from daosup.core.types import Reader, SegmentFacts, Source, StreamRecord
+from daosup.core.types import SegmentFacts, Source, StreamRecord
 from daosup.errors import UnavailableError
 
 
@@ -57,19 +56,6 @@ def write_segment(
         write(keys.segment_key(source, "dtype"), facts.dtype.encode(), ttl_s),
         write(keys.segment_key(source, "connections"), encode_records(records), ttl_s),
     )
-
-
-def ask(owner: str, sources: Sequence[Source], reader: Reader, ttl_s: float, now: bytes) -> list[Command]:
-    """Write ``reader`` down for segments of one ``owner``; its whole list of readers lives on for ``ttl_s``."""
-    value, hash_key = encode_reader(reader), keys.readers_key(owner)
-    fields = [word for source in sources for word in (keys.reader_field(source.name, reader.host), value)]
-    heartbeats = [write(keys.heartbeat_key(source, reader.host), now, keys.HEARTBEAT_TTL_S) for source in sources]
-    return [("HSET", hash_key, *fields), ("PEXPIRE", hash_key, milliseconds(ttl_s)), *heartbeats]
-
-
-def read_source(source: Source) -> tuple[Command, Command]:
-    """Whether a segment of another host is there, and its connection records."""
-    return ("EXISTS", keys.segment_key(source, "dimensions")), read(keys.segment_key(source, "connections"))
 
 
 def unlink_segment(host: str, name: str) -> Command:

@@ -13,7 +13,6 @@ from typing import Optional, Union
 
 from daosup.core import events as e
 
-Marker = asyncio.Future
 Item = Union[e.Action, "asyncio.Future[None]"]
 
 _LOOKS = (e.CheckRegistry, e.ReadHosts, e.ReadReaders)

@@ -82,15 +82,16 @@ def test_hosts_find_each_other_again_after_a_cut_that_was_longer_than_any_lifeti
         hosts = fleet.hosts
         sources = {name: hosts[name].create(f"of_{name}") for name in ("rts", "gui", "cam")}
         for segment in sources.values():
+            stack.callback(segment.close)
+            stack.callback(segment.unlink)
             stack.enter_context(filming(segment, 0.02))
         mirrors = {
             "rts": hosts["gui"].mirror("rts:of_rts"),
             "gui": hosts["rts"].mirror("gui:of_gui"),
             "cam": hosts["lab"].mirror("cam:of_cam"),
         }
-        for segment in (*sources.values(), *mirrors.values()):
-            stack.callback(segment.close)
         for segment in mirrors.values():
+            stack.callback(segment.close)
             wait_for_frames(segment)
         before = {host.name: pids(host) for host in (hosts["cam"], hosts["lab"])}
         with prompt(*hosts.values()):
