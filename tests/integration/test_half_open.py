@@ -47,13 +47,19 @@ def row(host: Host, source: str) -> dict[str, Any]:
 
 
 def wait_for_silence_noticed(fleet: Fleet, quiet: Stream) -> None:
-    def is_noticed_by_reader() -> bool:
-        mirror = row(fleet.lab, quiet.source)
-        return mirror["link"] == "down" and "no word from tcp://127.0.0.2" in str(mirror["reason"])
+    def missing() -> set[str]:
+        mirror, publisher = row(fleet.lab, quiet.source), row(fleet.rts, quiet.source)
+        is_so = {
+            "the mirror is stale in the status": mirror["link"] == "down",
+            "with the reason": "no word from tcp://127.0.0.2" in str(mirror["reason"]),
+            "and in its own keywords": quiet.mirror.keywords["NET_LINK"] == 0,
+            "the publisher misses its reader": publisher["connected"] == 0,
+        }
+        return {what for what, is_it in is_so.items() if not is_it}
 
-    wait_until(is_noticed_by_reader, NOTICED_S, "the mirror to be stale")
-    wait_until(lambda: row(fleet.rts, quiet.source)["connected"] == 0, NOTICED_S, "the owner to miss its reader")
-    wait_until(lambda: quiet.mirror.keywords["NET_LINK"] == 0, NOTICED_S, "the mirror to say that it is stale")
+    deadline_s = time.monotonic() + NOTICED_S
+    wait_until(lambda: not missing() or time.monotonic() > deadline_s, NOTICED_S + 1.0, "both ends to notice")
+    assert missing() == set()
 
 
 @pytest.mark.parametrize("is_lost", [False, True], ids=["stalled", "lost"])
