@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import mmap
 import os
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Optional
 
 import pytest
 
+from daosup.adapters.segment_folder import SegmentFolder
+from daosup.core import events as e
 from daosup.core.layout import Geometry, Layout
+from daosup.core.types import SegmentFacts
 from daosup.shm.making import fresh_metadata
+from daosup.supervisor.discovery_desk import DiscoveryDesk
 from tests.integration.fleet import Fleet, Host
 from tests.waiting import wait_until
 
@@ -147,19 +154,56 @@ def test_more_happens_than_the_kernel_remembers(hosts: Fleet) -> None:
         path.unlink()
 
 
-def test_quiet_segments_cost_nothing(fleet: Fleet) -> None:
-    rts = fleet.add("rts")
-    for number in range(2000):
-        put(rts.path(f"quiet{number:04}"))
-    rts.start()
-    wait_until(lambda: len(names(rts)) == 2000, 20.0, "2,000 segments to be found")
-    began_s, began = time.monotonic(), _cpu_s(rts.pid)
-    wait_until(lambda: time.monotonic() > began_s + 12.0, 15.0, "a slow scan to be over")
-    share = (_cpu_s(rts.pid) - began) / (time.monotonic() - began_s)
-    # The goal of 1 % is measured elsewhere; a second's look at every file would cost several times this bound.
-    assert share < 0.03
+class Counting(SegmentFolder):
+    """A folder that counts how often it is looked through, and how often a file."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.scans = self.looks = 0
+        self.stirred = asyncio.Event()
+
+    def scan(self) -> list[str]:
+        self.scans += 1
+        return super().scan()
+
+    def look(self, name: str) -> tuple[Optional[SegmentFacts], Optional[str]]:
+        self.looks += 1
+        self.stirred.set()
+        return super().look(name)
 
 
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def test_quiet_segments_are_not_looked_at(tmp_path: Path) -> None:
+    count = 2000
+    for number in range(count):
+        put(tmp_path / f"quiet{number:04}.im.shm")
+    told: list[e.SegmentsChanged] = []
+
+    async def watch() -> tuple[int, int]:
+        folder = Counting(tmp_path)
+
+        async def until(is_so: Callable[[], bool]) -> None:
+            while not is_so():
+                folder.stirred.clear()
+                await folder.stirred.wait()
+
+        loop = asyncio.get_running_loop()
+        broken = loop.create_future()
+        desk = DiscoveryDesk(folder, told.append, broken.set_exception)  # type: ignore[arg-type]
+        desk.start()
+        await until(lambda: folder.looks == 2 * count)  # two that agree for each
+        scans, began_s = folder.scans, time.monotonic()
+        for tick in range(400):  # of a quarter of a second each
+            desk.tick(began_s + tick / 4)
+            await asyncio.sleep(0)
+        quiet = folder.scans - scans, folder.looks - 2 * count
+        (tmp_path / "log").write_text("other programs' files are not ours to look at")
+        put(tmp_path / "new.im.shm")
+        await until(lambda: any(facts.name == "new" for each in told for facts in each.found))
+        desk.close()
+        assert not broken.done()
+        return quiet
+
+    scans, looks = asyncio.run(asyncio.wait_for(watch(), 60.0))
+    assert 9 <= scans <= 11
+    assert looks == 0
+    assert len({facts.name for each in told for facts in each.found}) == count + 1

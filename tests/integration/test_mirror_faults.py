@@ -1,4 +1,7 @@
-"""What keeps a mirror from being made or spoils its file: status says so, and it is right once the cause is over."""
+"""What keeps a mirror from being made or spoils its file: status says so, and it is right once the cause is over.
+
+File systems that are really full, and files of other users, take root to make.
+"""
 
 from __future__ import annotations
 
