@@ -138,6 +138,21 @@ class MirrorConfig:
 
 
 @dataclass(frozen=True)
+class WorkersConfig:
+    """The processes that move frames."""
+
+    survive_supervisor: bool = key(
+        kinds.YES_NO,
+        "Whether streams go on when daosupd crashes or is killed, until another daosupd takes them over; "
+        "`false`: they end with it at once.",
+        True,
+    )
+    orphan_grace_s: float = key(
+        seconds(1, 3600), "How long streams go on without a daosupd before they end by themselves.", 30.0
+    )
+
+
+@dataclass(frozen=True)
 class LogConfig:
     """What is logged."""
 
@@ -162,6 +177,7 @@ class Config:
     control: ControlConfig = table("The control socket, for daosupctl.", ControlConfig)
     publish: PublishConfig = table("What this host gives to others.", PublishConfig)
     mirror: MirrorConfig = table("What this host takes from others.", MirrorConfig)
+    workers: WorkersConfig = table("The processes that move frames.", WorkersConfig)
     log: LogConfig = table("Logging.", LogConfig)
     role: Optional[Role] = key(one_of(Role), "Role of this host; without it, hosts agree on a master by themselves.")
     heartbeat_interval_s: float = key(seconds(0.1, 3600), "How often this host tells the registry that it lives.", 30.0)

@@ -81,6 +81,8 @@ def as_toml(value: object) -> str:
     """A default as it would stand in the file."""
     if isinstance(value, list):
         return "[" + ", ".join(as_toml(item) for item in value) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
@@ -135,6 +137,15 @@ def seconds(low: float, high: float) -> Kind:
         return float(value)
 
     return Kind(f"a number of seconds from {low:g} to {high:g}", read)
+
+
+def _yes_no(value: object) -> object:
+    if not isinstance(value, bool):
+        raise Refused("write it without quotes" if isinstance(value, str) else "")
+    return value
+
+
+YES_NO = Kind("true or false", _yes_no)
 
 
 def one_of(choices: type[Enum] | Sequence[str]) -> Kind:

@@ -2,7 +2,7 @@
 
 Invariant: for each key there is at most one process; one that is wanted and absent is started as soon as its back-off
 allows; one that is not wanted, or is wanted otherwise, is stopped first. What was said about one process (by pid) never
-changes what is known of another.
+changes what is known of another. A process that was found alive stands in for the one that would be started.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from daosup.core.events import Action, Report, StartWorker, StopWorker
+from daosup.core.events import Action, FoundWorker, Report, StartWorker, StopWorker
 from daosup.core.restart import Backoff
 from daosup.core.types import WorkerKey
 
@@ -42,6 +42,7 @@ class Worker:
     retry_s: float = 0.0
     last_exit: str | None = None
     is_killed: bool = False
+    is_replaced: bool = False
 
 
 class Crew:
@@ -72,6 +73,29 @@ class Crew:
                 else:
                     yield from self._stop(key, worker, now)
 
+    def adopt(self, found: FoundWorker, now: float) -> Iterator[Action]:
+        """A process was found alive; it goes on if it was told what we would tell it, else another takes its place."""
+        key, port = found.order.key, found.order.port
+        worker = self.workers.get(key)
+        if worker is None:
+            worker = self.workers[key] = Worker(found.order, Phase.STARTING, now, port=port)
+        elif worker.phase is not Phase.RESTARTING:
+            return  # known, or about to find out by itself that there is another
+        worker.order, worker.pid, worker.port, worker.since_s = found.order, found.pid, port, now
+        worker.phase = Phase.RUNNING if found.is_ready else Phase.STARTING
+        story = (("worker", str(key)), ("pid", found.pid), ("port", port or None))
+        if found.is_matching:
+            yield Report("info", "worker adopted", story)
+        else:
+            yield Report("info", "worker found that was told otherwise; it is replaced", story)
+            yield from self.replace(key, now)
+
+    def replace(self, key: WorkerKey, now: float) -> Iterator[Action]:
+        """Stop a worker and, as long as it is wanted, start it again at once with the port that its readers know."""
+        worker = self.workers[key]
+        worker.is_replaced = True
+        yield from self._stop(key, worker, now)
+
     def started(self, key: WorkerKey, pid: int, now: float) -> Iterator[Action]:
         """A process exists now."""
         worker = self.workers[key]
@@ -95,7 +119,11 @@ class Crew:
         if worker is None or worker.pid != pid:
             return
         if worker.phase is Phase.STOPPING:
-            del self.workers[key]
+            if worker.is_replaced:
+                worker.phase, worker.pid, worker.retry_s, worker.since_s = Phase.RESTARTING, 0, now, now
+                worker.is_replaced = worker.is_killed = False
+            else:
+                del self.workers[key]
             yield Report("info", "worker stopped", (("worker", str(key)), ("pid", pid), ("cause", cause)))
             return
         delay_s, worker.backoff = worker.backoff.died(now - worker.since_s)

@@ -111,11 +111,40 @@ class WorkerReady:
 
 @dataclass(frozen=True)
 class WorkerExited:
-    """A worker's process ended, or could not be started (pid 0)."""
+    """A worker's process ended, or could not be started (pid 0). ``details``: its last lines, if it left any."""
 
     key: WorkerKey
     pid: int
     cause: str
+    details: str = ""
+
+
+@dataclass(frozen=True)
+class FoundWorker:
+    """A process that a supervisor before us started: what it was told, and the port that it is bound to.
+
+    ``is_matching``: it is told exactly what we would tell it.
+    """
+
+    order: StartWorker
+    pid: int
+    is_ready: bool
+    is_matching: bool = True
+
+
+@dataclass(frozen=True)
+class WorkersFound:
+    """Workers were found alive; ``remembered``: the sources that the operator asked for. SegmentsSeen came before."""
+
+    workers: tuple[FoundWorker, ...]
+    remembered: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True)
+class RenewAsked:
+    """These workers are to be replaced by new ones, one after the other."""
+
+    keys: tuple[WorkerKey, ...]
 
 
 @dataclass(frozen=True)
@@ -141,7 +170,7 @@ class StopAsked:
 Event = Union[
     RegistryConnected, RegistryLost, MachinesSeen, ReadersSeen, RecordsSeen, ReadersNotified, RecordNotified,
     SegmentsSeen, MirrorAsked, MirrorReleased, HolderGone, WorkerStarted, WorkerReady, WorkerExited,
-    AnnounceAsked, WithdrawAsked, Ticked, StopAsked,
+    WorkersFound, RenewAsked, AnnounceAsked, WithdrawAsked, Ticked, StopAsked,
 ]  # fmt: skip
 
 # -- actions
@@ -255,6 +284,13 @@ class RemoveMirror:
 
 
 @dataclass(frozen=True)
+class RememberMirrors:
+    """Write down, for a supervisor that comes after a crash, what the operator asked for."""
+
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True)
 class Finish:
     """Nothing is left to do: the supervisor may end."""
 
@@ -270,5 +306,6 @@ class Report:
 
 Action = Union[
     ConnectRegistry, ReadMachines, ReadReaders, ReadRecords, Announce, PutSegment, DropSegment, PutRecords,
-    DropReaders, Ask, Unask, Withdraw, StartWorker, StopWorker, RemoveMirror, Finish, Report,
+    DropReaders, Ask, Unask, Withdraw, StartWorker, StopWorker, RemoveMirror,
+    RememberMirrors, Finish, Report,
 ]  # fmt: skip

@@ -3,6 +3,8 @@
 Invariants:
 - a segment is published exactly while it exists here, may be published and somebody reads it;
 - a source is mirrored from when its owner has a stream of ours for somebody here who holds it until nobody holds it;
+- what was found running goes on as long as it may be wanted: a publisher until its readers are known, a mirror until
+  those who held it had the time to come back;
 - losing the registry, or what it knew, stops nothing: what runs goes on, and is announced anew when it is back;
 - after StopAsked nothing is started, announced or asked for, and Finish comes once every worker has ended.
 """
@@ -15,9 +17,11 @@ from enum import Enum
 from typing import ClassVar, Optional
 
 from daosup.core import events as e
+from daosup.core.adoption import Presumed
 from daosup.core.crew import Crew, Phase
-from daosup.core.mirrors import POLL_INTERVAL_S, Mirrors
+from daosup.core.mirrors import OPERATOR, POLL_INTERVAL_S, Mirrors
 from daosup.core.readership import Readership
+from daosup.core.renewal import Renewal
 from daosup.core.restart import Backoff
 from daosup.core.types import Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
 
@@ -51,8 +55,10 @@ class HostState:
         self.role = facts.role
         self.segments: dict[str, SegmentFacts] = {}
         self.readership = Readership()
+        self.presumed = Presumed()
         self.mirrors = Mirrors(facts.host)
         self.crew = Crew()
+        self.renewal = Renewal(self.crew)
         self.registry = RegistryPhase.DOWN
         self.registry_since_s = 0.0
         self.registry_server = ""
@@ -80,6 +86,7 @@ class HostState:
         self.registry_server = event.server
         self._registry_backoff = Backoff()
         self.readership.forgive(now)
+        self.presumed.interrupt()
         yield e.Report("info", "registry connected", (("server", event.server),))
         if self.is_stopping:
             return
@@ -156,6 +163,7 @@ class HostState:
         if is_forgotten:
             self.readership.forgive(now)
         vanished = self.readership.update(event.readers, now)
+        self.presumed.readers_told(now)
         if vanished:
             yield e.DropReaders(vanished)
             for name, host in vanished:
@@ -194,6 +202,23 @@ class HostState:
 
     # -- workers
 
+    def _workers_found(self, event: e.WorkersFound, now: float) -> Iterator[e.Action]:
+        for source in event.remembered:
+            yield from self._mirror_asked(e.MirrorAsked(source, OPERATOR), now)
+        for found in event.workers:
+            key = found.order.key
+            if key.kind is WorkerKind.PUBLISHER:
+                self.presumed.add(key.source.name)
+            else:
+                self._mirrored.add(key.source)
+                if not self.is_stopping:
+                    self.mirrors.adopt(key.source, found.order.endpoint, now)
+            yield from self.crew.adopt(found, now)
+
+    def _renew_asked(self, event: e.RenewAsked, now: float) -> Iterable[e.Action]:
+        self.renewal.ask(event.keys)
+        return ()
+
     def _worker_started(self, event: e.WorkerStarted, now: float) -> Iterable[e.Action]:
         return self.crew.started(event.key, event.pid, now)
 
@@ -211,6 +236,7 @@ class HostState:
     def _ticked(self, event: e.Ticked, now: float) -> Iterator[e.Action]:
         if self.is_stopping:
             return
+        yield from self.mirrors.release_adopted(now, is_connected=self.registry is RegistryPhase.UP)
         if self.registry is RegistryPhase.DOWN and now >= self._retry_registry_s:
             self.registry = RegistryPhase.CONNECTING
             yield e.ConnectRegistry()
@@ -243,7 +269,7 @@ class HostState:
         if self.is_stopping:
             return {}
         wanted: dict[WorkerKey, e.StartWorker] = {}
-        for name in sorted(self.readership.names & self.segments.keys()):
+        for name in sorted((self.readership.names | self.presumed.names) & self.segments.keys()):
             key = self._publisher_key(name)
             running = self.crew.workers.get(key)
             wanted[key] = running.order if running else e.StartWorker(key, self._free_port(wanted.values()))
@@ -261,6 +287,7 @@ class HostState:
     def _reconcile(self, now: float) -> Iterator[e.Action]:
         wanted = self._wanted()
         yield from self.crew.reconcile(wanted, now)
+        yield from self.renewal.step(now)
         self._mirrored |= {key.source for key in wanted if key.kind is WorkerKind.MIRROR}
         held = set() if self.is_stopping else self.mirrors.keys()
         for source in sorted(self._mirrored - held):
@@ -273,6 +300,9 @@ class HostState:
                 if records != self._told.get(name, ()):
                     self._told[name] = records
                     yield e.PutRecords(name, records, tuple(record.client_hostname for record in records))
+        if self.mirrors.is_to_be_written and not self.is_stopping:
+            self.mirrors.is_to_be_written = False
+            yield e.RememberMirrors(tuple(sorted(self.mirrors.remembered)))
         if self.is_stopping and not self.crew.workers and not self._is_finished:
             self._is_finished = True
             if self.registry is RegistryPhase.UP:
@@ -294,6 +324,8 @@ class HostState:
         e.WorkerStarted: _worker_started,
         e.WorkerReady: _worker_ready,
         e.WorkerExited: _worker_exited,
+        e.WorkersFound: _workers_found,
+        e.RenewAsked: _renew_asked,
         e.AnnounceAsked: _announce_asked,
         e.WithdrawAsked: _withdraw_asked,
         e.Ticked: _ticked,

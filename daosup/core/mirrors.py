@@ -1,7 +1,10 @@
 """The sources that somebody on this host holds, and what the registry says of them.
 
-Invariant: a source is in here exactly as long as it has a holder; its endpoint, once known, stays until another is
-known, so an owner that is away for a while finds its mirrors waiting.
+Invariants:
+- a source is in here exactly as long as it has a holder;
+- its endpoint, once known, stays until another is known, so an owner that is away for a while finds its mirrors
+  waiting;
+- a mirror that was found running is held for a while by nobody in particular: whoever held it may be coming back.
 """
 
 from __future__ import annotations
@@ -16,6 +19,11 @@ from daosup.core.types import PROTOCOL, Source, WorkerKey, WorkerKind
 
 #: The fallback for a notification that got lost.
 POLL_INTERVAL_S = 2.0
+#: Holds what is asked for on the command line, until it is released there. Programs have a name of their own.
+OPERATOR = "operator"
+#: Holds what was found running, until the programs that hold it have found us.
+ADOPTED = "adopted"
+ADOPTED_S = 30.0
 
 
 @dataclass
@@ -30,14 +38,21 @@ class Mirror:
     asked_s: float = 0.0
     looked_s: float = 0.0
     beat: int = 0
+    adopted_s: float = 0.0
 
 
 class Mirrors(dict[Source, Mirror]):
-    """All mirrors of a host, by source. ``is_serving``: whether the registry can be asked now."""
+    """All mirrors of a host, by source. ``is_serving``: whether the registry can be asked now.
+
+    Attributes:
+        remembered: What the operator asked for; ``is_to_be_written`` when that changed.
+    """
 
     def __init__(self, host: str) -> None:
         super().__init__()
         self._host = host
+        self.remembered: set[Source] = set()
+        self.is_to_be_written = False
 
     def hold(self, source: Source, holder: str, now: float, *, is_serving: bool) -> Iterator[e.Action]:
         """Somebody wants a source."""
@@ -46,6 +61,9 @@ class Mirrors(dict[Source, Mirror]):
             mirror = self[source] = Mirror()
             yield e.Report("info", "mirror asked for", (("source", str(source)), ("holder", holder)))
         mirror.holders.add(holder)
+        if holder == OPERATOR and source not in self.remembered:
+            self.remembered.add(source)
+            self.is_to_be_written = True
         if is_serving and not mirror.endpoint:
             yield from self._ask(source, now)
 
@@ -55,11 +73,28 @@ class Mirrors(dict[Source, Mirror]):
         if mirror is None:
             return
         mirror.holders -= mirror.holders if holder is None else {holder}
+        if OPERATOR not in mirror.holders and source in self.remembered:
+            self.remembered.discard(source)
+            self.is_to_be_written = True
         if not mirror.holders:
             del self[source]
             yield e.Report("info", "mirror released", (("source", str(source)),))
             if is_connected:
                 yield e.Unask(source)
+
+    def adopt(self, source: Source, endpoint: str, now: float) -> None:
+        """A worker that mirrors a source was found alive."""
+        mirror = self.setdefault(source, Mirror())
+        mirror.holders.add(ADOPTED)
+        mirror.adopted_s = now
+        if not mirror.endpoint:
+            mirror.endpoint, mirror.reason = endpoint, None
+
+    def release_adopted(self, now: float, *, is_connected: bool) -> Iterator[e.Action]:
+        """Give up what was found running and nobody came for."""
+        for source, mirror in list(self.items()):
+            if ADOPTED in mirror.holders and now >= mirror.adopted_s + ADOPTED_S:
+                yield from self.release(source, ADOPTED, is_connected=is_connected)
 
     def ask_all(self, now: float) -> Iterator[e.Action]:
         """Ask for everything, to a registry that may know nothing of it."""

@@ -86,7 +86,7 @@ class Daemon:
         self._folder = Path(tempfile.mkdtemp(prefix="daosup-"))
         path = self._folder / f"{_INSTANCE}.sock"
         command = [sys.executable, "-m", "daosup.daosupd", "--instance", _INSTANCE, "--end-with-stdin"]
-        command += ["--set", f'runtime_folder="{self._folder}"', *options]
+        command += ["--set", f'runtime_folder="{self._folder}"', "--set", "workers.survive_supervisor=false", *options]
         # A session of its own: Ctrl-C is for the program, which then ends us in order.
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
         deadline = time.monotonic() + START_TIMEOUT_S

@@ -7,6 +7,7 @@ takes along what it held.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Optional
@@ -15,16 +16,25 @@ from daosup.adapters.control import Request
 from daosup.core import events as e
 from daosup.core.crew import Phase
 from daosup.core.host import RegistryPhase
-from daosup.core.mirrors import Mirror
+from daosup.core.layout import Geometry
+from daosup.core.mirrors import OPERATOR, Mirror
 from daosup.core.types import Machine, Role, Source, WorkerKey, WorkerKind, check_host
-from daosup.errors import DeniedError, NoAnswerError, NotFoundError, UnavailableError, UnsupportedError, UsageError
+from daosup.errors import (
+    DeniedError,
+    NoAnswerError,
+    NotFoundError,
+    SegmentError,
+    UnavailableError,
+    UnsupportedError,
+    UsageError,
+)
+from daosup.shm.memory import examine, open_file
+from daosup.supervisor.reexec import Renewing, installed_version
 from daosup.supervisor.status import Object, status_of
 
 if TYPE_CHECKING:
     from daosup.supervisor.loop import Supervisor
 
-#: Holds what is asked for on the command line, until it is released there. Programs have a name of their own.
-OPERATOR = "operator"
 MAX_HOLDER_LENGTH = 128
 MAX_WAIT_S = 3600.0
 
@@ -45,6 +55,7 @@ class Commands:
             "deregister": self._deregister,
             "cleanup": self._cleanup,
             "stop": self._stop,
+            "reexec": self._reexec,
         }
 
     async def answer(self, request: Request) -> object:
@@ -64,9 +75,19 @@ class Commands:
             self._supervisor.post(e.HolderGone(holder))
 
     async def _hold(self, request: Request) -> bool:
-        """What ``holder`` asks for, over any connection, ends with this connection; True if that is news."""
+        """What ``holder`` asks for, over any connection, ends with this connection; True if that is news.
+
+        ``sources``: what it asked for before, of a supervisor that is gone.
+        """
         holders = self._held_by.setdefault(request.connection, set())
         holder = _holder(request)
+        sources = request.arguments.get("sources", [])
+        if not isinstance(sources, list) or not all(isinstance(each, str) for each in sources):
+            raise UsageError("sources is not a list of HOST:NAME")
+        for source in [Source.parse(each) for each in sources]:
+            if source.host != self._supervisor.config.host:
+                self._need_room_for(source)
+                self._supervisor.post(e.MirrorAsked(source, holder))
         is_news = holder not in holders
         holders.add(holder)
         return is_news
@@ -113,12 +134,13 @@ class Commands:
         except BaseException:
             supervisor.post(e.MirrorReleased(source, holder))
             raise
-        facts = supervisor.seen.of(key).facts
+        path = supervisor.folder.path_of(source.mirror_name)
+        made = _geometry(path)
         return {
             "name": source.mirror_name,
-            "path": supervisor.folder.path_of(source.mirror_name),
-            "shape": facts.get("shape"),
-            "dtype": facts.get("dtype"),
+            "path": path,
+            "shape": list(made.shape) if made else None,
+            "dtype": made.dtype if made else None,
             "state": Phase.RUNNING.value,
         }
 
@@ -215,6 +237,18 @@ class Commands:
         asyncio.get_running_loop().call_soon(self._supervisor.post, e.StopAsked())
         return {}
 
+    async def _reexec(self, request: Request) -> Object:
+        """Replace this process by the installed version; ``is_thorough``: renew workers of this very version too."""
+        supervisor = self._supervisor
+        if supervisor.state.is_stopping:
+            raise UnavailableError("this daosupd is stopping; start it again")
+        if not supervisor.config.workers.survive_supervisor:
+            raise UnsupportedError("workers.survive_supervisor is false: streams would end; restart daosupd instead")
+        version = await installed_version()
+        renewing = Renewing.ALL if request.arguments.get("is_thorough") else Renewing.CHANGED
+        asyncio.get_running_loop().call_soon(supervisor.leave, renewing)
+        return {"pid": os.getpid(), "version": version}
+
     async def _carried_out(self) -> None:
         self._need_registry()
         await self._supervisor.desk.settle()
@@ -241,6 +275,20 @@ def _holder(request: Request) -> str:
     if not isinstance(holder, str) or not 0 < len(holder) <= MAX_HOLDER_LENGTH:
         raise UsageError(f"holder is {str(holder)[:80]!r}, not a name of 1 to {MAX_HOLDER_LENGTH} characters")
     return holder
+
+
+def _geometry(path: str) -> Optional[Geometry]:
+    """Of a mirror's segment; None if it is just being made anew."""
+    try:
+        fd = open_file(path, is_writable=False)
+    except SegmentError:
+        return None
+    try:
+        return examine(path, fd)[0]
+    except SegmentError:
+        return None
+    finally:
+        os.close(fd)
 
 
 def _number(arguments: Mapping[str, Any], name: str, default: float, most: float) -> float:

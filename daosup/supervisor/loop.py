@@ -2,7 +2,8 @@
 
 Invariants: one thread, one loop; nothing in it waits for Redis, a worker or a client. Events are handled one after the
 other, also those that an action causes. An exception while one is handled is a bug: the supervisor ends with it, for a
-state that nobody understands must not go on deciding.
+state that nobody understands must not go on deciding. The workers go on without it, and its successor adopts them; only
+one that is stopped takes them along.
 """
 
 from __future__ import annotations
@@ -21,22 +22,26 @@ from typing import Any, Optional
 from daosup import __version__, log
 from daosup.adapters.control import ControlServer
 from daosup.adapters.own_address import own_address
-from daosup.adapters.processes import Processes
+from daosup.adapters.processes import Processes, allow_many_files
 from daosup.adapters.redis_address import RedisAddress
 from daosup.adapters.registry import Instance, Registry
 from daosup.adapters.segment_folder import SegmentFolder
 from daosup.adapters.systemd import Systemd
 from daosup.config import Config
 from daosup.core import events as e
+from daosup.core.crew import Phase
 from daosup.core.host import HostFacts, HostState
-from daosup.core.types import PROTOCOL, WorkerKey
+from daosup.core.types import PROTOCOL, Source, WorkerKey
 from daosup.errors import NoAnswerError
 from daosup.shm.making import unlink_segment
 from daosup.supervisor.commands import Commands
+from daosup.supervisor.reexec import Renewing
 from daosup.supervisor.registry_desk import RegistryDesk
+from daosup.supervisor.worker_news import Facts, ToldSocket, bury
 from daosup.supervisor.worker_orders import WorkerOrders
+from daosup.supervisor.workers_folder import WorkersFolder
 from daosup.supervisor.workers_seen import WorkersSeen
-from daosup.workers.life import run_worker
+from daosup.workers.records import TakenError
 
 TICK_S = 0.25
 LOOK_INTERVAL_S = 1.0
@@ -50,35 +55,42 @@ class Supervisor:
     Args:
         config: Everything it may be told.
         address: Where Redis is.
+        renewing: Which of the workers that are found are to be renewed.
     """
 
-    def __init__(self, config: Config, address: RedisAddress) -> None:
+    def __init__(self, config: Config, address: RedisAddress, renewing: Renewing = Renewing.NONE) -> None:
         self.config = config
         self.address = address
         self.began_s = time.monotonic()
         self.instance = uuid.uuid4().hex
         self.folder = SegmentFolder(config.segment_folder)
         self.state = HostState(_host_facts(config, address))
-        self.orders = WorkerOrders(config, self.folder)
-        self.seen = WorkersSeen(self.orders.page_of)
-        self.processes = Processes("daosup.workers.preload", self.orders.folder, self._on_message, self._on_exit)
+        self.workers_folder = WorkersFolder(config)
+        self.orders = WorkerOrders(config, self.folder, self.workers_folder)
+        self.seen = WorkersSeen(self.workers_folder.page_of)
+        self.processes = Processes("daosup.workers.fork_server", self._on_started, self._on_failed, self._on_ended)
+        self._renewing = renewing
         self.systemd = Systemd()
         self._events: deque[e.Event] = deque()
         self._is_handling = False
         self._watchers: set[asyncio.Future[None]] = set()
-        self._finished: Optional[asyncio.Future[None]] = None
+        self._finished: Optional[asyncio.Future[Optional[Renewing]]] = None
         self._looked_s = 0.0
         self._refused: set[str] = set()
         self._performers: dict[type, Callable[[Any], None]] = {
             e.StartWorker: self._start_worker,
             e.StopWorker: lambda action: self.processes.stop(action.pid, is_forced=action.is_forced),
             e.RemoveMirror: self._remove_mirror,
+            e.RememberMirrors: self._remember_mirrors,
             e.Finish: self._finish,
             e.Report: lambda action: getattr(_log, action.level)(action.message, **dict(action.fields)),
         }
 
-    async def run(self, *, on_ready: Callable[[], None] = lambda: None) -> None:
+    async def run(self, *, on_ready: Callable[[], None] = lambda: None) -> Optional[Renewing]:
         """Serve until stopped.
+
+        Returns:
+            None; or, if a new supervisor is to take our place and go on with our workers, which of them it renews.
 
         Raises:
             UnavailableError: If another supervisor has the control socket.
@@ -92,25 +104,49 @@ class Supervisor:
         control = self.config.control
         server = ControlServer(control.socket, control.mode, control.group, commands.answer, commands.closed)
         await server.start()
+        is_left = self.config.workers.survive_supervisor  # unless it ends in order
         try:
-            self.orders.make_folder()
+            self.workers_folder.take()
+        except BaseException:
+            await server.close()
+            raise
+        told: Optional[ToldSocket] = None
+        try:
+            allow_many_files()
+            told = ToldSocket(self.workers_folder.path, self.processes.is_running, self._on_told)
             with suppress(OSError):  # then the first worker tries again, and says why it cannot be
                 self.processes.prepare()
             registry = Registry(self.address, self.config.host, self._instance(), RegistryDesk.events_to(self.post))
             self.desk = RegistryDesk(registry, self.state, self.config.heartbeat_interval_s, self.instance, self.post)
             self.desk.on_failure(self._fail)
             _log.info("supervisor started", host=self.config.host, version=__version__, registry=str(self.address))
+            self.look()
+            self._find_workers(self.workers_folder.remembered())
             self._tick()
             self.systemd.ready(f"host {self.config.host}")
             on_ready()
-            await self._finished
-            self.systemd.stopping()
+            successor = await self._finished
+            is_left = successor is not None
+            if successor is None:
+                self.systemd.stopping()
             await self.desk.close()
         finally:
             await server.close()
-            self.processes.close()
-            self.orders.remove_folder()
-        _log.info("supervisor stopped", host=self.config.host)
+            if told is not None:
+                told.close()
+            if is_left:
+                self.processes.leave()
+                self.workers_folder.let_go()
+            else:
+                self.processes.close()
+                self.workers_folder.remove()
+        _log.info("supervisor is replaced" if is_left else "supervisor stopped", host=self.config.host)
+        return successor
+
+    def leave(self, renewing: Renewing) -> None:
+        """Let ``run`` return with the workers going on."""
+        if self._finished is not None and not self._finished.done():
+            self._finished.set_result(renewing)
 
     def post(self, event: e.Event) -> None:
         """Take in an event and do what follows from it."""
@@ -160,6 +196,9 @@ class Supervisor:
                 self._looked_s = now
                 self.look()
                 self.seen.sample(self.state.crew.workers, now)
+            for key, worker in list(self.state.crew.workers.items()):
+                if worker.phase is Phase.STARTING and worker.pid:
+                    self._see_if_ready(key, worker.pid)
         except Exception as error:
             self._fail(error)
         self.post(e.Ticked())
@@ -173,31 +212,67 @@ class Supervisor:
             _log.warning("not a segment", file=name, reason=self.folder.refused[name])
         self._refused = set(self.folder.refused)
 
-    def _on_message(self, key: WorkerKey, pid: int, message: dict[str, Any]) -> None:
-        event = message.pop("event")
-        if event == "ready":
-            self.seen.ready(key, message)
-            self.post(e.WorkerReady(key, pid, message["port"]))
-        elif event != "failed":
-            self.seen.told(key, message)
-            _log.info(f"{key.kind.value} {event}", worker=str(key), pid=pid, **message)
+    def _find_workers(self, remembered: tuple[Source, ...] = ()) -> None:
+        """Take over what runs already."""
+        adopted, old = [], []
+        for found in self.orders.found():
+            key, record = found.worker.order.key, found.record
+            if self.processes.is_running(key, record.pid):
+                continue
+            with suppress(ProcessLookupError):
+                self.processes.adopt(key, record.pid, record.start_time)
+                adopted.append(found.worker)
+                if self._renewing.includes(record.version):
+                    old.append(key)
+        self.post(e.WorkersFound(tuple(adopted), tuple(s for s in remembered if s.host != self.config.host)))
+        if old:
+            self.post(e.RenewAsked(tuple(old)))
+        self._renewing = Renewing.NONE
 
-    def _on_exit(self, key: WorkerKey, pid: int, cause: str) -> None:
-        self.post(e.WorkerExited(key, pid, cause))
+    def _see_if_ready(self, key: WorkerKey, pid: int) -> None:
+        """Look at its page: what it said may have been lost."""
+        statistics = self.seen.of(key).reader.read(pid)
+        if statistics is not None and statistics.is_ready:
+            self.post(e.WorkerReady(key, pid, statistics.port))
+
+    def _on_started(self, key: WorkerKey, pid: int) -> None:
+        self.post(e.WorkerStarted(key, pid))
+        self._see_if_ready(key, pid)
+
+    def _on_failed(self, key: WorkerKey, reason: str) -> None:
+        self.post(e.WorkerExited(key, 0, f"cannot be started: {reason}"))
+
+    def _on_told(self, key: WorkerKey, pid: int, event: str, facts: Facts) -> None:
+        if event == "ready":
+            self._see_if_ready(key, pid)
+        else:
+            self.seen.told(key, facts)
+            _log.info(f"{key.kind.value} {event}", worker=str(key), pid=pid, **facts)
+
+    def _on_ended(self, key: WorkerKey, pid: int, status: Optional[int]) -> None:
+        if status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == TakenError.exit_code:
+            self.post(e.WorkerExited(key, pid, "another process does its work already"))
+            self._find_workers()
+            return
+        cause, details = bury(self.workers_folder.page_of(key), status)
+        if details:
+            _log.error("last words of a worker", worker=str(key), pid=pid, cause=cause, details=details)
+        self.post(e.WorkerExited(key, pid, cause, details))
 
     # -- what is to be done
 
     def _start_worker(self, action: e.StartWorker) -> None:
         self.seen.forget(action.key)
-        try:
-            pid = self.processes.start(action.key, run_worker, self.orders.order_for(action))
-        except OSError as error:
-            self.post(e.WorkerExited(action.key, 0, f"cannot be started: {error.strerror or error}"))
-        else:
-            self.post(e.WorkerStarted(action.key, pid))
+        self.processes.start(action.key, self.orders.request_for(action))
 
     def _remove_mirror(self, action: e.RemoveMirror) -> None:
         unlink_segment(self.folder.path_of(action.source.mirror_name))
+
+    def _remember_mirrors(self, action: e.RememberMirrors) -> None:
+        try:
+            self.workers_folder.remember(action.sources)
+        except OSError as error:
+            _log.warning("what is mirrored would be forgotten in a crash", reason=str(error))
 
     def _fail(self, error: BaseException) -> None:
         if self._finished is not None and not self._finished.done():

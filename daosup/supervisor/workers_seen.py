@@ -6,9 +6,9 @@ Nothing here has a say in what happens to them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 from daosup.core.crew import Worker
 from daosup.core.types import WorkerKey
@@ -20,7 +20,6 @@ class Seen:
     """One worker as seen from outside; rates are over the last second or so."""
 
     reader: StatisticsReader
-    facts: Mapping[str, Any] = field(default_factory=dict)
     reason: Optional[str] = None
     statistics: Optional[Statistics] = None
     sampled_s: float = 0.0
@@ -46,13 +45,10 @@ class WorkersSeen:
             seen = self._by_key[key] = Seen(StatisticsReader(self._page_of(key)))
         return seen
 
-    def ready(self, key: WorkerKey, facts: Mapping[str, Any]) -> None:
-        """A worker said that it works, and on what."""
-        self.of(key).facts = facts
-
-    def told(self, key: WorkerKey, facts: Mapping[str, Any]) -> None:
-        """A worker said something else."""
-        self.of(key).reason = facts.get("reason")
+    def told(self, key: WorkerKey, facts: Mapping[str, object]) -> None:
+        """A worker said something."""
+        reason = facts.get("reason")
+        self.of(key).reason = reason if isinstance(reason, str) else None
 
     def forget(self, key: WorkerKey) -> None:
         """A new process begins with nothing."""

@@ -18,7 +18,7 @@ from daosup.core.types import Machine, Reader, Role, SegmentFacts, Source, Strea
 from tests.property.processes import Process, Processes
 
 BASE_PORT = 5000
-ROUTINE = (e.ReadReaders, e.ReadRecords, e.Ask, e.Report)
+ROUTINE = (e.ReadReaders, e.ReadRecords, e.Ask, e.Report, e.RememberMirrors)
 NEVER_WHILE_STOPPING = (e.StartWorker, e.ConnectRegistry, e.Announce, e.PutSegment, e.PutRecords, e.Ask)
 
 
@@ -95,6 +95,7 @@ class Host:
     processes: Processes = field(default_factory=Processes)
     files: dict[str, SegmentFacts] = field(default_factory=dict)
     mirror_files: set[Source] = field(default_factory=set)
+    remembered: tuple[Source, ...] = ()
     orders: deque[e.Action] = field(default_factory=deque)
     answers: deque[e.Event] = field(default_factory=deque)
     notices: deque[e.Event] = field(default_factory=deque)
@@ -132,6 +133,8 @@ class Host:
         elif isinstance(action, e.RemoveMirror):
             assert WorkerKey(WorkerKind.MIRROR, action.source) not in [p.order.key for p in self.processes.alive]
             self.mirror_files.discard(action.source)
+        elif isinstance(action, e.RememberMirrors):
+            self.remembered = action.sources
         elif isinstance(action, e.Finish):
             self.finishes += 1
             assert not self.processes.alive, "finished with processes left"
@@ -184,6 +187,16 @@ class Host:
             event = waiting.popleft()
             for _ in range(times):
                 self.post(event)
+
+    def crash(self) -> None:
+        """The supervisor is killed and another begins: processes go on, everything under way is lost."""
+        self.state = HostState(self.state.facts)
+        for waiting in (self._events, self.orders, self.answers, self.notices):
+            waiting.clear()
+        self.is_linked = False
+        self.processes.abandon()
+        self.look()
+        self.post(e.WorkersFound(self.processes.found(), self.remembered))
 
     def heal(self) -> None:
         """Let all that is under way arrive, and let processes do what they should."""

@@ -43,8 +43,9 @@ class Story:
         self.now = 1000.0
 
     def say(self, event: e.Event) -> list[e.Action]:
-        """What the host orders, without what it reports."""
-        return [action for action in self.state.handle(event, self.now) if not isinstance(action, e.Report)]
+        """What the host orders, without what it reports or has remembered."""
+        said = self.state.handle(event, self.now)
+        return [action for action in said if not isinstance(action, (e.Report, e.RememberMirrors))]
 
     def after(self, seconds: float) -> list[e.Action]:
         """Let time pass in ticks of half a second; everything ordered meanwhile."""
