@@ -163,7 +163,7 @@ class HostState:
         if is_forgotten:
             self.readership.forgive(now)
         vanished = self.readership.update(event.readers, now)
-        self.presumed.readers_told(now)
+        self.presumed.readers_told(self.readership.names, now)
         if vanished:
             yield e.DropReaders(vanished)
             for name, host in vanished:

@@ -39,6 +39,7 @@ class Options(argparse.Namespace):
     socket: str | None
     json: bool
     wait: float | None
+    all: bool
     version: bool
     help: bool
 
@@ -75,6 +76,8 @@ def parse(arguments: list[str], commands: Mapping[str, Command]) -> Options:
         raise UsageError(f"{options.command} takes no {options.source!r} (see daosupctl --help)")
     if options.wait is not None and not command.has_wait:
         raise UsageError(f"{options.command} takes no --wait (see daosupctl --help)")
+    if options.all and not command.has_all:
+        raise UsageError(f"{options.command} takes no --all (see daosupctl --help)")
     return options
 
 
@@ -101,6 +104,7 @@ def _parser(commands: Mapping[str, Command]) -> _Parser:
     parser.add_argument("--socket", metavar="PATH", help="its control socket (default: $DAOSUP_SOCKET, or found)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--wait", type=_seconds, metavar="S", help="mirror: wait up to S seconds for data (default 30)")
+    parser.add_argument("--all", action="store_true", help="reexec: renew also the workers that are of that version")
     parser.add_argument("--version", action="store_true", help="print the version")
     parser.add_argument("-h", "--help", action="store_true", help="print this")
     return parser

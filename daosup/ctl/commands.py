@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from daosup.adapters.control_client import ControlClient, find_socket
 from daosup.ctl.reports import is_well, machines_report, status_report
 from daosup.ctl.tables import Style, safe
 from daosup.ctl.units import shape
-from daosup.errors import ProtocolError
+from daosup.errors import ProtocolError, UnavailableError
 
 TYPE_CHECKING = False  # typing's own costs more than all else here
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ NOT_WELL = 1
 STATUS_S = 5.0
 MACHINES_S = 10.0
 MIRROR_S = 30.0
+REEXEC_S = 40.0
 ANSWER_S = 5.0
 """How much longer than the mirror's own wait its answer may take, seconds."""
 
@@ -33,12 +35,19 @@ class Command:
     """One command: how it is run and what its command line may have."""
 
     def __init__(
-        self, run: Callable[[Options], int], summary: str, *, has_source: bool = False, has_wait: bool = False
+        self,
+        run: Callable[[Options], int],
+        summary: str,
+        *,
+        has_source: bool = False,
+        has_wait: bool = False,
+        has_all: bool = False,
     ) -> None:
         self.run = run
         self.summary = summary
         self.has_source = has_source
         self.has_wait = has_wait
+        self.has_all = has_all
 
 
 def _status(options: Options) -> int:
@@ -73,11 +82,31 @@ def _release(options: Options) -> int:
     return 0
 
 
+def _reexec(options: Options) -> int:
+    old = _object(_ask(options, "status", STATUS_S))
+    started = _object(_ask(options, "reexec", REEXEC_S, {"is_thorough": bool(options.all)}))
+    deadline = time.monotonic() + REEXEC_S
+    while True:
+        try:
+            new = _object(_ask(options, "status", STATUS_S))
+        except UnavailableError:
+            if time.monotonic() > deadline:
+                raise
+        else:
+            if float(new.get("uptime_s", 0)) < float(old.get("uptime_s", 0)):
+                break
+        time.sleep(0.05)
+    versions = f"from version {safe(old.get('version'))} to {safe(new.get('version'))}"
+    _tell(options, started, lambda style, width: [f"daosupd (pid {safe(new.get('pid'))}) went {versions}"])
+    return 0
+
+
 COMMANDS = {
     "status": Command(_status, "how the daemon, registry, segments and workers are"),
     "ls": Command(_ls, "all hosts of the fleet and their segments"),
     "mirror": Command(_mirror, "mirror another host's segment here", has_source=True, has_wait=True),
     "release": Command(_release, "give up a mirror", has_source=True),
+    "reexec": Command(_reexec, "have the installed version take over; streams go on", has_all=True),
 }
 
 

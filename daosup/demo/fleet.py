@@ -52,6 +52,9 @@ base_pub_port = 0
 [control]
 socket = {socket}
 mode = "0600"
+
+[workers]
+survive_supervisor = false
 """
 
 
