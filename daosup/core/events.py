@@ -134,10 +134,11 @@ class FoundWorker:
 
 @dataclass(frozen=True)
 class WorkersFound:
-    """Workers were found alive; ``remembered``: the sources that the operator asked for. SegmentsSeen came before."""
+    """Workers were found alive, and what was written down as RememberMirrors says. SegmentsSeen came before."""
 
     workers: tuple[FoundWorker, ...]
-    remembered: tuple[Source, ...] = ()
+    by_operator: tuple[Source, ...] = ()
+    by_others: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -285,9 +286,10 @@ class RemoveMirror:
 
 @dataclass(frozen=True)
 class RememberMirrors:
-    """Write down, for a supervisor that comes after a crash, what the operator asked for."""
+    """Write down, for a supervisor that comes after a crash, what is mirrored: as the operator asked for, or others."""
 
-    sources: tuple[Source, ...]
+    by_operator: tuple[Source, ...]
+    by_others: tuple[Source, ...]
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,7 @@ class HostState:
         self._beat_s = 0.0
         self._looked_s = 0.0
         self._mirrored: set[Source] = set()
+        self._remembered: tuple[set[Source], set[Source]] = (set(), set())
         self._told: dict[str, tuple[StreamRecord, ...]] = {}
 
     def handle(self, event: e.Event, now: float) -> list[e.Action]:
@@ -203,8 +204,12 @@ class HostState:
     # -- workers
 
     def _workers_found(self, event: e.WorkersFound, now: float) -> Iterator[e.Action]:
-        for source in event.remembered:
-            yield from self._mirror_asked(e.MirrorAsked(source, OPERATOR), now)
+        if not self.is_stopping:
+            self._mirrored.update(event.by_operator, event.by_others)
+            for source in event.by_operator:
+                yield from self._mirror_asked(e.MirrorAsked(source, OPERATOR), now)
+            for source in event.by_others:
+                self.mirrors.adopt(source, "", now)
         for found in event.workers:
             key = found.order.key
             if key.kind is WorkerKind.PUBLISHER:
@@ -217,7 +222,7 @@ class HostState:
 
     def _renew_asked(self, event: e.RenewAsked, now: float) -> Iterable[e.Action]:
         self.renewal.ask(event.keys)
-        return ()
+        return self.renewal.step(now)
 
     def _worker_started(self, event: e.WorkerStarted, now: float) -> Iterable[e.Action]:
         return self.crew.started(event.key, event.pid, now)
@@ -227,6 +232,7 @@ class HostState:
             yield e.Report(
                 "info", "worker ready", (("worker", str(event.key)), ("pid", event.pid), ("port", event.port or None))
             )
+            yield from self.renewal.step(now)
 
     def _worker_exited(self, event: e.WorkerExited, now: float) -> Iterable[e.Action]:
         return self.crew.exited(event.key, event.pid, event.cause, now)
@@ -236,6 +242,7 @@ class HostState:
     def _ticked(self, event: e.Ticked, now: float) -> Iterator[e.Action]:
         if self.is_stopping:
             return
+        yield from self.renewal.step(now)
         yield from self.mirrors.release_adopted(now, is_connected=self.registry is RegistryPhase.UP)
         if self.registry is RegistryPhase.DOWN and now >= self._retry_registry_s:
             self.registry = RegistryPhase.CONNECTING
@@ -287,7 +294,6 @@ class HostState:
     def _reconcile(self, now: float) -> Iterator[e.Action]:
         wanted = self._wanted()
         yield from self.crew.reconcile(wanted, now)
-        yield from self.renewal.step(now)
         self._mirrored |= {key.source for key in wanted if key.kind is WorkerKind.MIRROR}
         held = set() if self.is_stopping else self.mirrors.keys()
         for source in sorted(self._mirrored - held):
@@ -300,9 +306,12 @@ class HostState:
                 if records != self._told.get(name, ()):
                     self._told[name] = records
                     yield e.PutRecords(name, records, tuple(record.client_hostname for record in records))
-        if self.mirrors.is_to_be_written and not self.is_stopping:
-            self.mirrors.is_to_be_written = False
-            yield e.RememberMirrors(tuple(sorted(self.mirrors.remembered)))
+        if not self.is_stopping:
+            by_operator = self.mirrors.held_by(OPERATOR)
+            remembered = by_operator, (self.mirrors.keys() | self._mirrored) - by_operator
+            if remembered != self._remembered:
+                self._remembered = remembered
+                yield e.RememberMirrors(*(tuple(sorted(each)) for each in remembered))
         if self.is_stopping and not self.crew.workers and not self._is_finished:
             self._is_finished = True
             if self.registry is RegistryPhase.UP:

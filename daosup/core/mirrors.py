@@ -42,17 +42,11 @@ class Mirror:
 
 
 class Mirrors(dict[Source, Mirror]):
-    """All mirrors of a host, by source. ``is_serving``: whether the registry can be asked now.
-
-    Attributes:
-        remembered: What the operator asked for; ``is_to_be_written`` when that changed.
-    """
+    """All mirrors of a host, by source. ``is_serving``: whether the registry can be asked now."""
 
     def __init__(self, host: str) -> None:
         super().__init__()
         self._host = host
-        self.remembered: set[Source] = set()
-        self.is_to_be_written = False
 
     def hold(self, source: Source, holder: str, now: float, *, is_serving: bool) -> Iterator[e.Action]:
         """Somebody wants a source."""
@@ -61,9 +55,6 @@ class Mirrors(dict[Source, Mirror]):
             mirror = self[source] = Mirror()
             yield e.Report("info", "mirror asked for", (("source", str(source)), ("holder", holder)))
         mirror.holders.add(holder)
-        if holder == OPERATOR and source not in self.remembered:
-            self.remembered.add(source)
-            self.is_to_be_written = True
         if is_serving and not mirror.endpoint:
             yield from self._ask(source, now)
 
@@ -73,9 +64,6 @@ class Mirrors(dict[Source, Mirror]):
         if mirror is None:
             return
         mirror.holders -= mirror.holders if holder is None else {holder}
-        if OPERATOR not in mirror.holders and source in self.remembered:
-            self.remembered.discard(source)
-            self.is_to_be_written = True
         if not mirror.holders:
             del self[source]
             yield e.Report("info", "mirror released", (("source", str(source)),))
@@ -83,12 +71,16 @@ class Mirrors(dict[Source, Mirror]):
                 yield e.Unask(source)
 
     def adopt(self, source: Source, endpoint: str, now: float) -> None:
-        """A worker that mirrors a source was found alive."""
+        """A source was mirrored before we began; ``endpoint`` is empty if no worker of it is alive."""
         mirror = self.setdefault(source, Mirror())
         mirror.holders.add(ADOPTED)
         mirror.adopted_s = now
-        if not mirror.endpoint:
+        if endpoint and not mirror.endpoint:
             mirror.endpoint, mirror.reason = endpoint, None
+
+    def held_by(self, holder: str) -> set[Source]:
+        """The sources that somebody holds."""
+        return {source for source, mirror in self.items() if holder in mirror.holders}
 
     def release_adopted(self, now: float, *, is_connected: bool) -> Iterator[e.Action]:
         """Give up what was found running and nobody came for."""

@@ -22,7 +22,6 @@ commands:
 
 for example:
   daosupctl mirror rts:wfs --wait 10  have rts:wfs here as remote_rts_wfs
-  daosupctl ls --json                 the whole fleet, for a program
 
 exit codes: 0 all is well; 1 status: a worker does not run, or the registry is
   not there; 64 wrong command line; 69 no daemon, host, segment or answer;
@@ -39,7 +38,6 @@ class Options(argparse.Namespace):
     socket: str | None
     json: bool
     wait: float | None
-    all: bool
     version: bool
     help: bool
 
@@ -76,8 +74,6 @@ def parse(arguments: list[str], commands: Mapping[str, Command]) -> Options:
         raise UsageError(f"{options.command} takes no {options.source!r} (see daosupctl --help)")
     if options.wait is not None and not command.has_wait:
         raise UsageError(f"{options.command} takes no --wait (see daosupctl --help)")
-    if options.all and not command.has_all:
-        raise UsageError(f"{options.command} takes no --all (see daosupctl --help)")
     return options
 
 
@@ -104,7 +100,6 @@ def _parser(commands: Mapping[str, Command]) -> _Parser:
     parser.add_argument("--socket", metavar="PATH", help="its control socket (default: $DAOSUP_SOCKET, or found)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--wait", type=_seconds, metavar="S", help="mirror: wait up to S seconds for data (default 30)")
-    parser.add_argument("--all", action="store_true", help="reexec: renew also the workers that are of that version")
     parser.add_argument("--version", action="store_true", help="print the version")
     parser.add_argument("-h", "--help", action="store_true", help="print this")
     return parser

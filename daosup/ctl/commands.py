@@ -13,7 +13,7 @@ from daosup.adapters.control_client import ControlClient, find_socket
 from daosup.ctl.reports import is_well, machines_report, status_report
 from daosup.ctl.tables import Style, safe
 from daosup.ctl.units import shape
-from daosup.errors import ProtocolError, UnavailableError
+from daosup.errors import NoAnswerError, ProtocolError, UnavailableError
 
 TYPE_CHECKING = False  # typing's own costs more than all else here
 if TYPE_CHECKING:
@@ -35,19 +35,12 @@ class Command:
     """One command: how it is run and what its command line may have."""
 
     def __init__(
-        self,
-        run: Callable[[Options], int],
-        summary: str,
-        *,
-        has_source: bool = False,
-        has_wait: bool = False,
-        has_all: bool = False,
+        self, run: Callable[[Options], int], summary: str, *, has_source: bool = False, has_wait: bool = False
     ) -> None:
         self.run = run
         self.summary = summary
         self.has_source = has_source
         self.has_wait = has_wait
-        self.has_all = has_all
 
 
 def _status(options: Options) -> int:
@@ -84,18 +77,17 @@ def _release(options: Options) -> int:
 
 def _reexec(options: Options) -> int:
     old = _object(_ask(options, "status", STATUS_S))
-    started = _object(_ask(options, "reexec", REEXEC_S, {"is_thorough": bool(options.all)}))
+    started = _object(_ask(options, "reexec", REEXEC_S))
     deadline = time.monotonic() + REEXEC_S
-    while True:
+    new = old
+    while not float(new.get("uptime_s", 0)) < float(old.get("uptime_s", 0)):
+        if time.monotonic() > deadline:
+            raise NoAnswerError(f"the new daosupd did not answer within {REEXEC_S:g} s; see its log")
+        time.sleep(0.05)
         try:
             new = _object(_ask(options, "status", STATUS_S))
         except UnavailableError:
-            if time.monotonic() > deadline:
-                raise
-        else:
-            if float(new.get("uptime_s", 0)) < float(old.get("uptime_s", 0)):
-                break
-        time.sleep(0.05)
+            pass  # it is just beginning
     versions = f"from version {safe(old.get('version'))} to {safe(new.get('version'))}"
     _tell(options, started, lambda style, width: [f"daosupd (pid {safe(new.get('pid'))}) went {versions}"])
     return 0
@@ -106,7 +98,7 @@ COMMANDS = {
     "ls": Command(_ls, "all hosts of the fleet and their segments"),
     "mirror": Command(_mirror, "mirror another host's segment here", has_source=True, has_wait=True),
     "release": Command(_release, "give up a mirror", has_source=True),
-    "reexec": Command(_reexec, "have the installed version take over; streams go on", has_all=True),
+    "reexec": Command(_reexec, "have the installed version take over; streams go on"),
 }
 
 

@@ -43,10 +43,12 @@ def end_workers(config: Config, service_result: str) -> None:
     folder.take()
     records = list(living(folder.path))
     _end(records)
+    remembered = folder.remembered()
+    mirrored = {*remembered.by_operator, *remembered.by_others}
+    mirrored |= {record.key.source for record in records if record.key.kind is WorkerKind.MIRROR}
     segments = SegmentFolder(config.segment_folder)
-    for record in records:
-        if record.key.kind is WorkerKind.MIRROR:
-            unlink_segment(segments.path_of(record.key.source.mirror_name))
+    for source in mirrored:
+        unlink_segment(segments.path_of(source.mirror_name))
     folder.remove()
     with suppress(OSError):
         config.control.socket.unlink()

@@ -31,7 +31,7 @@ from daosup.config import Config
 from daosup.core import events as e
 from daosup.core.crew import Phase
 from daosup.core.host import HostFacts, HostState
-from daosup.core.types import PROTOCOL, Source, WorkerKey
+from daosup.core.types import PROTOCOL, WorkerKey
 from daosup.errors import NoAnswerError
 from daosup.shm.making import unlink_segment
 from daosup.supervisor.commands import Commands
@@ -212,7 +212,7 @@ class Supervisor:
             _log.warning("not a segment", file=name, reason=self.folder.refused[name])
         self._refused = set(self.folder.refused)
 
-    def _find_workers(self, remembered: tuple[Source, ...] = ()) -> None:
+    def _find_workers(self, remembered: e.RememberMirrors) -> None:
         """Take over what runs already."""
         adopted, old = [], []
         for found in self.orders.found():
@@ -224,7 +224,7 @@ class Supervisor:
                 adopted.append(found.worker)
                 if self._renewing.includes(record.version):
                     old.append(key)
-        self.post(e.WorkersFound(tuple(adopted), tuple(s for s in remembered if s.host != self.config.host)))
+        self.post(e.WorkersFound(tuple(adopted), remembered.by_operator, remembered.by_others))
         if old:
             self.post(e.RenewAsked(tuple(old)))
         self._renewing = Renewing.NONE
@@ -252,7 +252,7 @@ class Supervisor:
     def _on_ended(self, key: WorkerKey, pid: int, status: Optional[int]) -> None:
         if status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == TakenError.exit_code:
             self.post(e.WorkerExited(key, pid, "another process does its work already"))
-            self._find_workers()
+            self._find_workers(e.RememberMirrors((), ()))
             return
         cause, details = bury(self.workers_folder.page_of(key), status)
         if details:
@@ -270,7 +270,7 @@ class Supervisor:
 
     def _remember_mirrors(self, action: e.RememberMirrors) -> None:
         try:
-            self.workers_folder.remember(action.sources)
+            self.workers_folder.remember(action)
         except OSError as error:
             _log.warning("what is mirrored would be forgotten in a crash", reason=str(error))
 

@@ -17,6 +17,7 @@ from typing import Optional
 from daosup.adapters.control_protocol import MAX_PATH_BYTES
 from daosup.config import Config
 from daosup.core.checked_json import parse_json
+from daosup.core.events import RememberMirrors
 from daosup.core.types import Source, WorkerKey
 from daosup.errors import ConfigError, ProtocolError, UnavailableError, UsageError
 from daosup.workers.records import page_name
@@ -36,6 +37,7 @@ class WorkersFolder:
 
     def __init__(self, config: Config) -> None:
         self.path = config.runtime_folder / f"{config.instance}.workers"
+        self._host = config.host
         self._lock: Optional[int] = None
 
     def take(self) -> None:
@@ -81,25 +83,34 @@ class WorkersFolder:
         """The statistics page of a worker; its other files are beside it."""
         return self.path / page_name(key)
 
-    def remember(self, sources: tuple[Source, ...]) -> None:
-        """Write down what the operator asked for.
+    def remember(self, action: RememberMirrors) -> None:
+        """Write down what is mirrored.
 
         Raises:
             OSError: If it cannot be written.
         """
         new = self.path / f".{_REMEMBERED}"
-        new.write_text(json.dumps([str(source) for source in sources]))
+        new.write_text(
+            json.dumps([[str(each) for each in listed] for listed in (action.by_operator, action.by_others)])
+        )
         new.replace(self.path / _REMEMBERED)
 
-    def remembered(self) -> tuple[Source, ...]:
-        """What the operator asked for, as far as it can be read."""
+    def remembered(self) -> RememberMirrors:
+        """What was written down, as far as it can be read."""
         try:
             with open(self.path / _REMEMBERED, "rb") as file:
-                listed = parse_json(file.read(_MAX_REMEMBERED_BYTES))
+                written = parse_json(file.read(_MAX_REMEMBERED_BYTES))
         except (OSError, ProtocolError):
-            return ()
+            written = None
+        if not isinstance(written, list) or len(written) != 2:
+            return RememberMirrors((), ())
+        return RememberMirrors(self._sources(written[0]), self._sources(written[1]))
+
+    def _sources(self, listed: object) -> tuple[Source, ...]:
         sources = []
         for each in listed if isinstance(listed, list) else ():
             with suppress(UsageError):
-                sources.append(Source.parse(str(each)))
+                source = Source.parse(str(each))
+                if source.host != self._host:
+                    sources.append(source)
         return tuple(sources)

@@ -78,6 +78,11 @@ class Processes:
         for process in self.alive:
             process.asked_s = None
 
+    def all_match(self) -> None:
+        """From now on every process is told what its host tells."""
+        for process in self.alive:
+            process.is_matching = True
+
     def found(self) -> tuple[e.FoundWorker, ...]:
         """The processes as a new supervisor finds them."""
         return tuple(

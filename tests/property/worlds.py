@@ -42,7 +42,7 @@ class SimulatedRegistry:
         self.segments.pop(host, None)
         self.records = {source: records for source, records in self.records.items() if source.host != host}
 
-    def perform(self, order: e.Action, facts: HostFacts) -> Optional[e.Event]:  # noqa: C901 -- a branch for each order
+    def perform(self, order: e.Action, facts: HostFacts, instance: int) -> Optional[e.Event]:  # noqa: C901 -- a branch for each order
         """Do what a host orders; returns the answer if there is one."""
         host = facts.host
         if isinstance(order, e.ConnectRegistry):
@@ -73,7 +73,7 @@ class SimulatedRegistry:
             for name, client in order.pairs:
                 self.readers_of(Source(host, name)).pop(client, None)
         elif isinstance(order, e.Ask):
-            self.readers_of(order.source)[host] = Reader(host, facts.ip, order.beat, host)
+            self.readers_of(order.source)[host] = Reader(host, facts.ip, order.beat, f"{host}-{instance}")
         elif isinstance(order, e.Unask):
             self.readers_of(order.source).pop(host, None)
         elif isinstance(order, e.Withdraw):
@@ -95,7 +95,8 @@ class Host:
     processes: Processes = field(default_factory=Processes)
     files: dict[str, SegmentFacts] = field(default_factory=dict)
     mirror_files: set[Source] = field(default_factory=set)
-    remembered: tuple[Source, ...] = ()
+    remembered: e.RememberMirrors = field(default_factory=lambda: e.RememberMirrors((), ()))
+    instance: int = 0
     orders: deque[e.Action] = field(default_factory=deque)
     answers: deque[e.Event] = field(default_factory=deque)
     notices: deque[e.Event] = field(default_factory=deque)
@@ -134,7 +135,7 @@ class Host:
             assert WorkerKey(WorkerKind.MIRROR, action.source) not in [p.order.key for p in self.processes.alive]
             self.mirror_files.discard(action.source)
         elif isinstance(action, e.RememberMirrors):
-            self.remembered = action.sources
+            self.remembered = action
         elif isinstance(action, e.Finish):
             self.finishes += 1
             assert not self.processes.alive, "finished with processes left"
@@ -165,7 +166,7 @@ class Host:
             self.lose_registry()
             return
         for _ in range(times):
-            answer = self.registry.perform(order, self.state.facts)
+            answer = self.registry.perform(order, self.state.facts, self.instance)
         if isinstance(order, e.PutRecords):
             for host in order.notify:
                 self.tell(host, e.RecordNotified(Source(self.name, order.name)))
@@ -194,9 +195,10 @@ class Host:
         for waiting in (self._events, self.orders, self.answers, self.notices):
             waiting.clear()
         self.is_linked = False
+        self.instance += 1
         self.processes.abandon()
         self.look()
-        self.post(e.WorkersFound(self.processes.found(), self.remembered))
+        self.post(e.WorkersFound(self.processes.found(), self.remembered.by_operator, self.remembered.by_others))
 
     def heal(self) -> None:
         """Let all that is under way arrive, and let processes do what they should."""
