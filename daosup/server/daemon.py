@@ -97,7 +97,7 @@ class Daemon:
             while True:
                 try:
                     found = find_socket()
-                    ControlClient(found, CALL_TIMEOUT_S).call("status")
+                    _status_of(found)
                     self._has_found = True
                     return found
                 except (UnavailableError, UsageError):
@@ -130,7 +130,7 @@ class Daemon:
                 self._clean_up()
                 raise UnavailableError(f"the supervisor ended at once with exit code {code}; its message is above")
             try:
-                if ControlClient(path, CALL_TIMEOUT_S).call("status")["registry"]["state"] == "up":  # type: ignore[index]
+                if _status_of(str(path))["registry"]["state"] == "up":
                     return str(path)
             except UnavailableError:
                 pass
@@ -159,3 +159,8 @@ class Daemon:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
         self._process = self._folder = None
+
+
+def _status_of(path: str) -> Any:
+    with ControlClient(path, CALL_TIMEOUT_S) as client:
+        return client.call("status")

@@ -72,7 +72,11 @@ class Holding:
         if before is not None:
             before.close()
         client = ControlClient(self._reach(is_in_background), CALL_TIMEOUT_S)
-        client.call("hold", holder=self.holder, sources=list(self.sources))
+        try:
+            client.call("hold", holder=self.holder, sources=list(self.sources))
+        except BaseException:
+            client.close()
+            raise
         self._client = client
 
     def _watch(self) -> None:
