@@ -217,10 +217,12 @@ class Supervisor:
         adopted, old = [], []
         for found in self.orders.found():
             key, record = found.worker.order.key, found.record
-            if self.processes.is_running(key, record.pid):
+            known = self.state.crew.workers.get(key)
+            if known is not None and known.pid == record.pid:
                 continue
             with suppress(ProcessLookupError):
-                self.processes.adopt(key, record.pid, record.start_time)
+                if not self.processes.is_running(key, record.pid):
+                    self.processes.adopt(key, record.pid, record.start_time)
                 adopted.append(found.worker)
                 if self._renewing.includes(record.version):
                     old.append(key)

@@ -187,6 +187,22 @@ def lock(path: Path) -> int:
     return fd
 
 
+def test_a_worker_that_cannot_be_adopted_runs_alone_and_is_adopted_once_it_can(fleet: Fleet) -> None:
+    fleet.start("rts", "lab")
+    with stream(fleet, "wfs") as wfs:
+        pid = fleet.lab.worker_pid(wfs.source)
+        fleet.lab.signal(signal.SIGKILL)
+        record = workers_folder(fleet.lab) / "mirror.rts.wfs.worker"
+        text = record.read_text()
+        record.write_text("{")
+        fleet.lab.start()
+        wait_until(lambda: fleet.lab.log.count("another process does its work already") > 1, 15.0, "others to give up")
+        wfs.check_going()
+        record.write_text(text)
+        assert wait_until(lambda: (fleet.lab.worker(wfs.source) or {}).get("pid"), 30.0, "it to be adopted") == pid
+        wfs.check_going()
+
+
 def test_workers_that_are_told_otherwise_now_are_replaced(fleet: Fleet) -> None:
     fleet.add("rts", base_port=0)
     fleet.start("rts", "lab")
