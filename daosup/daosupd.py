@@ -1,6 +1,6 @@
 """daosupd: the supervisor of a host as a program.
 
-Nothing heavy is imported before ``main`` runs: worker processes import their parent's main module again.
+Nothing heavy is imported before ``main`` runs: --help and mistakes are told at once.
 """
 
 from __future__ import annotations
@@ -75,6 +75,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--base-pub-port", metavar="PORT", type=int, help="first port to publish on (default: 5560)")
     parser.add_argument("--discover", action="store_true", help="list Redis servers on the local networks, and exit")
+    parser.add_argument(
+        "--after-stop",
+        action="store_true",
+        help="for systemd's ExecStopPost: end what a stop left, unless $SERVICE_RESULT tells of a crash; and exit",
+    )
     parser.add_argument("--end-with-stdin", action="store_true", help="stop when standard input ends")
     return parser
 
@@ -119,6 +124,7 @@ def _overrides(options: argparse.Namespace) -> dict[str, object]:
 
 def _supervise(options: argparse.Namespace) -> int:
     import asyncio
+    import os
     import signal
 
     from daosup import log
@@ -127,7 +133,10 @@ def _supervise(options: argparse.Namespace) -> int:
     from daosup.core.types import Role
     from daosup.errors import UsageError
     from daosup.supervisor import Supervisor
+    from daosup.supervisor.after_stop import end_workers
+    from daosup.supervisor.reexec import Heritage, replace_process, take_heritage
 
+    heritage = take_heritage()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     config_file: Optional[Path] = options.config
     instance = options.instance
@@ -136,9 +145,13 @@ def _supervise(options: argparse.Namespace) -> int:
     overrides = _overrides(options)
     config = load(config_file, instance, overrides)
     log.setup(config.log.level)
+    if options.after_stop:
+        end_workers(config, os.environ.get("SERVICE_RESULT", "success"))
+        return 0
     if options.takeover and config.role is not Role.MASTER:
         raise UsageError("--takeover is for a host with role master: give --role master too, or leave it out")
-    address, server = resolve(config.redis, config.runtime_folder)
+    address, server = resolve(config.redis, config.runtime_folder, heritage.redis)
+    successor = None
     try:
         # A file that was there and is gone must not turn into all defaults.
         supervisor = Supervisor(
@@ -146,18 +159,20 @@ def _supervise(options: argparse.Namespace) -> int:
             address,
             lambda: load(config.file or config_file, instance, overrides),
             is_takeover=options.takeover,
+            renewing=heritage.renewing,
         )
-        asyncio.run(_run(supervisor, ends_with_stdin=options.end_with_stdin))
+        successor = asyncio.run(_run(supervisor, ends_with_stdin=options.end_with_stdin))
     finally:
-        if server is not None:
+        if server is not None and successor is None:
             server.stop()
+    if successor is not None:
+        replace_process(Heritage(successor, server.inheritance if server is not None else None))
     return 0
 
 
-async def _run(supervisor: Any, *, ends_with_stdin: bool) -> None:
+async def _run(supervisor: Any, *, ends_with_stdin: bool) -> Any:
     if not ends_with_stdin:
-        await supervisor.run()
-        return
+        return await supervisor.run()
     import asyncio
     import os
 
@@ -170,7 +185,7 @@ async def _run(supervisor: Any, *, ends_with_stdin: bool) -> None:
             loop.remove_reader(0)
             supervisor.post(StopAsked())
 
-    await supervisor.run(on_ready=lambda: loop.add_reader(0, on_input))
+    return await supervisor.run(on_ready=lambda: loop.add_reader(0, on_input))
 
 
 if __name__ == "__main__":

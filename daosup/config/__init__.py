@@ -113,7 +113,7 @@ class Config:
     control: ControlConfig = table("The control socket, for daosupctl.", ControlConfig)
     publish: PublishConfig = table("What this host gives to others.", PublishConfig)
     mirrors: MirrorsConfig = table("How this host mirrors segments of others.", MirrorsConfig)
-    workers: WorkersConfig = table("What worker processes may use of this machine.", WorkersConfig)
+    workers: WorkersConfig = table("The processes that move frames, and what they may use.", WorkersConfig)
     log: LogConfig = table("Logging.", LogConfig)
     worker: tuple[WorkerConfig, ...] = tables(
         "Workers that are to be limited otherwise than `[workers]` says; the first table that matches counts.",

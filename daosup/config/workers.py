@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Optional
 
-from daosup.config.kinds import Kind, Refused, key, whole
+from daosup.config.kinds import Kind, Refused, key, seconds, whole
 from daosup.core.types import SEGMENT_SUFFIX
 
 _SOURCE_GLOB = r"(?:[A-Za-z0-9_.*?\[\]!-]{1,120}:)?[^\s/:\x00-\x1f\x7f]{1,120}\Z"
@@ -52,8 +52,17 @@ _AS_ALL = "as in `[workers]`"
 
 @dataclass(frozen=True)
 class WorkersConfig:
-    """The limits of all workers. ``cpu_affinity`` and ``nice`` are as inherited if None."""
+    """How long all workers live, and their limits. ``cpu_affinity`` and ``nice`` are as inherited if None."""
 
+    survive_supervisor: bool = key(
+        _YES_OR_NO,
+        "Whether streams go on when daosupd crashes or is killed, until another daosupd takes them over; "
+        "`false`: they end with it at once.",
+        True,
+    )
+    orphan_grace_s: float = key(
+        seconds(1, 3600), "How long streams go on without a daosupd before they end by themselves.", 30.0
+    )
     memory_limit_mb: Optional[int] = key(
         _MEMORY_MB,
         "Own memory in MB (10⁶ bytes; RssAnon + VmSwap in /proc, so no mapped segment counts) above which a worker is "

@@ -4,6 +4,7 @@ Invariants: for each key there is at most one process; one that is wanted and ab
 allows, also out of quarantine, so none is ever given up; one that is not wanted, or is wanted otherwise, is stopped
 first. What was said about one process (by pid) never changes what is known of another, and nothing that happens to one
 worker changes what happens to another, or when. A worker that was ended because it hung is never said to have crashed.
+A process that was found alive stands in for the one that would be started.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Optional
 
-from daosup.core.events import Action, Report, StartWorker, StopWorker
+from daosup.core.events import Action, FoundWorker, Report, StartWorker, StopWorker
 from daosup.core.restart import HEALTHY_S, Backoff
 from daosup.core.types import WorkerKey
 
@@ -110,6 +111,25 @@ class Crew:
                 else:
                     yield from self._stop(key, worker, now)
 
+    def adopt(self, found: FoundWorker, now: float) -> Iterator[Action]:
+        """A process was found alive; it goes on if it was told what we would tell it, else another takes its place."""
+        key, port = found.order.key, found.order.port
+        worker = self.workers.get(key)
+        if worker is None:
+            worker = self.workers[key] = Worker(found.order, Phase.STARTING, now, port=port)
+        elif worker.phase not in WAITING:
+            return  # known, or about to find out by itself that there is another
+        worker.order, worker.pid, worker.port = found.order, found.pid, port
+        worker.since_s = worker.began_s = now
+        worker.is_killed, worker.renewal = False, None
+        worker.phase = Phase.RUNNING if found.is_ready else Phase.STARTING
+        story = (("worker", str(key)), ("pid", found.pid), ("port", port or None))
+        if found.is_matching:
+            yield Report("info", "worker adopted", story)
+        else:
+            yield Report("info", "worker found that was told otherwise; it is replaced", story)
+            yield from self.restart(key, now)
+
     def started(self, key: WorkerKey, pid: int, now: float) -> Iterator[Action]:
         """A process exists now."""
         worker = self.workers[key]
@@ -189,7 +209,7 @@ class Crew:
             yield Report("info", "worker is tried again", (("worker", str(key)), ("why", why)))
 
     def restart(self, key: WorkerKey, now: float) -> Iterator[Action]:
-        """Somebody wants a worker started anew, and its deaths forgotten."""
+        """A worker is to be started anew, with the port that its readers know, and its deaths forgotten."""
         worker = self.workers.get(key)
         if worker is None:
             return

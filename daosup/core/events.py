@@ -212,7 +212,7 @@ class WorkerReady:
 
 @dataclass(frozen=True)
 class WorkerExited:
-    """A worker's process ended, or could not be started (pid 0). ``details`` are its last words."""
+    """A worker's process ended, or could not be started (pid 0). ``details``: its last lines, if it left any."""
 
     key: WorkerKey
     pid: int
@@ -247,6 +247,35 @@ class RestartAsked:
 
 
 @dataclass(frozen=True)
+class FoundWorker:
+    """A process that a supervisor before us started: what it was told, and the port that it is bound to.
+
+    ``is_matching``: it is told exactly what we would tell it.
+    """
+
+    order: StartWorker
+    pid: int
+    is_ready: bool
+    is_matching: bool = True
+
+
+@dataclass(frozen=True)
+class WorkersFound:
+    """Workers were found alive, and what was written down as RememberMirrors says. SegmentsChanged came before."""
+
+    workers: tuple[FoundWorker, ...]
+    by_operator: tuple[Source, ...] = ()
+    by_others: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True)
+class RenewAsked:
+    """These workers are to be replaced by new ones, one after the other."""
+
+    keys: tuple[WorkerKey, ...]
+
+
+@dataclass(frozen=True)
 class AnnounceAsked:
     """This host is to be in the registry, as it is now."""
 
@@ -270,7 +299,8 @@ Event = Union[
     RegistryConnected, RegistryLost, RegistryChecked, LeaseSeen, ClockCompared, HostsSeen, HostEvicted, ActRefused,
     ReplacedInstance, ReadersSeen, RecordsSeen, ReadersNotified, RecordNotified, LinksSeen, SegmentsChanged,
     MirrorsLeft, MirrorAsked, MirrorReleased, HolderGone, WorkerStarted, WorkerReady, WorkerExited, WorkerHung,
-    WorkerGrown, RestartAsked, AnnounceAsked, WithdrawAsked, ConfigChanged, DesiredChanged, Ticked, StopAsked,
+    WorkerGrown, WorkersFound, RestartAsked, RenewAsked, AnnounceAsked, WithdrawAsked, ConfigChanged, DesiredChanged,
+    Ticked, StopAsked,
 ]  # fmt: skip
 
 # -- actions
@@ -444,6 +474,14 @@ class RemoveMirror:
 
 
 @dataclass(frozen=True)
+class RememberMirrors:
+    """Write down, for a supervisor that comes after a crash, what is mirrored: as the operator asked for, or others."""
+
+    by_operator: tuple[Source, ...]
+    by_others: tuple[Source, ...]
+
+
+@dataclass(frozen=True)
 class Finish:
     """The supervisor may end: nothing is left to do, or with an ``error`` it cannot serve here now (exit 69)."""
 
@@ -462,5 +500,5 @@ class Report:
 Action = Union[
     ConnectRegistry, CheckRegistry, LookAtLease, TakeLease, RenewLease, GiveUpLease, ReadHosts, Evict, ReadReaders,
     ReadRecords, Announce, PutSegment, DropSegment, DropLeftovers, PutRecords, DropReaders, Ask, Unask, Withdraw,
-    StartWorker, StopWorker, RemoveMirror, Finish, Report,
+    StartWorker, StopWorker, RemoveMirror, RememberMirrors, Finish, Report,
 ]  # fmt: skip

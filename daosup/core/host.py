@@ -5,6 +5,8 @@ Invariants:
   written down as its reader in the registry, or is subscribed to what is published already;
 - a source is mirrored from when its owner has a stream of ours for somebody here who holds it until nobody holds it, or
   it is stopped;
+- what was found running goes on as long as it may be wanted: a publisher until its readers are known, a mirror until
+  those who held it had the time to come back;
 - a configuration read anew replaces just the workers of which it says something else;
 - losing the registry, or what it knew, stops nothing: what runs goes on, and is announced anew when it is back;
 - after StopAsked nothing is started, announced or asked for, and Finish comes once every worker has ended.
@@ -13,17 +15,20 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import ClassVar, Optional
 
 from daosup.core import events as e
+from daosup.core.adoption import Presumed
 from daosup.core.clock import Clock
 from daosup.core.crew import Crew, Phase
 from daosup.core.election import Election
 from daosup.core.host_facts import HostFacts
-from daosup.core.mirrors import CONFIGURED, KEPT, Mirrors
+from daosup.core.mirrors import CONFIGURED, KEPT, OPERATOR, Mirrors
 from daosup.core.namesakes import Namesakes
 from daosup.core.readership import Readership
 from daosup.core.registry_values import Instance
+from daosup.core.renewal import Renewal
 from daosup.core.standing import Standing
 from daosup.core.types import Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
 from daosup.core.wanted import wanted_workers
@@ -45,9 +50,11 @@ class HostState:
         self.namesakes = Namesakes(facts.instance)
         self.segments: dict[str, SegmentFacts] = {}
         self.readership = Readership()
+        self.presumed = Presumed()
         self.mirrors = Mirrors(facts.host)
         self.stopped_segments: frozenset[str] = frozenset()
         self.crew = Crew()
+        self.renewal = Renewal(self.crew)
         self.standing = Standing()
         self.is_registered = True
         self.is_stopping = False
@@ -63,6 +70,7 @@ class HostState:
         self._is_cleared = False
         self._left: set[Source] = set()
         self._left_until_s = 0.0
+        self._remembered: tuple[set[Source], set[Source]] = (set(), set())
         self._told: dict[str, tuple[StreamRecord, ...]] = {}
 
     def handle(self, event: e.Event, now: float) -> list[e.Action]:
@@ -83,6 +91,7 @@ class HostState:
         yield from self.standing.connected(event.server, now)
         self.readership.forgive(now)
         self.namesakes.started_ms = event.started_ms
+        self.presumed.interrupt()
         if self.is_stopping:
             return
         yield from self.election.connected(now)
@@ -176,6 +185,7 @@ class HostState:
         if is_forgotten:
             self.readership.forgive(now)
         vanished = self.readership.update(event.readers, now)
+        self.presumed.readers_told(self.readership.names, now)
         if vanished:
             yield e.DropReaders(vanished)
             for name, host in vanished:
@@ -251,6 +261,28 @@ class HostState:
         self.subscribed = event.subscribed
         return ()
 
+    def _workers_found(self, event: e.WorkersFound, now: float) -> Iterator[e.Action]:
+        if not self.is_stopping:
+            self._mirrored.update(event.by_operator, event.by_others)
+            for source in event.by_operator:
+                yield from self._mirror_asked(e.MirrorAsked(source, OPERATOR), now)
+            for source in event.by_others:
+                self.mirrors.adopt(source, "", now)
+        for found in event.workers:
+            key = found.order.key
+            if key.kind is WorkerKind.PUBLISHER:
+                self.presumed.add(key.source.name)
+            else:
+                self._mirrored.add(key.source)
+                if not self.is_stopping:
+                    self.mirrors.adopt(key.source, found.order.endpoint, now)
+            order = replace(found.order, terms=self.facts.terms_of(key))
+            yield from self.crew.adopt(replace(found, order=order), now)
+
+    def _renew_asked(self, event: e.RenewAsked, now: float) -> Iterable[e.Action]:
+        self.renewal.ask(event.keys)
+        return self.renewal.step(now)
+
     def _worker_started(self, event: e.WorkerStarted, now: float) -> Iterable[e.Action]:
         return self.crew.started(event.key, event.pid, now)
 
@@ -259,6 +291,7 @@ class HostState:
             yield e.Report(
                 "info", "worker ready", (("worker", str(event.key)), ("pid", event.pid), ("port", event.port or None))
             )
+            yield from self.renewal.step(now)
 
     def _worker_exited(self, event: e.WorkerExited, now: float) -> Iterable[e.Action]:
         return self.crew.exited(event.key, event.pid, event.cause, now, event.details)
@@ -279,6 +312,8 @@ class HostState:
             return
         if now >= self._left_until_s:
             yield from self._own_left_mirrors()
+        yield from self.renewal.step(now)
+        yield from self.mirrors.release_adopted(now, is_connected=self.standing.is_up)
         yield from self.standing.tick(now)
         if not self.standing.is_up:
             return
@@ -324,7 +359,8 @@ class HostState:
             return {}
         # A host that cannot reach the registry cannot say that it reads us; that it is subscribed says it too.
         kept = {name for name in self.subscribed if self._publisher_key(name) in self.crew.workers}
-        published = ((self.readership.names | kept) & self.segments.keys()) - self.stopped_segments
+        read = self.readership.names | self.presumed.names | kept
+        published = (read & self.segments.keys()) - self.stopped_segments
         return wanted_workers(self.facts, published, self.mirrors, self.crew)
 
     def _reconcile(self, now: float) -> Iterator[e.Action]:
@@ -344,6 +380,12 @@ class HostState:
                 if records != self._told.get(name, ()):
                     self._told[name] = records
                     yield e.PutRecords(name, records, tuple(record.client_hostname for record in records))
+        if not self.is_stopping:
+            by_operator = self.mirrors.held_by(OPERATOR)
+            remembered = by_operator, (self.mirrors.keys() | self._mirrored) - by_operator
+            if remembered != self._remembered:
+                self._remembered = remembered
+                yield e.RememberMirrors(*(tuple(sorted(each)) for each in remembered))
         if self.is_stopping and not self.crew.workers:
             self._is_finished = True
             if self.standing.is_up:
@@ -377,7 +419,9 @@ class HostState:
         e.DesiredChanged: _desired_changed,
         e.WorkerHung: _worker_hung,
         e.WorkerGrown: _worker_grown,
+        e.WorkersFound: _workers_found,
         e.RestartAsked: _restart_asked,
+        e.RenewAsked: _renew_asked,
         e.AnnounceAsked: _announce_asked,
         e.WithdrawAsked: _withdraw_asked,
         e.Ticked: _ticked,

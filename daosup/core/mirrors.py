@@ -4,7 +4,8 @@ Invariants: a source is in here exactly as long as it has a holder, and the conf
 whatever others release. Its endpoint, once known, stays until another is known, so an owner that is away for a while
 finds its mirrors waiting. One that is stopped is held, but neither asked for nor ordered. Of two sources whose mirrors
 would have the same file, the one that was held first has it. What is asked or looked for is ordered for all sources at
-once, so many quiet mirrors cost little more than one.
+once, so many quiet mirrors cost little more than one. A mirror that was found running is held for a while by nobody in
+particular: whoever held it may be coming back.
 """
 
 from __future__ import annotations
@@ -20,6 +21,11 @@ from daosup.core.types import PROTOCOL, Source, WorkerKey, WorkerKind
 #: The fallback for a notification that got lost: for sources without a stream, and for those that have one.
 POLL_INTERVAL_S = 2.0
 SWEEP_INTERVAL_S = 30.0
+#: Holds what is asked for on the command line, until it is released there. Programs have a name of their own.
+OPERATOR = "operator"
+#: Holds what was found running, until the programs that hold it have found us.
+ADOPTED = "adopted"
+ADOPTED_S = 30.0
 
 
 @dataclass
@@ -33,6 +39,7 @@ class Mirror:
     is_unsupported: bool = False
     is_linked: bool = True
     looked_s: float = 0.0
+    adopted_s: float = 0.0
 
 
 #: Holders that nobody else can be called.
@@ -109,6 +116,23 @@ class Mirrors(dict[Source, Mirror]):
         if going and is_serving:
             yield self._ask(going, is_news=True)
             yield from self.look(going, now)
+
+    def adopt(self, source: Source, endpoint: str, now: float) -> None:
+        """A source was mirrored before we began; ``endpoint`` is empty if no worker of it is alive."""
+        mirror = self.setdefault(source, Mirror())
+        mirror.holders.add(ADOPTED)
+        mirror.adopted_s = now
+        if endpoint and not mirror.endpoint:
+            mirror.endpoint, mirror.reason = endpoint, None
+
+    def held_by(self, holder: str) -> set[Source]:
+        """The sources that somebody holds."""
+        return {source for source, mirror in self.items() if holder in mirror.holders}
+
+    def release_adopted(self, now: float, *, is_connected: bool) -> Iterator[e.Action]:
+        """Give up what was found running and nobody came for."""
+        over = [s for s, each in self.items() if ADOPTED in each.holders and now >= each.adopted_s + ADOPTED_S]
+        return self.release(over, ADOPTED, is_connected=is_connected)
 
     def ask_all(self, now: float) -> Iterator[e.Action]:
         """Ask for everything, to a registry that may know nothing of it."""

@@ -45,6 +45,7 @@ _ABOUT_NAME = """\
 NAME is a segment of this host, then it is about its publisher; or HOST:NAME,
 then it is about this host's mirror of that source."""
 
+
 COMMANDS = {
     "status": Command(
         looking.status,
@@ -145,6 +146,16 @@ Refused as a whole, with exit code 78, if anything in it is wrong. Only what
 changed is touched; what needs a restart is named. As `systemctl reload`.
 
   daosupctl reload
+""",
+    ),
+    "reexec": Command(
+        running.reexec,
+        "have the installed version take over; streams go on",
+        more="""\
+The daemon becomes the installed version in the same process, with the
+configuration as it is now; workers of another version are renewed one at a time.
+
+  daosupctl reexec
 """,
     ),
 }

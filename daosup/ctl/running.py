@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 from daosup.ctl.asking import ANSWER_S, ask_object, tell
 from daosup.ctl.tables import Style, safe
+from daosup.errors import NoAnswerError, UnavailableError
 
 TYPE_CHECKING = False  # typing's own costs more than all else here
 if TYPE_CHECKING:
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
 
 WORKER_S = 30.0
 RELOAD_S = 15.0
+STATUS_S = 5.0
+REEXEC_S = 40.0
 
 
 def stop(options: Options) -> int:
@@ -43,6 +48,25 @@ def reload(options: Options) -> int:
     """Have the configuration read anew."""
     change = ask_object(options, "reload", RELOAD_S)
     tell(options, change, lambda style, width: _change_report(change, style))
+    return 0
+
+
+def reexec(options: Options) -> int:
+    """Have the installed version take over."""
+    old = ask_object(options, "status", STATUS_S)
+    started = ask_object(options, "reexec", REEXEC_S)
+    deadline = time.monotonic() + REEXEC_S
+    new = old
+    while not float(new.get("uptime_s", 0)) < float(old.get("uptime_s", 0)):
+        if time.monotonic() > deadline:
+            raise NoAnswerError(f"the new daosupd did not answer within {REEXEC_S:g} s; see its log")
+        time.sleep(0.05)
+        try:
+            new = ask_object(options, "status", STATUS_S)
+        except UnavailableError:
+            pass  # it is just beginning
+    versions = f"from version {safe(old.get('version'))} to {safe(new.get('version'))}"
+    tell(options, started, lambda style, width: [f"daosupd (pid {safe(new.get('pid'))}) went {versions}"])
     return 0
 
 

@@ -54,6 +54,9 @@ base_pub_port = 0
 [control]
 socket = {socket}
 mode = "0600"
+
+[workers]
+survive_supervisor = false
 """
 
 

@@ -6,12 +6,15 @@ takes along what it held.
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from daosup.adapters.control import Request
-from daosup.errors import UsageError
+from daosup.errors import UnavailableError, UnsupportedError, UsageError
 from daosup.supervisor.mirror_commands import MirrorCommands
+from daosup.supervisor.reexec import Renewing, installed_version
 from daosup.supervisor.registry_commands import RegistryCommands
 from daosup.supervisor.status import Object, status_of
 from daosup.supervisor.worker_commands import WorkerCommands
@@ -29,6 +32,7 @@ class Commands:
         self._commands: dict[str, Callable[[Request], Awaitable[object]]] = {
             "status": self._status,
             "reload": self._reload,
+            "reexec": self._reexec,
             **self._mirrors.by_name,
             **WorkerCommands(supervisor).by_name,
             **RegistryCommands(supervisor).by_name,
@@ -54,3 +58,15 @@ class Commands:
 
     async def _reload(self, request: Request) -> Object:
         return await self._supervisor.reloading.reload()
+
+    async def _reexec(self, request: Request) -> Object:
+        """Replace this process by the installed version; ``is_thorough``: renew workers of this very version too."""
+        supervisor = self._supervisor
+        if supervisor.state.is_stopping:
+            raise UnavailableError("this daosupd is stopping; start it again")
+        if not supervisor.config.workers.survive_supervisor:
+            raise UnsupportedError("workers.survive_supervisor is false: streams would end; restart daosupd instead")
+        version = await installed_version()
+        renewing = Renewing.ALL if request.arguments.get("is_thorough") else Renewing.CHANGED
+        asyncio.get_running_loop().call_soon(supervisor.leave, renewing)
+        return {"pid": os.getpid(), "version": version}

@@ -5,17 +5,28 @@ Invariants: a mirror is there when the command that asked for it returns; one th
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from daosup.adapters.control import Request
 from daosup.core import events as e
 from daosup.core.crew import Phase
 from daosup.core.desired import Desired
-from daosup.core.mirrors import CONFIGURED, Mirror
+from daosup.core.layout import Geometry
+from daosup.core.mirrors import CONFIGURED, OPERATOR, Mirror
 from daosup.core.types import Source, WorkerKey, WorkerKind
-from daosup.errors import DeniedError, NoAnswerError, NotFoundError, UnavailableError, UnsupportedError, UsageError
-from daosup.supervisor.requests import MAX_WAIT_S, OPERATOR, holder_of, number_of, source_of
+from daosup.errors import (
+    DeniedError,
+    NoAnswerError,
+    NotFoundError,
+    SegmentError,
+    UnavailableError,
+    UnsupportedError,
+    UsageError,
+)
+from daosup.shm.memory import examine, open_file
+from daosup.supervisor.requests import MAX_WAIT_S, holder_of, number_of, source_of
 
 if TYPE_CHECKING:
     from daosup.supervisor.loop import Supervisor
@@ -37,9 +48,19 @@ class MirrorCommands:
             self._supervisor.post(e.HolderGone(holder))
 
     async def _hold(self, request: Request) -> bool:
-        """What ``holder`` asks for, over any connection, ends with this connection; True if that is news."""
+        """What ``holder`` asks for, over any connection, ends with this connection; True if that is news.
+
+        ``sources``: what it asked for before, of a supervisor that is gone.
+        """
         holders = self._held_by.setdefault(request.connection, set())
         holder = holder_of(request)
+        sources = request.arguments.get("sources", [])
+        if not isinstance(sources, list) or not all(isinstance(each, str) for each in sources):
+            raise UsageError("sources is not a list of HOST:NAME")
+        for source in [Source.parse(each) for each in sources]:
+            if source.host != self._supervisor.config.host:
+                self._check_may_be(source)
+                self._supervisor.post(e.MirrorAsked(source, holder))
         is_news = holder not in holders
         holders.add(holder)
         return is_news
@@ -67,12 +88,13 @@ class MirrorCommands:
             if not was_held:
                 supervisor.post(e.MirrorReleased(source, holder))
             raise
-        facts = supervisor.seen.of(key).facts
+        path = supervisor.folder.path_of(source.mirror_name)
+        made = _geometry(path)
         return {
             "name": source.mirror_name,
-            "path": supervisor.folder.path_of(source.mirror_name),
-            "shape": facts.get("shape"),
-            "dtype": facts.get("dtype"),
+            "path": path,
+            "shape": list(made.shape) if made else None,
+            "dtype": made.dtype if made else None,
             "state": Phase.RUNNING.value,
         }
 
@@ -161,6 +183,20 @@ class MirrorCommands:
         if not state.standing.is_up:
             return f"the registry is away: {state.standing.error}"
         return mirror.reason or f"its owner's stream at {mirror.endpoint} does not come; is the port open to this host?"
+
+
+def _geometry(path: str) -> Optional[Geometry]:
+    """Of a mirror's segment; None if it is just being made anew."""
+    try:
+        fd = open_file(path, is_writable=False)
+    except SegmentError:
+        return None
+    try:
+        return examine(path, fd)[0]
+    except SegmentError:
+        return None
+    finally:
+        os.close(fd)
 
 
 def _with_kept(desired: Desired, source: Source) -> Desired:

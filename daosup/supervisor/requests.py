@@ -10,12 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from daosup.adapters.control import Request
-from daosup.core.mirrors import CONFIGURED, KEPT
+from daosup.core.mirrors import ADOPTED, CONFIGURED, KEPT, OPERATOR
 from daosup.core.types import Source, check_name, clean_name
 from daosup.errors import UsageError
 
-#: Holds what is asked for on the command line, until it is released there. Programs have a name of their own.
-OPERATOR = "operator"
 MAX_HOLDER_LENGTH = 128
 MAX_WAIT_S = 3600.0
 
@@ -41,7 +39,7 @@ def holder_of(request: Request) -> str:
     holder = request.arguments.get("holder", OPERATOR)
     if not isinstance(holder, str) or not 0 < len(holder) <= MAX_HOLDER_LENGTH:
         raise UsageError(f"holder is {str(holder)[:80]!r}, not a name of 1 to {MAX_HOLDER_LENGTH} characters")
-    if holder in (CONFIGURED, KEPT):
+    if holder in (ADOPTED, CONFIGURED, KEPT):
         raise UsageError(f"holder is {holder!r}, which no program can be called; take another name")
     return holder
 

@@ -6,9 +6,9 @@ Nothing here has a say in what happens to them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 from daosup.core.crew import Phase, Worker
 from daosup.core.events import LinksSeen
@@ -22,7 +22,6 @@ class Seen:
     """One worker as seen from outside; rates are over the last second or so."""
 
     reader: StatisticsReader
-    facts: Mapping[str, Any] = field(default_factory=dict)
     reason: Optional[str] = None
     warning: Optional[str] = None
     statistics: Optional[Statistics] = None
@@ -51,16 +50,12 @@ class WorkersSeen:
             seen = self._by_key[key] = Seen(StatisticsReader(self._page_of(key)))
         return seen
 
-    def ready(self, key: WorkerKey, facts: Mapping[str, Any]) -> None:
-        """A worker said that it works, and on what."""
-        self.of(key).facts = facts
-
-    def told(self, key: WorkerKey, facts: Mapping[str, Any]) -> None:
-        """A worker said something else: a ``warning``, which stays, or what goes on, with a ``reason`` or none."""
+    def told(self, key: WorkerKey, facts: Mapping[str, object]) -> None:
+        """A worker said something: a ``warning``, which stays, or what goes on, with a ``reason`` or none."""
         if "warning" in facts:
-            self.of(key).warning = facts["warning"]
+            self.of(key).warning = _text(facts["warning"])
         elif "reason" in facts:
-            self.of(key).reason = facts["reason"]
+            self.of(key).reason = _text(facts["reason"])
 
     def forget(self, key: WorkerKey) -> None:
         """A new process begins with nothing."""
@@ -110,3 +105,7 @@ class WorkersSeen:
     def current(self, key: WorkerKey, worker: Worker) -> Optional[Statistics]:
         """A worker's page as it is now."""
         return self.of(key).reader.read(worker.pid) if worker.pid else None
+
+
+def _text(fact: object) -> Optional[str]:
+    return fact if isinstance(fact, str) else None

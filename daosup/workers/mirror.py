@@ -181,8 +181,8 @@ class Mirror:
             replica.is_announced = True
             self._note(self._heard)
             self._say_how_fresh(replica)
-            geometry = replica.segment.geometry
-            self._tell("ready", port=0, shape=list(geometry.shape), dtype=geometry.dtype)
+            self._page.stamp_ready()
+            self._tell("ready", port=0)
 
     def _lose_replica(self) -> None:
         """Somebody removed or spoiled the mirror: the next description makes it anew."""

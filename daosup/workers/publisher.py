@@ -46,8 +46,9 @@ def publish(order: PublisherOrder, tell: Callable[..., None]) -> None:
     sender = Sender(order.bind, order.ports, segment.geometry.frame_bytes)
     doorbell = Doorbell(sender.fd, lambda: None)
     try:
-        tell("ready", port=sender.port)
         page.has_link = 1
+        page.stamp_ready(sender.port)
+        tell("ready", port=sender.port)
         while True:
             doorbell.answer_to(_ringing(segment, order.semaphore))
             try:

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Statistics(NamedTuple):
@@ -34,6 +34,8 @@ class Statistics(NamedTuple):
     has_link: int = 0
     reader_count: int = 0
     busy: int = 0
+    port: int = 0
+    is_ready: int = 0
 
 
 _PAGE = struct.Struct(f"<{len(Statistics._fields)}q")
@@ -56,6 +58,7 @@ class StatisticsPage:
         self.frames = self.payload_bytes = self.skipped = self.gaps = self.retries = self.rejected = 0
         self.write_time_utc_ns = self.source_counter = 0
         self.has_link = self.reader_count = self.busy = 0
+        self.port = self.is_ready = 0
         self.started_ns = time.monotonic_ns()
         self._write(self.started_ns)  # a beat of that very moment is no loop's
 
@@ -68,7 +71,13 @@ class StatisticsPage:
             self._memory, 0, FORMAT, self.pid, self.started_ns, beat_ns, self.frames, self.payload_bytes,
             self.skipped, self.gaps, self.retries, self.rejected, self.write_time_utc_ns,
             self.source_counter, self.has_link, self.reader_count, self.busy,
+            self.port, self.is_ready,
         )  # fmt: skip
+
+    def stamp_ready(self, port: int = 0) -> None:
+        """Write that the worker does its work; whoever was not there to be told finds it here."""
+        self.port, self.is_ready = port, 1
+        self.stamp()
 
 
 class StatisticsReader:

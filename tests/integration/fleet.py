@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
 
@@ -81,6 +82,7 @@ class Host:
             f'[network]\nbind = "127.0.0.1"\nadvertise = "{advertise}"\n{ports}'
         )
         self._process: Optional[subprocess.Popen[bytes]] = None
+        self._sessions: set[int] = set()
         self._client = ControlClient(self.socket, timeout_s=30.0)
 
     # -- the daemon
@@ -94,6 +96,12 @@ class Host:
     def spawn(self, *options: str, clock_ahead_s: float = 0.0) -> None:
         """Start the daemon and wait for nothing; its clock may be wrong."""
         self._process = self.spawn_another(*options, clock_ahead_s=clock_ahead_s)
+        self._sessions.add(self._process.pid)
+
+    def take_over(self, process: subprocess.Popen[bytes]) -> None:
+        """Have one that was spawned beside be the daemon from now on."""
+        self._process = process
+        self._sessions.add(process.pid)
 
     def spawn_another(self, *options: str, clock_ahead_s: float = 0.0) -> subprocess.Popen[bytes]:
         """Start a daemon beside the one that there may be; it is the caller's."""
@@ -141,18 +149,31 @@ class Host:
     def close(self) -> None:
         """End what still runs, however."""
         self._client.close()
-        process, self._process = self._process, None
-        if process is None:
-            return
-        if process.poll() is None:
+        process = self._process
+        if process is not None and process.poll() is None:
             process.terminate()
             try:
                 process.wait(STOP_S)
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
+                process.kill()
                 process.wait()
-        for pid in processes_of_session(process.pid):
-            os.kill(pid, signal.SIGKILL)
+        self.kill_all()
+        self._process = None
+
+    def kill_all(self) -> None:
+        """End the daemon and all workers at once, as when the power fails."""
+        while pids := self.processes():
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if self._process is not None:
+                self._process.poll()
+        self._client.close()
+
+    def configure(self, text: str) -> None:
+        """Add to the configuration of the daemons to come."""
+        with self.config.open("a") as file:
+            file.write(text)
 
     @property
     def log(self) -> str:
@@ -219,8 +240,8 @@ class Host:
         wait_until(is_known, 5.0, f"{self.name} to announce {name}")
 
     def processes(self) -> list[int]:
-        """The daemon, as long as it runs, and everything it started."""
-        return processes_of_session(self.pid)
+        """The daemons, as long as they run, and everything they started."""
+        return [pid for session in self._sessions for pid in processes_of_session(session)]
 
     def left_behind(self) -> list[str]:
         """What its daemon should have taken along: files, semaphores of mirrors, processes."""

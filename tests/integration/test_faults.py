@@ -69,17 +69,20 @@ def test_a_mirror_whose_worker_was_killed_while_writing_it_is_whole_again(hosts:
         half.check_going()
 
 
-def test_everything_is_back_after_the_fork_servers_were_killed(fleet: Fleet) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+def test_fork_servers_that_are_gone_cost_no_worker_and_new_ones_are_started(fleet: Fleet, number: int) -> None:
     fleet.start("rts", "lab")
     with stream(fleet, "one") as one, stream(fleet, "two") as two:
+        with undisturbed(one), undisturbed(two):
+            for host in (fleet.rts, fleet.lab):
+                os.kill(int(stat_of(host.worker_pid(one.source))[1]), number)
+            with stream(fleet, "three") as three:
+                three.check_going()
         for host in (fleet.rts, fleet.lab):
-            pids = [host.worker_pid(each.source) for each in (one, two)]
-            server = int(stat_of(pids[0])[1])
-            os.kill(server, signal.SIGKILL)
-            wait_until(lambda: not any(map(is_alive, pids)), 2.0, "its workers to end with it")  # noqa: B023
-            for each, pid in zip((one, two), pids):
-                host.worker_pid(each.source, other_than=pid)
-                each.check_going()
+            pid = host.worker_pid(two.source)
+            os.kill(pid, signal.SIGKILL)
+            host.worker_pid(two.source, other_than=pid)
+            two.check_going()
 
 
 # -- the registry

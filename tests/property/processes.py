@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional
 
 from daosup.core import events as e
@@ -28,6 +28,7 @@ class Process:
     asked_s: Optional[float] = None
     is_killed: bool = False
     is_hung: bool = False
+    is_matching: bool = True
 
     def end(self) -> None:
         self.is_alive = False
@@ -74,6 +75,29 @@ class Processes:
             assert process.asked_s is None, "asked twice"
             process.asked_s = now
         return None
+
+    def abandon(self) -> None:
+        """Nobody watches any more: who ended is forgotten, and what was said to the others as well."""
+        self.by_pid = {process.pid: process for process in self.alive}
+        for process in self.alive:
+            process.asked_s = None
+
+    def all_match(self) -> None:
+        """From now on every process is told what its host tells."""
+        for process in self.alive:
+            process.is_matching = True
+
+    def found(self) -> tuple[e.FoundWorker, ...]:
+        """The processes as a new supervisor finds them."""
+        return tuple(
+            e.FoundWorker(
+                replace(process.order, port=process.port or process.order.port),
+                process.pid,
+                process.is_ready,
+                process.is_matching,
+            )
+            for process in self.alive
+        )
 
     def become_ready(self, process: Process) -> e.Event:
         """The process does its work; a publisher has the port it should take if nobody else has it."""

@@ -22,7 +22,8 @@ from tests.property.processes import Process, Processes
 BASE_PORT = 5000
 BEGAN_S = 1.7e9
 ROUTINE = (
-    e.CheckRegistry, e.ReadReaders, e.ReadRecords, e.Ask, e.LookAtLease, e.RenewLease, e.ReadHosts, e.Report,
+    e.CheckRegistry, e.ReadReaders, e.ReadRecords, e.Ask, e.LookAtLease, e.RenewLease, e.ReadHosts, e.RememberMirrors,
+    e.Report,
 )  # fmt: skip
 NEVER_WHILE_STOPPING = (
     e.StartWorker, e.ConnectRegistry, e.Announce, e.PutSegment, e.DropLeftovers, e.PutRecords, e.Ask, e.TakeLease,
@@ -55,7 +56,7 @@ class SimulatedRegistry:
         self.segments.pop(host, None)
         self.records = {source: records for source, records in self.records.items() if source.host != host}
 
-    def perform(self, order: e.Action, facts: HostFacts) -> Optional[e.Event]:  # noqa: C901 -- a branch for each order
+    def perform(self, order: e.Action, facts: HostFacts, instance: int) -> Optional[e.Event]:  # noqa: C901 -- a branch for each order
         """Do what a host orders; returns the answer if there is one."""
         host = facts.host
         if isinstance(order, e.ConnectRegistry):
@@ -91,7 +92,7 @@ class SimulatedRegistry:
                 self.readers_of(Source(host, name)).pop(client, None)
         elif isinstance(order, e.Ask):
             for source in order.sources:
-                self.readers_of(source)[host] = Reader(host, facts.ip, order.beat, host)
+                self.readers_of(source)[host] = Reader(host, facts.ip, order.beat, f"{host}-{instance}")
         elif isinstance(order, e.Unask):
             for source in order.sources:
                 self.readers_of(source).pop(host, None)
@@ -121,6 +122,8 @@ class Host:
     processes: Processes = field(default_factory=Processes)
     files: dict[str, SegmentFacts] = field(default_factory=dict)
     mirror_files: set[Source] = field(default_factory=set)
+    remembered: e.RememberMirrors = field(default_factory=lambda: e.RememberMirrors((), ()))
+    instance: int = 0
     orders: deque[e.Action] = field(default_factory=deque)
     answers: deque[e.Event] = field(default_factory=deque)
     notices: deque[e.Event] = field(default_factory=deque)
@@ -158,6 +161,8 @@ class Host:
         elif isinstance(action, e.RemoveMirror):
             assert WorkerKey(WorkerKind.MIRROR, action.source) not in [p.order.key for p in self.processes.alive]
             self.mirror_files.discard(action.source)
+        elif isinstance(action, e.RememberMirrors):
+            self.remembered = action
         elif isinstance(action, e.Finish):
             self.finishes += 1
             assert not self.processes.alive, "finished with processes left"
@@ -189,7 +194,7 @@ class Host:
             self.lose_registry()
             return
         for _ in range(times):
-            answer = self.registry.perform(order, self.state.facts)
+            answer = self.registry.perform(order, self.state.facts, self.instance)
         if isinstance(order, e.PutRecords):
             for host in order.notify:
                 self.tell(host, e.RecordNotified(Source(self.name, order.name)))
@@ -212,6 +217,17 @@ class Host:
             event = waiting.popleft()
             for _ in range(times):
                 self.post(event)
+
+    def crash(self) -> None:
+        """The supervisor is killed and another begins: processes go on, everything under way is lost."""
+        self.state = HostState(self.state.facts)
+        for waiting in (self._events, self.orders, self.answers, self.notices):
+            waiting.clear()
+        self.is_linked = False
+        self.instance += 1
+        self.processes.abandon()
+        self.look()
+        self.post(e.WorkersFound(self.processes.found(), self.remembered.by_operator, self.remembered.by_others))
 
     def heal(self) -> None:
         """Let all that is under way arrive, and let processes do what they should."""

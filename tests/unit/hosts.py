@@ -43,9 +43,9 @@ class Story:
         self.now = 1000.0
 
     def say(self, event: e.Event) -> list[e.Action]:
-        """What the host orders, without what it reports and its looks at the master's lease."""
+        """What the host orders, without what it reports or has remembered, and its looks at the master's lease."""
         actions = self.state.handle(event, self.now)
-        return [action for action in actions if not isinstance(action, (e.Report, e.LookAtLease))]
+        return [each for each in actions if not isinstance(each, (e.Report, e.LookAtLease, e.RememberMirrors))]
 
     def after(self, seconds: float) -> list[e.Action]:
         """Let time pass in ticks of half a second; everything ordered meanwhile."""
