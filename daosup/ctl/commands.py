@@ -153,7 +153,7 @@ changed is touched; what needs a restart is named. As `systemctl reload`.
         "have the installed version take over; streams go on",
         more="""\
 The daemon becomes the installed version in the same process, with the
-configuration as it is now; workers of another version are renewed one at a time.
+configuration as it is now; workers of another version are renewed one by one.
 
   daosupctl reexec
 """,

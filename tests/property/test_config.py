@@ -17,7 +17,7 @@ from daosup.errors import ConfigError
 KEYS = keys_of(Config)
 TABLES = tables_of(Config)
 ARRAYS = arrays_of(Config)
-KEYS_OF_ARRAYS = {f"{array}.{key}" for array, (cls, _) in ARRAYS.items() for key in keys_of(cls)}
+KEYS_OF_ARRAYS = {f"{array}.{key}" for array, (cls, *_) in ARRAYS.items() for key in keys_of(cls)}
 
 scalars = st.one_of(
     st.none(),

@@ -63,7 +63,7 @@ def test_a_mirror_that_nobody_comes_for_is_given_up() -> None:
     assert only(story.after(ADOPTED_S - 1), e.StopWorker) == []
     actions = story.after(1.5)
     assert only(actions, e.StopWorker) == [e.StopWorker(mirror(), 8)]
-    assert only(actions, e.Unask) == [e.Unask(REMOTE)]
+    assert only(actions, e.Unask) == [e.Unask((REMOTE,))]
     assert story.end(mirror(), 8) == [e.RemoveMirror(REMOTE)]
 
 

@@ -64,6 +64,8 @@ mode = "0600"
 layout = "fifo"
 
 [workers]
+survive_supervisor = false
+orphan_grace_s = 5
 memory_limit_mb = 300
 cpu_affinity = [0, 3]
 nice = -5
@@ -111,7 +113,7 @@ def test_every_key_is_read(toml: Path) -> None:
     assert config.making_of(Source("obs", "dm")) == (0o600, MirrorLayout.FIFO)
     assert config.making_of(Source("rts", "any")) == (0o644, MirrorLayout.V0)
     assert config.log.level == "debug"
-    assert dataclasses.astuple(config.workers) == (300, (0, 3), -5, 50, True)
+    assert dataclasses.astuple(config.workers) == (False, 5.0, 300, (0, 3), -5, 50, True)
     assert config.worker == (WorkerConfig("dm*"), WorkerConfig("lab:*", 32, (1,), 19, 0, False))
 
 
@@ -128,7 +130,7 @@ def test_without_anything_set_the_defaults_hold(monkeypatch: pytest.MonkeyPatch)
     assert (config.redis.embedded, config.redis.is_configured) == (Embedded.AUTO, False)
     assert (config.network.bind, config.network.base_pub_port, config.network.port_count) == ("*", 5560, 2000)
     assert (config.publish.include, config.publish.exclude, config.publish.semaphore) == (("*",), (), 9)
-    assert (config.worker, dataclasses.astuple(config.workers)) == ((), (None, None, None, 0, False))
+    assert (config.worker, dataclasses.astuple(config.workers)) == ((), (True, 30.0, None, None, None, 0, False))
 
 
 @pytest.mark.parametrize(
