@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ class Operators(RuleBasedStateMachine):
         self.configured: tuple[Source, ...] = ()
         self.terms: dict[WorkerKey, int] = {}
         self.held_by_operator: set[Source] = set()
+        self.starts = 0
         for host in (self.rts, self.lab):
             host.post(e.ConfigChanged(self.facts_of(host)))
         self.world.settle(3)
@@ -109,7 +111,8 @@ class Operators(RuleBasedStateMachine):
     def supervisor_is_killed_and_comes_back(self, host: str) -> None:
         """Its workers end with it; it knows nothing but its configuration and what was written down."""
         this = self.world.hosts[host]
-        facts = self.facts_of(this)
+        self.starts += 1
+        facts = replace(self.facts_of(this), instance=f"{host}{self.starts}")
         this.state, this.processes, this.is_linked = HostState(facts), Processes(), False
         this.orders.clear()
         this.answers.clear()
