@@ -47,7 +47,6 @@ from daosup.supervisor.workers_seen import WorkersSeen
 from daosup.workers.life import run_worker
 
 TICK_S = 0.25
-SAMPLE_INTERVAL_S = 1.0
 
 _log = log.get("daosup.supervisor")
 
