@@ -119,6 +119,7 @@ class Operators(RuleBasedStateMachine):
         this.notices.clear()
         if this is self.lab:
             self.held_by_operator.clear()
+        this.post(e.MirrorsLeft(tuple(sorted(this.mirror_files))))
         this.post(e.DesiredChanged(self.desired[host]))
         this.post(e.ConfigChanged(facts))
 
@@ -168,6 +169,7 @@ class Operators(RuleBasedStateMachine):
         assert {p.order.key.source.name for p in self.rts.processes.alive} == published
         running = {p.order.key.source for p in self.lab.processes.alive if p.is_ready}
         assert {source for source in wanted if source.name in published} <= running <= wanted
+        assert running <= self.lab.mirror_files <= held, "what nobody holds is removed, also what a crash left"
         for host in (self.rts, self.lab):
             for process in host.processes.alive:
                 assert process.order.terms == self.terms.get(process.order.key, 0)
