@@ -233,7 +233,8 @@ class HostState:
     # -- what is configured, and what operators want to last
 
     def _config_changed(self, event: e.ConfigChanged, now: float) -> Iterator[e.Action]:
-        before, self.facts = self.facts, event.facts
+        before = self.facts
+        self.facts = replace(event.facts, role=before.role, instance=before.instance, is_takeover=before.is_takeover)
         if self.is_stopping:
             return
         if self._is_announced and _introduction(before) != _introduction(event.facts):
@@ -431,4 +432,4 @@ class HostState:
 
 def _introduction(facts: HostFacts) -> tuple[object, ...]:
     """What the registry is told of a host, and for how long it holds."""
-    return facts.ip, facts.role, facts.heartbeat_interval_s
+    return facts.ip, facts.heartbeat_interval_s

@@ -15,7 +15,7 @@ from daosup.core import events as e
 
 Item = Union[e.Action, "asyncio.Future[None]"]
 
-_LOOKS = (e.CheckRegistry, e.ReadHosts, e.ReadReaders)
+_LOOKS = (e.CheckRegistry, e.LookAtLease, e.ReadHosts, e.ReadReaders)
 
 
 class OrderQueue:
@@ -27,7 +27,7 @@ class OrderQueue:
 
     def put(self, item: Item) -> None:
         """Put something last, unless it waits already."""
-        if isinstance(item, _LOOKS) and any(item == other for _, other in self._waiting):
+        if isinstance(item, _LOOKS) and any(type(item) is type(other) for _, other in self._waiting):
             return
         if isinstance(item, e.ReadRecords):
             item = self._with_waiting(item)

@@ -80,7 +80,9 @@ class WorkerCommands:
         if key.kind is WorkerKind.PUBLISHER:
             if source.name not in state.segments:
                 return "idle", "there is no such segment now"
-            return None if state.readership.of(source.name) else ("idle", "nobody reads it")
+            # One that is subscribed to may be there although the registry knows no reader.
+            is_due = bool(state.readership.of(source.name)) or key in state.crew.workers
+            return None if is_due else ("idle", "nobody reads it")
         mirror = state.mirrors.get(source)
         if mirror is None:
             return "idle", "nobody holds it"

@@ -17,7 +17,9 @@ from daosup.errors import ConfigError
 KEYS = keys_of(Config)
 TABLES = tables_of(Config)
 ARRAYS = arrays_of(Config)
-KEYS_OF_ARRAYS = {f"{array}.{key}" for array, (cls, *_) in ARRAYS.items() for key in keys_of(cls)}
+KEYS_OF_ARRAYS = {f"{array}.{key}" for array, about in ARRAYS.items() for key in keys_of(about.cls)}
+#: What each table of an array must have.
+REQUIRED = {"worker": {"match": "wfs"}, "mirror": {"source": "desk:wfs"}}
 
 scalars = st.one_of(
     st.none(),
@@ -100,7 +102,7 @@ def test_each_unknown_key_is_named_by_a_mistake(mapping: dict[str, Any]) -> None
 @given(st.sampled_from(sorted(KEYS_OF_ARRAYS)), anything)
 def test_a_value_in_an_array_is_taken_or_its_key_is_named(dotted: str, value: object) -> None:
     array, _, key = dotted.partition(".")
-    config, mistakes = outcome({array: [{"match": "wfs", key: value}]})
+    config, mistakes = outcome({"host": "rts", array: [{**REQUIRED[array], key: value}]})
     if config is None:
         assert len(mistakes) == 1
         assert f"{array}[0].{key}" in mistakes[0]

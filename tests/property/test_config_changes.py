@@ -28,7 +28,7 @@ OTHER = {
     "log.level": "debug",
 }
 NEEDS_RESTART = {
-    "host", "segment_folder", "state_folder", "redis.host", "redis.timeout_s", "control.mode"
+    "host", "role", "segment_folder", "state_folder", "redis.host", "redis.timeout_s", "control.mode"
 }  # fmt: skip
 some_keys = st.sets(st.sampled_from(sorted(OTHER)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ class Operators(RuleBasedStateMachine):
         self.configured: tuple[Source, ...] = ()
         self.terms: dict[WorkerKey, int] = {}
         self.held_by_operator: set[Source] = set()
+        self.starts = 0
         for host in (self.rts, self.lab):
             host.post(e.ConfigChanged(self.facts_of(host)))
         self.world.settle(3)
@@ -109,13 +111,15 @@ class Operators(RuleBasedStateMachine):
     def supervisor_is_killed_and_comes_back(self, host: str) -> None:
         """Its workers end with it; it knows nothing but its configuration and what was written down."""
         this = self.world.hosts[host]
-        facts = self.facts_of(this)
+        self.starts += 1
+        facts = replace(self.facts_of(this), instance=f"{host}{self.starts}")
         this.state, this.processes, this.is_linked = HostState(facts), Processes(), False
         this.orders.clear()
         this.answers.clear()
         this.notices.clear()
         if this is self.lab:
             self.held_by_operator.clear()
+        this.post(e.MirrorsLeft(tuple(sorted(this.mirror_files))))
         this.post(e.DesiredChanged(self.desired[host]))
         this.post(e.ConfigChanged(facts))
 
@@ -165,6 +169,7 @@ class Operators(RuleBasedStateMachine):
         assert {p.order.key.source.name for p in self.rts.processes.alive} == published
         running = {p.order.key.source for p in self.lab.processes.alive if p.is_ready}
         assert {source for source in wanted if source.name in published} <= running <= wanted
+        assert running <= self.lab.mirror_files <= held, "what nobody holds is removed, also what a crash left"
         for host in (self.rts, self.lab):
             for process in host.processes.alive:
                 assert process.order.terms == self.terms.get(process.order.key, 0)

@@ -67,7 +67,7 @@ class SimulatedRegistry:
             return e.HostsSeen((), self.lease.now_s)
         if isinstance(order, e.ReadReaders):
             readers = {name: dict(by_host) for name, by_host in self.readers.get(host, {}).items()}
-            return e.ReadersSeen(readers, host in self.roles, self._entry_count(host))
+            return e.ReadersSeen(readers, host in self.roles, entry_count=self._entry_count(host))
         if isinstance(order, e.CheckRegistry):
             return e.RegistryChecked(host in self.roles, self._entry_count(host))
         if isinstance(order, e.ReadRecords):

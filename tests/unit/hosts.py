@@ -67,7 +67,8 @@ class Story:
 
     def readers(self, *readers: Reader, name: str = "wfs", is_announced: bool = True) -> list[e.Action]:
         by_host = {reader.host: reader for reader in readers}
-        return self.say(e.ReadersSeen({name: by_host} if by_host else {}, is_announced, len(by_host)))
+        known = {name: by_host} if by_host else {}
+        return self.say(e.ReadersSeen(known, is_announced, entry_count=len(by_host)))
 
     def records(self, *records: StreamRecord, source: Source = REMOTE) -> list[e.Action]:
         return self.say(e.RecordsSeen((e.SourceSeen(source, True, True, records),)))

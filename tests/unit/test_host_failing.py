@@ -81,7 +81,7 @@ def test_a_mirror_that_failed_is_tried_at_once_when_its_owner_is_back() -> None:
     story = mirroring()
     let_fail(story, mirror())
     assert story.records(record()) == [], "nothing is new"
-    assert story.say(e.RecordsSeen(REMOTE, is_host_known=False, is_segment_known=False, records=())) == []
+    assert story.say(e.RecordsSeen((e.SourceSeen(REMOTE, False, False, ()),))) == []
     assert story.records(record()) == [e.StartWorker(mirror(), 0, ENDPOINT)]
 
 

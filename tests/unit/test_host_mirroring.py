@@ -205,7 +205,7 @@ def test_a_mirror_that_was_left_is_kept_for_a_while_for_whoever_asks_again() -> 
     story.say(e.MirrorAsked(REMOTE, "operator"))
     actions = story.after(2.0)
     assert only(actions, e.RemoveMirror) == [e.RemoveMirror(other)]
-    assert only(actions, e.Unask) == [e.Unask(other)]
+    assert only(actions, e.Unask) == [e.Unask((other,))]
     assert only(story.say(e.MirrorReleased(REMOTE, "operator")), e.RemoveMirror) == [e.RemoveMirror(REMOTE)]
 
 
@@ -213,4 +213,4 @@ def test_a_stop_removes_what_was_left_too() -> None:
     story = Story()
     story.connect()
     story.say(e.MirrorsLeft((REMOTE,)))
-    assert story.say(e.StopAsked()) == [e.Unask(REMOTE), e.RemoveMirror(REMOTE), e.Withdraw(), e.Finish()]
+    assert story.say(e.StopAsked()) == [e.Unask((REMOTE,)), e.RemoveMirror(REMOTE), e.Withdraw(), e.Finish()]

@@ -38,6 +38,14 @@ def test_a_question_that_waits_is_not_asked_twice() -> None:
     assert taken(queue, 1) == [e.ReadReaders()]
 
 
+def test_a_look_at_the_lease_that_waits_counts_from_when_it_was_first_asked_for() -> None:
+    queue = OrderQueue()
+    for asked_s in (1.0, 2.0, 3.0):
+        queue.put(e.LookAtLease(asked_s))
+    queue.put(e.Withdraw())
+    assert taken(queue, 2) == [e.LookAtLease(1.0), e.Withdraw()]
+
+
 def test_sources_to_look_at_are_gathered() -> None:
     queue = OrderQueue()
     queue.put(e.ReadRecords((A, B)))
