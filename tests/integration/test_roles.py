@@ -249,14 +249,12 @@ def test_of_two_daemons_with_one_name_the_one_that_started_later_ends(fleet: Fle
     fleet.start("rts", "lab")
     with stream(fleet, "wfs") as wfs, undisturbed(wfs):
         twin = Host("rts", fleet.folder / "elsewhere", fleet.redis.tcp_address)
-        fleet.hosts["twin"] = twin
         began_s = time.monotonic()
         twin.spawn()
         assert twin.wait() == 69
         print(f"ended after {time.monotonic() - began_s:.2f} s")
         assert f"daosupd: another daosupd, pid {fleet.rts.pid} at 127.0.0.1, has served host rts for longer" in twin.log
         assert twin.left_behind() == []
-        del fleet.hosts["twin"]
         wfs.check_going()
         wait_until(lambda: fleet.rts.status()["registry"]["state"] == "up", 5.0, "rts to serve")
         speaker = raw(fleet.redis.address, ("GET", "daosup:host:rts"))[0]
