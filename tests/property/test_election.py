@@ -85,7 +85,7 @@ class Candidates(RuleBasedStateMachine):
         self.redis = LeaseModel(BEGAN_S)
         self.candidates: dict[str, Candidate] = {}
         self.starts = 0
-        self.real_s = self.renewed_s = 0.0
+        self.real_s = self.renewed_s = self.gap_s = 0.0
         self.is_redis_honest = True
         self.was_set_back = self.has_lost_counter = False
         self.acted = 0
@@ -174,6 +174,7 @@ class Candidates(RuleBasedStateMachine):
                 self._check_taking(candidate, before)
             is_ours = answer.holder is not None and answer.holder.instance == candidate.instance.instance
             if is_ours and isinstance(order, (e.TakeLease, e.RenewLease)):
+                self.gap_s = self.real_s - self.renewed_s if before == answer.value else 0.0
                 self.renewed_s = self.real_s
             return answer
         if isinstance(order, e.ReadHosts):
@@ -189,7 +190,8 @@ class Candidates(RuleBasedStateMachine):
         return None
 
     def _check_taking(self, candidate: Candidate, before: bytes) -> None:
-        is_over = self.real_s - self.renewed_s > 0.95 * LEASE_TTL_S or candidate.has_jumped
+        # The gap: if Redis's clock was set back, a master too late to be one may renew while another is taking.
+        is_over = max(self.real_s - self.renewed_s, self.gap_s) > 0.95 * LEASE_TTL_S or candidate.has_jumped
         if before.startswith(b"{") and not is_over:
             is_predecessor = b'"host": "%s"' % candidate.name.encode() in before
             assert is_predecessor or candidate.is_told_to_take_over, f"{candidate.name} stole {before!r}"
