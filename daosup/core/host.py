@@ -213,7 +213,9 @@ class HostState:
         return self.mirrors.hold(event.source, event.holder, now, is_serving=self._is_serving)
 
     def _mirror_released(self, event: e.MirrorReleased, now: float) -> Iterable[e.Action]:
-        return self.mirrors.release(event.source, event.holder, is_connected=self.registry is RegistryPhase.UP)
+        # Who ends for a namesake's sake leaves what is written down of the host's readings to that one.
+        is_ours = self.registry is RegistryPhase.UP and self._error is None
+        return self.mirrors.release(event.source, event.holder, is_connected=is_ours)
 
     def _holder_gone(self, event: e.HolderGone, now: float) -> Iterator[e.Action]:
         for source in list(self.mirrors):

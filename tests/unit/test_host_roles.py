@@ -145,9 +145,11 @@ def test_the_later_of_two_daemons_with_one_name_ends_its_workers_first() -> None
     story.say(e.RegistryConnected("redis", 5000))
     first = Instance("i0", 2, "1", 42, "10.0.0.9", started_ms=4000, beat=1)
     assert story.say(e.ReplacedInstance(first)) == []
+    story.say(e.MirrorAsked(REMOTE, "operator"))
     stop = story.say(e.ReadersSeen({}, is_announced=False, other=Instance("i0", 2, "1", 42, "10.0.0.9", 4000, 2)))
     assert only(stop, e.StopWorker) == [e.StopWorker(publisher(), 7)]
     assert only(stop, e.Announce) == []
+    assert only(stop, e.Unask) == [], "the other one may read it"
     (finish,) = only(story.end(publisher(), 7), e.Finish)
     assert finish.error is not None
     assert "pid 42 at 10.0.0.9, has served host rts for longer" in finish.error
