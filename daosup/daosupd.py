@@ -20,6 +20,7 @@ Exit codes: 0 stopped, 64 wrong command line, 69 something needed is away, 78 wr
 Examples:
   daosupd --instance master                     what `systemctl start daoserver@master` runs
   daosupd --redis-host 192.168.64.2 --role minion
+  daosupd --role master --takeover              be master although another host is; that one becomes a minion
   daosupd --config ./lab.toml --set log.level='"debug"'
   daosupd --discover
 """

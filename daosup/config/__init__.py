@@ -120,7 +120,11 @@ class Config:
         WorkerConfig,
         is_live=True,
     )
-    role: Optional[Role] = key(one_of(Role), "Role of this host; without it, hosts agree on a master by themselves.")
+    role: Optional[Role] = key(
+        one_of(Role),
+        "Role of this host; without it, hosts agree on a master by themselves. "
+        'A second "master" ends with exit code 69 (`daosupd --takeover`).',
+    )
     heartbeat_interval_s: float = key(
         seconds(0.1, 3600), "How often this host tells the registry that it lives.", 30.0, is_live=True
     )

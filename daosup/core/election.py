@@ -194,7 +194,7 @@ class Election:
             self._endless = b"", now
         elif self._endless[0] != event.value:
             self._endless = event.value, now
-        return event.value == self._endless[0] and now > self._endless[1] + LEASE_TTL_S
+        return event.value == self._endless[0] and event.asked_s > self._endless[1] + LEASE_TTL_S
 
     def _consider(self, old_masters: list[str]) -> Iterator[e.Action]:
         """There are, or are not, old daemons that call themselves master."""
@@ -221,7 +221,9 @@ class Election:
                 self.role = Role.MINION if self._wish is None and self.yields_to else Role.MASTER
             elif self.role is Role.MASTER:
                 self.role = Role.MINION
-        elif self.role is not None or (self.holder is not None and self.holder.host != self._host):
+            return
+        is_others = self.holder is not None and self.holder.host != self._host and not self._may_take_over
+        if self.lease(now) is None and (self.role is not None or is_others):
             self.role = Role.MINION
 
     def _epoch_field(self) -> tuple[tuple[str, object], ...]:

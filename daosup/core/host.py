@@ -47,7 +47,7 @@ class HostState:
         self.facts = facts
         self.election = Election(facts.host, facts.instance, facts.role, is_takeover=facts.is_takeover)
         self.clock = Clock()
-        self.namesakes = Namesakes(facts.instance)
+        self.namesakes = Namesakes(facts.host, facts.instance)
         self.segments: dict[str, SegmentFacts] = {}
         self.readership = Readership()
         self.presumed = Presumed()
@@ -196,11 +196,9 @@ class HostState:
             yield from self.mirrors.ask_all(now)
 
     def _namesake_met(self, other: Instance, now: float) -> Iterator[e.Action]:
-        if self.namesakes.met(other) and not self.is_stopping:
-            self._error = (
-                f"another daosupd, pid {other.pid} at {other.ip or 'unknown'}, has served host {self.facts.host} for"
-                " longer; stop that one, or give this one another name (host in the configuration)"
-            )
+        reason = self.namesakes.met(other)
+        if reason and not self.is_stopping:
+            self._error = reason
             yield from self._stop_asked(e.StopAsked(), now)
 
     def _records_of(self, name: str) -> tuple[StreamRecord, ...]:
@@ -330,7 +328,8 @@ class HostState:
         self.is_stopping = True
         yield from self.election.give_up(now, is_connected=self.standing.is_up)
         yield from self._own_left_mirrors()
-        yield from self.mirrors.release_all(is_connected=self.standing.is_up)
+        # Who ends for a namesake's sake leaves what is written down of the host's readings to that one.
+        yield from self.mirrors.release_all(is_connected=self.standing.is_up and self._error is None)
 
     @property
     def _connection(self) -> dict[str, bool]:

@@ -19,26 +19,28 @@ _MOST = 64
 class Namesakes:
     """What is known of other processes under our host name. ``started_ms``: our own start, in Redis's time."""
 
-    def __init__(self, instance: str) -> None:
+    def __init__(self, host: str, instance: str) -> None:
         self.started_ms = 0
+        self._host = host
         self._instance = instance
         self._beats: dict[str, int] = {}
         self._answered_s: Optional[float] = None
 
-    def met(self, other: Instance) -> bool:
-        """Take in what another process wrote; returns whether we have to end for its sake."""
+    def met(self, other: Instance) -> Optional[str]:
+        """Take in what another process wrote; returns why we have to end for its sake, if we have to."""
         beat = self._beats.get(other.instance)
         if beat is None:
             if len(self._beats) >= _MOST:
                 self._beats.clear()
             self._beats[other.instance] = other.beat
-            return False
-        is_alive = other.beat > beat
-        return is_alive and (other.started_ms, other.instance) < (self.started_ms, self._instance)
-
-    def is_known(self, other: Instance) -> bool:
-        """Whether it was met before."""
-        return other.instance in self._beats
+            return None
+        is_older = (other.started_ms, other.instance) < (self.started_ms, self._instance)
+        if other.beat <= beat or not is_older:
+            return None
+        return (
+            f"another daosupd, pid {other.pid} at {other.ip or 'unknown'}, has served host {self._host} for longer; "
+            "stop that one, or give this one another name (host in the configuration)"
+        )
 
     def may_answer(self, now: float) -> bool:
         """Whether to write ourselves down over another now; if so it counts as done."""

@@ -25,14 +25,11 @@ from daosup.shm.making import unlink_segment
 from tests.integration.processes_seen import processes_of_session
 from tests.waiting import wait_until
 
-START_S = 15.0
+START_S = 40.0
 STOP_S = 10.0
 _TAIL_BYTES = 6000
-# A daemon on a machine whose clock is wrong: what it uses of that clock comes through this one function.
-_WRONG_CLOCK = """
-import sys, time
-import daosup.adapters.registry_clock as registry_clock
-registry_clock.wall_clock_s = lambda: time.time() + {ahead_s}
+_MAIN = """
+import sys
 from daosup.daosupd import main
 if __name__ == "__main__":
     sys.exit(main())
@@ -93,9 +90,9 @@ class Host:
         assert self._process is not None
         return self._process.pid
 
-    def spawn(self, *options: str, clock_ahead_s: float = 0.0) -> None:
-        """Start the daemon and wait for nothing; its clock may be wrong."""
-        self._process = self.spawn_another(*options, clock_ahead_s=clock_ahead_s)
+    def spawn(self, *options: str, before: str = "") -> None:
+        """Start the daemon and wait for nothing; ``before`` is Python that its process runs first."""
+        self._process = self.spawn_another(*options, before=before)
         self._sessions.add(self._process.pid)
 
     def take_over(self, process: subprocess.Popen[bytes]) -> None:
@@ -103,11 +100,9 @@ class Host:
         self._process = process
         self._sessions.add(process.pid)
 
-    def spawn_another(self, *options: str, clock_ahead_s: float = 0.0) -> subprocess.Popen[bytes]:
+    def spawn_another(self, *options: str, before: str = "") -> subprocess.Popen[bytes]:
         """Start a daemon beside the one that there may be; it is the caller's."""
-        program = ["-m", self.program]
-        if clock_ahead_s:
-            program = ["-c", _WRONG_CLOCK.format(ahead_s=clock_ahead_s)]
+        program = ["-c", before + _MAIN] if before else ["-m", self.program]
         with self.log_file.open("ab") as log:
             return subprocess.Popen(
                 [*self.launcher, sys.executable, *program, "--config", str(self.config), *options],
