@@ -23,7 +23,7 @@ from tests.property.lease_model import LEASE_ORDERS, LeaseModel
 
 STEP_S = 0.5
 #: Within what the guard covers.
-RATES = st.sampled_from([0.955, 1.0, 1.045])
+RATES = st.sampled_from([0.905, 1.0, 1.095])
 NAMES = st.sampled_from(["a", "b", "c"])
 WISHES = {"a": None, "b": Role.MASTER, "c": None}
 BEGAN_S = 1.7e9
@@ -223,6 +223,11 @@ class Candidates(RuleBasedStateMachine):
     )
     def time_passes(self, seconds: float, weathers: dict[str, Weather]) -> None:
         self._run(seconds, weathers)
+
+    @rule(name=NAMES, answer_s=st.sampled_from([3.0, 6.0, 8.0]))
+    def a_link_is_slow_then_cut(self, name: str, answer_s: float) -> None:
+        self._run(2 * answer_s + STEP_S, {name: Weather(answer_s=answer_s)})
+        self._run(2 * LEASE_TTL_S, {name: Weather(is_cut=True)})
 
     @rule(name=NAMES, seconds=st.sampled_from([5.0, 3600.0]))
     def a_clock_jumps(self, name: str, seconds: float) -> None:

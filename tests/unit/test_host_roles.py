@@ -67,7 +67,7 @@ def test_a_lease_is_renewed_and_trusted_from_the_time_of_asking() -> None:
     until_s = asked[0].asked_s + LEASE_TTL_S - GUARD_S
     story.after(until_s - story.now - 0.01)
     assert story.state.role is Role.MASTER
-    assert [action.role for action in only(story.after(0.5), e.Announce)] == [Role.MINION]
+    assert [action.role for action in only(story.after(0.1), e.Announce)] == [Role.MINION]
 
 
 def test_who_lost_the_lease_is_a_minion_and_serves_on() -> None:
@@ -78,6 +78,15 @@ def test_who_lost_the_lease_is_a_minion_and_serves_on() -> None:
         "it revived a lease that was over"
     )
     assert only(story.after(10.0), e.Finish) == []
+
+
+def test_answers_that_were_overtaken_say_nothing() -> None:
+    story = elected()
+    early_s, story.now = story.now, story.now + 3.0
+    seen(story, OWN)
+    assert story.say(e.LeaseSeen(early_s - 1.0, b"", None, -0.002)) == []
+    assert story.say(e.LeaseSeen(early_s - 1.0, encode_lease(OTHER), OTHER, 9.0)) == []
+    assert story.state.role is Role.MASTER
 
 
 def test_role_master_against_another_master_ends_and_stops_nothing() -> None:
@@ -111,6 +120,20 @@ def test_takeover_takes_it_once() -> None:
     story.now += 1.0
     assert only(seen(story, Lease("desk", "d1", "10.0.0.2", 8, own.epoch + 1)), e.TakeLease) == []
     assert story.state.role is Role.MINION
+
+
+@pytest.mark.parametrize("left_s", [3600.0, -0.001], ids=["an hour", "for ever"])
+def test_a_lease_that_does_not_end_is_taken_when_nobody_renewed_it_for_as_long_as_one_lasts(left_s: float) -> None:
+    story = begin(None)
+    story.connect()
+    for _ in range(5):
+        assert only(seen(story, OTHER, left_s), e.TakeLease) == []
+        story.now += 2.0
+    assert only(seen(story, OTHER, 9.0), e.TakeLease) == [], "it was renewed meanwhile"
+    story.now += 2.0
+    assert only(seen(story, OTHER, left_s), e.TakeLease) == []
+    story.now += LEASE_TTL_S + 0.1
+    assert only(seen(story, OTHER, left_s), e.TakeLease) == [e.TakeLease(story.now, encode_lease(OTHER), OTHER.epoch)]
 
 
 def test_a_predecessor_s_lease_is_taken_at_once() -> None:
