@@ -29,7 +29,8 @@ def elected(role: Role | None = None) -> Story:
     story.connect()
     assert seen(story, None) == [e.TakeLease(story.now, b"", 0)]
     assert seen(story, OWN) == [e.ReadHosts()]
-    announce, read = story.say(e.HostsSeen((), 5000.0))
+    announce, clear, read = story.say(e.HostsSeen((), 5000.0))
+    assert isinstance(clear, e.DropLeftovers)
     assert (announce.role, read) == (Role.MASTER, e.ReadReaders())  # type: ignore[union-attr]
     return story
 
@@ -39,7 +40,8 @@ def test_a_role_that_was_not_given_is_found_out_before_anything_is_announced() -
     assert story.connect() == []
     assert story.segments(WFS) == []
     assert only(story.after(60.0), e.Announce) == []
-    announce, read = seen(story, OTHER)
+    announce, clear, read = seen(story, OTHER)
+    assert isinstance(clear, e.DropLeftovers)
     assert announce == e.Announce(Role.MINION, {"wfs": WFS}, {"wfs": ()})
     assert read == e.ReadReaders()
     story.lose()
