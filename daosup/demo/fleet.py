@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -205,9 +206,9 @@ class _Builder:
 
 def _mirror(fleet: Fleet, source: Source, ending: Ending) -> None:
     """Ask until the owner has announced the segment and its frames arrive."""
-    tries = int(MIRRORED_WITHIN_S / (CALL_S + TRY_AGAIN_S))
+    deadline = time.monotonic() + MIRRORED_WITHIN_S
     last = UnavailableError("never asked")
-    for _ in range(tries):
+    while time.monotonic() < deadline:
         ending.check()
         fleet.check()
         try:
