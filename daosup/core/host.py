@@ -19,7 +19,7 @@ from typing import ClassVar, Optional
 from daosup.core import events as e
 from daosup.core.adoption import Presumed
 from daosup.core.crew import Crew, Phase
-from daosup.core.mirrors import OPERATOR, POLL_INTERVAL_S, Mirrors
+from daosup.core.mirrors import POLL_INTERVAL_S, Mirrors
 from daosup.core.readership import Readership
 from daosup.core.renewal import Renewal
 from daosup.core.restart import Backoff
@@ -70,8 +70,6 @@ class HostState:
         self._registry_backoff = Backoff()
         self._beat_s = 0.0
         self._looked_s = 0.0
-        self._mirrored: set[Source] = set()
-        self._remembered: tuple[set[Source], set[Source]] = (set(), set())
         self._told: dict[str, tuple[StreamRecord, ...]] = {}
 
     def handle(self, event: e.Event, now: float) -> list[e.Action]:
@@ -204,20 +202,10 @@ class HostState:
     # -- workers
 
     def _workers_found(self, event: e.WorkersFound, now: float) -> Iterator[e.Action]:
-        if not self.is_stopping:
-            self._mirrored.update(event.by_operator, event.by_others)
-            for source in event.by_operator:
-                yield from self._mirror_asked(e.MirrorAsked(source, OPERATOR), now)
-            for source in event.by_others:
-                self.mirrors.adopt(source, "", now)
+        yield from self.mirrors.find(event, now, is_serving=self._is_serving, is_stopping=self.is_stopping)
         for found in event.workers:
-            key = found.order.key
-            if key.kind is WorkerKind.PUBLISHER:
-                self.presumed.add(key.source.name)
-            else:
-                self._mirrored.add(key.source)
-                if not self.is_stopping:
-                    self.mirrors.adopt(key.source, found.order.endpoint, now)
+            if found.order.key.kind is WorkerKind.PUBLISHER:
+                self.presumed.add(found.order.key.source.name)
             yield from self.crew.adopt(found, now)
 
     def _renew_asked(self, event: e.RenewAsked, now: float) -> Iterable[e.Action]:
@@ -294,24 +282,13 @@ class HostState:
     def _reconcile(self, now: float) -> Iterator[e.Action]:
         wanted = self._wanted()
         yield from self.crew.reconcile(wanted, now)
-        self._mirrored |= {key.source for key in wanted if key.kind is WorkerKind.MIRROR}
-        held = set() if self.is_stopping else self.mirrors.keys()
-        for source in sorted(self._mirrored - held):
-            if WorkerKey(WorkerKind.MIRROR, source) not in self.crew.workers:
-                self._mirrored.discard(source)
-                yield e.RemoveMirror(source)
+        yield from self.mirrors.tidy(wanted.keys(), self.crew.workers.keys(), is_stopping=self.is_stopping)
         if self._is_announced:
             for name in sorted((self.readership.names | self._told.keys()) & self.segments.keys()):
                 records = self._records_of(name)
                 if records != self._told.get(name, ()):
                     self._told[name] = records
                     yield e.PutRecords(name, records, tuple(record.client_hostname for record in records))
-        if not self.is_stopping:
-            by_operator = self.mirrors.held_by(OPERATOR)
-            remembered = by_operator, (self.mirrors.keys() | self._mirrored) - by_operator
-            if remembered != self._remembered:
-                self._remembered = remembered
-                yield e.RememberMirrors(*(tuple(sorted(each)) for each in remembered))
         if self.is_stopping and not self.crew.workers and not self._is_finished:
             self._is_finished = True
             if self.registry is RegistryPhase.UP:
