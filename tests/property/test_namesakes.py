@@ -1,7 +1,7 @@
 """Daemons that speak for one host name: whatever happens, in the end there is one, and it is the one that was first.
 
-A predecessor that was dead before, also one whose words a Redis that failed over brings back, ends nobody. Only one that
-wrote itself down again and died a moment later may end another, which systemd then starts again.
+A predecessor that was dead before, also one whose words a Redis that failed over brings back, ends nobody. Only one
+that wrote itself down again and died a moment later may end another, which systemd then starts again.
 """
 
 from __future__ import annotations
