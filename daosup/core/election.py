@@ -92,7 +92,7 @@ class Election:
 
     def expire(self, now: float) -> Iterator[e.Action]:
         """Time went by, whether or not Redis can be asked."""
-        if self.role is Role.MASTER and self.lease(now) is None:
+        if self.role is Role.MASTER and self.lease(now) is None and not self._is_over:
             yield e.Report("warning", "the lease ran out unrenewed; no longer master", self._epoch_field())
         self._settle_role(now)
 

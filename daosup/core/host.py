@@ -340,7 +340,7 @@ class HostState:
         left, self._left = self._left, set()
         self._mirrored |= left
         unwanted = tuple(sorted(left - self.mirrors.keys()))
-        if unwanted and self.standing.is_up:
+        if unwanted and self.standing.is_up and self._error is None:
             yield e.Unask(unwanted)
 
     @property

@@ -207,4 +207,6 @@ def check(world: World, fault: Fault, away_s: float) -> float:
         assert 1 <= host.log.count(AWAY) - was_away <= 4
     with stream(fleet, "after") as after:
         after.check_going()
+    # A segment counts as gone a moment after its file; what comes next must not find its keys.
+    wait_until(lambda: not any(b":after" in key for key in all_keys(world.redis)), 5.0, "its keys to be gone")
     return took_s

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import time
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -119,8 +120,9 @@ def test_a_minion_by_configuration_never_becomes_master(fleet: Fleet) -> None:
     lab = fleet.add("lab")
     lab.start("--role", "minion")
     looks = len(lab.status()["segments"])
-    lab.create("a").close()
-    wait_until(lambda: len(lab.status()["segments"]) > looks, 5.0, "it to serve")
+    with closing(lab.create("a")) as segment:
+        wait_until(lambda: len(lab.status()["segments"]) > looks, 5.0, "it to serve")
+        segment.unlink()
     began_s = time.monotonic()
     wait_until(lambda: time.monotonic() > began_s + 2 * LOOK_INTERVAL_S, 10.0, "two looks at the lease")
     assert role(lab) == "minion"
