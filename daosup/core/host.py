@@ -24,7 +24,7 @@ from daosup.core.clock import Clock
 from daosup.core.crew import Crew, Phase
 from daosup.core.election import Election
 from daosup.core.host_facts import HostFacts
-from daosup.core.mirrors import CONFIGURED, KEPT, OPERATOR, Mirrors
+from daosup.core.mirrors import CONFIGURED, KEPT, Mirrors
 from daosup.core.namesakes import Namesakes
 from daosup.core.readership import Readership
 from daosup.core.registry_values import Instance
@@ -66,11 +66,9 @@ class HostState:
         self._read_s = 0.0
         self._entry_count = 0
         self.subscribed: frozenset[str] = frozenset()
-        self._mirrored: set[Source] = set()
         self._is_cleared = False
         self._left: set[Source] = set()
         self._left_until_s = 0.0
-        self._remembered: tuple[set[Source], set[Source]] = (set(), set())
         self._told: dict[str, tuple[StreamRecord, ...]] = {}
 
     def handle(self, event: e.Event, now: float) -> list[e.Action]:
@@ -261,20 +259,11 @@ class HostState:
         return ()
 
     def _workers_found(self, event: e.WorkersFound, now: float) -> Iterator[e.Action]:
-        if not self.is_stopping:
-            self._mirrored.update(event.by_operator, event.by_others)
-            for source in event.by_operator:
-                yield from self._mirror_asked(e.MirrorAsked(source, OPERATOR), now)
-            for source in event.by_others:
-                self.mirrors.adopt(source, "", now)
+        yield from self.mirrors.find(event, now, is_serving=self._is_serving, is_stopping=self.is_stopping)
         for found in event.workers:
             key = found.order.key
             if key.kind is WorkerKind.PUBLISHER:
                 self.presumed.add(key.source.name)
-            else:
-                self._mirrored.add(key.source)
-                if not self.is_stopping:
-                    self.mirrors.adopt(key.source, found.order.endpoint, now)
             order = replace(found.order, terms=self.facts.terms_of(key))
             yield from self.crew.adopt(replace(found, order=order), now)
 
@@ -338,7 +327,7 @@ class HostState:
     def _own_left_mirrors(self) -> Iterator[e.Action]:
         """What a dead supervisor mirrored, and nobody asks for again, is treated as released just now."""
         left, self._left = self._left, set()
-        self._mirrored |= left
+        self.mirrors.made(left)
         unwanted = tuple(sorted(left - self.mirrors.keys()))
         if unwanted and self.standing.is_up and self._error is None:
             yield e.Unask(unwanted)
@@ -368,24 +357,13 @@ class HostState:
             return
         wanted = self._wanted()
         yield from self.crew.reconcile(wanted, now)
-        self._mirrored |= {key.source for key in wanted if key.kind is WorkerKind.MIRROR}
-        held = set() if self.is_stopping else self.mirrors.keys()
-        for source in sorted(self._mirrored - held):
-            if WorkerKey(WorkerKind.MIRROR, source) not in self.crew.workers:
-                self._mirrored.discard(source)
-                yield e.RemoveMirror(source)
+        yield from self.mirrors.tidy(wanted.keys(), self.crew.workers.keys(), is_stopping=self.is_stopping)
         if self._is_announced:
             for name in sorted((self.readership.names | self._told.keys()) & self.segments.keys()):
                 records = self._records_of(name)
                 if records != self._told.get(name, ()):
                     self._told[name] = records
                     yield e.PutRecords(name, records, tuple(record.client_hostname for record in records))
-        if not self.is_stopping:
-            by_operator = self.mirrors.held_by(OPERATOR)
-            remembered = by_operator, (self.mirrors.keys() | self._mirrored) - by_operator
-            if remembered != self._remembered:
-                self._remembered = remembered
-                yield e.RememberMirrors(*(tuple(sorted(each)) for each in remembered))
         if self.is_stopping and not self.crew.workers:
             self._is_finished = True
             if self.standing.is_up:

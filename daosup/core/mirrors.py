@@ -10,7 +10,7 @@ particular: whoever held it may be coming back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -56,6 +56,8 @@ class Mirrors(dict[Source, Mirror]):
         self.stopped: frozenset[Source] = frozenset()
         self._beat = 0
         self._beat_s = 0.0
+        self._made: set[Source] = set()
+        self._remembered: tuple[set[Source], set[Source]] = (set(), set())
 
     def hold(self, source: Source, holder: str, now: float, *, is_serving: bool) -> Iterator[e.Action]:
         """Somebody wants a source."""
@@ -117,17 +119,45 @@ class Mirrors(dict[Source, Mirror]):
             yield self._ask(going, is_news=True)
             yield from self.look(going, now)
 
-    def adopt(self, source: Source, endpoint: str, now: float) -> None:
-        """A source was mirrored before we began; ``endpoint`` is empty if no worker of it is alive."""
+    def find(self, event: e.WorkersFound, now: float, *, is_serving: bool, is_stopping: bool) -> Iterator[e.Action]:
+        """Take over what was mirrored before we began, whether a worker of it lives or not."""
+        endpoints = dict.fromkeys(event.by_others, "")
+        for found in event.workers:
+            if found.order.key.kind is WorkerKind.MIRROR:
+                endpoints[found.order.key.source] = found.order.endpoint
+        self._made.update(event.by_operator, endpoints)
+        if is_stopping:
+            return
+        for source in event.by_operator:
+            yield from self.hold(source, OPERATOR, now, is_serving=is_serving)
+        for source, endpoint in endpoints.items():
+            self._adopt(source, endpoint, now)
+
+    def _adopt(self, source: Source, endpoint: str, now: float) -> None:
         mirror = self.setdefault(source, Mirror())
         mirror.holders.add(ADOPTED)
         mirror.adopted_s = now
         if endpoint and not mirror.endpoint:
             mirror.endpoint, mirror.reason = endpoint, None
 
-    def held_by(self, holder: str) -> set[Source]:
-        """The sources that somebody holds."""
-        return {source for source, mirror in self.items() if holder in mirror.holders}
+    def made(self, sources: Iterable[Source]) -> None:
+        """There are mirror segments of these sources."""
+        self._made.update(sources)
+
+    def tidy(
+        self, wanted: Iterable[WorkerKey], running: Container[WorkerKey], *, is_stopping: bool
+    ) -> Iterator[e.Action]:
+        """Remove the segments of what is not held any more, and have remembered what is mirrored now."""
+        self._made |= {key.source for key in wanted if key.kind is WorkerKind.MIRROR}
+        for source in sorted(self._made if is_stopping else self._made - self.keys()):
+            if WorkerKey(WorkerKind.MIRROR, source) not in running:
+                self._made.discard(source)
+                yield e.RemoveMirror(source)
+        by_operator = {source for source, mirror in self.items() if OPERATOR in mirror.holders}
+        remembered = by_operator, (self.keys() | self._made) - by_operator
+        if remembered != self._remembered and not is_stopping:
+            self._remembered = remembered
+            yield e.RememberMirrors(*(tuple(sorted(each)) for each in remembered))
 
     def release_adopted(self, now: float, *, is_connected: bool) -> Iterator[e.Action]:
         """Give up what was found running and nobody came for."""

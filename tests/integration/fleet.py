@@ -161,8 +161,8 @@ class Host:
             for pid in pids:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            if self._process is not None:
-                self._process.poll()
+        if self._process is not None:
+            self._process.wait(STOP_S)
         self._client.close()
 
     def configure(self, text: str) -> None:
