@@ -12,12 +12,11 @@ import time
 from contextlib import suppress
 
 from daosup import log
+from daosup.adapters.leftovers import MirrorLedger
 from daosup.adapters.process_handle import ProcessHandle
-from daosup.adapters.segment_folder import SegmentFolder
 from daosup.config import Config
 from daosup.core.crew import STOP_TIMEOUT_S
 from daosup.core.types import WorkerKind
-from daosup.shm.making import unlink_segment
 from daosup.supervisor.workers_folder import WorkersFolder
 from daosup.workers.records import Record, living
 
@@ -46,9 +45,10 @@ def end_workers(config: Config, service_result: str) -> None:
     remembered = folder.remembered()
     mirrored = {*remembered.by_operator, *remembered.by_others}
     mirrored |= {record.key.source for record in records if record.key.kind is WorkerKind.MIRROR}
-    segments = SegmentFolder(config.segment_folder)
-    for source in mirrored:
-        unlink_segment(segments.path_of(source.mirror_name))
+    ledger = MirrorLedger(config.runtime_folder / f"{config.instance}.mirrors")
+    for source in mirrored | set(ledger.find()):
+        ledger.remove(source)
+    ledger.close()
     folder.remove()
     with suppress(OSError):
         config.control.socket.unlink()

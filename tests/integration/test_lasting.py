@@ -37,7 +37,8 @@ def row_of(host: Host, source: str) -> dict[str, Any]:
 
 def restart(host: Host, number: signal.Signals = signal.SIGTERM) -> None:
     host.signal(number)
-    wait_until(lambda: not host.processes(), NOTICED_S, "its processes to end")
+    if number == signal.SIGTERM:
+        wait_until(lambda: not host.processes(), NOTICED_S, "its processes to end")
     host.start()
 
 
@@ -58,7 +59,7 @@ def test_a_kept_mirror_is_back_after_a_restart_and_a_released_one_is_not(fleet: 
     assert "will be after every restart" in done.stdout
     restart(fleet.lab, number)
     fleet.lab.worker_pid("rts:wfs")
-    assert row_of(fleet.lab, "rts:wfs")["holders"] == ["--keep"]
+    assert "--keep" in row_of(fleet.lab, "rts:wfs")["holders"]
     fleet.lab.release("rts:wfs")
     assert written(fleet.lab)["kept_mirrors"] == []
     restart(fleet.lab, number)

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import sys
 import time
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Union
+from typing import Any
 
-from daosup.workers import life
-from daosup.workers.orders import MirrorOrder, PublisherOrder
+from daosup.workers import fork_server, life
 from daosup.workers.statistics import StatisticsPage
 
 LEAK_BYTES = 100_000_000
@@ -29,36 +27,52 @@ def order_of(runtime: Path, kind: str, source: str) -> Path:
     return runtime / f"{kind}.{host}.{name}.order"
 
 
-def run_worker(order: Union[PublisherOrder, MirrorOrder], channel: Connection) -> None:
-    """As the product's, with an ear for orders."""
-    kind = order.key.kind.value
-    said = order_of(order.page.parent.parent, kind, str(order.key.source))
-    stamp = StatisticsPage.stamp
+def serve(fd: str) -> None:
+    """The fork server's part: as the product's, but its workers have an ear for orders."""
+    run_worker = life.run_worker
 
-    def obeying(page: StatisticsPage) -> None:
-        try:
-            what = said.read_text()
-        except OSError:
-            what = ""
-        if what == "die":
-            raise ValueError("told to die")
-        if what:
-            said.unlink()
-        while what == "spin":
-            pass
-        if what == "sleep":
-            time.sleep(3600)
-        if what == "leak":
-            _leaked.append(bytearray(b"x") * LEAK_BYTES)
-        stamp(page)
+    def run_unruly(request: life.Request) -> int:
+        order = request.order
+        said = order_of(order.page.parent.parent, order.key.kind.value, str(order.key.source))
+        stamp = StatisticsPage.stamp
 
-    StatisticsPage.stamp = obeying  # type: ignore[method-assign]
-    life.run_worker(order, channel)
+        def obeying(page: StatisticsPage) -> None:
+            try:
+                what = said.read_text()
+            except OSError:
+                what = ""
+            if what == "die":
+                raise ValueError("told to die")
+            if what:
+                said.unlink()
+            while what == "spin":
+                pass
+            if what == "sleep":
+                time.sleep(3600)
+            if what == "leak":
+                _leaked.append(bytearray(b"x") * LEAK_BYTES)
+            stamp(page)
+
+        StatisticsPage.stamp = obeying  # type: ignore[method-assign]
+        return run_worker(request)
+
+    life.run_worker = run_unruly
+    fork_server.serve(fd)
 
 
-if __name__ == "__main__":  # each worker's process imports this module again: only what that needs stands above
+def main() -> int:
+    """The daemon's part: as the product's, but that fork server."""
     from daosup import daosupd
     from daosup.supervisor import loop
 
-    loop.run_worker = run_worker
-    sys.exit(daosupd.main())
+    processes = loop.Processes
+
+    def with_unruly(module: str, *callbacks: Any) -> loop.Processes:
+        return processes("tests.integration.unruly", *callbacks)
+
+    loop.Processes = with_unruly  # type: ignore[assignment, misc]
+    return daosupd.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
