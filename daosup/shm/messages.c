@@ -30,11 +30,18 @@ static uint64_t get(const unsigned char *message, size_t offset)
     return value;
 }
 
-enum frames_result message_fill(struct frames *self, unsigned char *message, uint64_t sequence, int64_t deadline_ns)
+enum frames_result message_fill(struct frames *self, unsigned char *message, uint64_t sequence, uint64_t last,
+                                int64_t deadline_ns)
 {
     enum frames_result result = frames_snapshot(self, message + MESSAGE_HEADER_BYTES, -1, deadline_ns);
     if (result != FRAMES_OK)
         return result;
+    if (self->cnt0 < last)
+        return FRAMES_LOST;
+    if (self->cnt0 > last + 1) {
+        self->skipped += self->cnt0 - last - 1;
+        self->gaps++;
+    }
     put(message, SEQUENCE, sequence);
     put(message, CNT0, self->cnt0);
     put(message, CNT2, self->cnt2);

@@ -12,8 +12,10 @@
 #define MESSAGE_BEGIN_BYTES 16 /* magic, version, kind, flags, epoch: the same for all frames of a stream */
 #define MESSAGE_END_BYTES 8    /* layout id, payload bytes: the same, too */
 
-/* Put the newest frame and what its header says of it into a message whose begin and end are there already. */
-enum frames_result message_fill(struct frames *self, unsigned char *message, uint64_t sequence, int64_t deadline_ns);
+/* Put the newest frame and what its header says of it into a message whose begin and end are there already, and
+ * count what was skipped since the frame `last`. A counter that went back makes the segment another one: lost. */
+enum frames_result message_fill(struct frames *self, unsigned char *message, uint64_t sequence, uint64_t last,
+                                int64_t deadline_ns);
 /* Whether this is the frame `counter` of the stream with that begin and end. */
 bool message_is(const struct frames *self, const unsigned char *message, size_t length, const unsigned char *begin,
                 const unsigned char *end, uint64_t counter);
