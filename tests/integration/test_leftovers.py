@@ -41,6 +41,9 @@ def test_a_killed_host_leaves_nothing_that_is_not_wanted_and_gets_back_what_is(f
     lab = fleet.lab
     before_shm, before_keys = shm(), all_keys(fleet.redis.address)
     with stream(fleet, "kept") as kept, stream(fleet, "unwanted") as unwanted:
+        # Only a program's: what the operator asked for is remembered.
+        lab.call("mirror", source=unwanted.source, holder="program", wait_s=20)
+        lab.release(unwanted.source, "operator")
         kept.segment.write(np.full((16, 16), 5, "uint16"))
         wait_until(lambda: bool((kept.mirror.read() == 5).all()), 5.0, "the frame")
         inode = os.stat(kept.mirror.path).st_ino
