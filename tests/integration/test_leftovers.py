@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from daosup.adapters.leftovers import MirrorLedger
+from daosup.core.mirrors import ADOPTED_S
 from daosup.core.types import Source
 from daosup.shm import Keyword, Segment
 from daosup.shm.making import unlink_segment
@@ -19,7 +20,8 @@ from tests.integration.registry_hosts import all_keys
 from tests.integration.streams import stream
 from tests.waiting import wait_until
 
-REMOVED_S = 30.0
+#: A program has 30 s to come back.
+REMOVED_S = ADOPTED_S + 15.0
 SOURCE = Source("rts", "wfs")
 
 
@@ -42,8 +44,8 @@ def test_a_killed_host_leaves_nothing_that_is_not_wanted_and_gets_back_what_is(f
     before_shm, before_keys = shm(), all_keys(fleet.redis.address)
     with stream(fleet, "kept") as kept, stream(fleet, "unwanted") as unwanted:
         # Only a program's: what the operator asked for is remembered.
+        lab.release(unwanted.source)
         lab.call("mirror", source=unwanted.source, holder="program", wait_s=20)
-        lab.release(unwanted.source, "operator")
         kept.segment.write(np.full((16, 16), 5, "uint16"))
         wait_until(lambda: bool((kept.mirror.read() == 5).all()), 5.0, "the frame")
         inode = os.stat(kept.mirror.path).st_ino
