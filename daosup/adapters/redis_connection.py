@@ -106,8 +106,10 @@ class Connection:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        if connection._writer is not None:
-            connection._writer.transport.abort()
+        # On an error the library lets go of its writer by itself, politely: TLS would then linger.
+        for transport in (getattr(connection, "transport", None), connection._writer and connection._writer.transport):
+            if transport is not None:
+                transport.abort()
         with contextlib.suppress(*FAILURES):
             await connection.disconnect(nowait=True)
 
@@ -159,9 +161,15 @@ class _Tcp(nonblocking.Connection):
 
     def __init__(self, ip: str, port: int, name: str, context: Optional[ssl.SSLContext], **options: Any) -> None:
         super().__init__(host=name, port=port, socket_keepalive=True, socket_keepalive_options=_KEEPALIVE, **options)
+        self.transport: Optional[asyncio.WriteTransport] = None
         self._arguments: dict[str, Any] = {"host": ip, "port": port}
         if context is not None:
             self._arguments |= {"ssl": context, "server_hostname": name}
+
+    async def _connect(self) -> None:
+        await super()._connect()  # type: ignore[no-untyped-call]  # the library is not typed here
+        assert self._writer is not None
+        self.transport = self._writer.transport
 
     def _connection_arguments(self) -> dict[str, Any]:
         return self._arguments
