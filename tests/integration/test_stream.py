@@ -28,7 +28,7 @@ from daosup.core.header import (
 from daosup.core.types import Source
 from daosup.errors import UnavailableError
 from daosup.shm import Keyword, Segment
-from daosup.shm._native import TIMEOUT
+from daosup.shm._native import NEW, TIMEOUT
 from daosup.shm.segment import FOREVER_S
 from daosup.stream.receiver import Receiver
 from daosup.stream.sender import Messages, Sender, queue_frames
@@ -75,7 +75,9 @@ def hear_reader(sender: Sender, count: int = 1) -> None:
 
 def write_and_send(segment: Segment, sender: Sender, messages: Messages, value: int) -> None:
     segment.write(np.full(segment.shape, value, "uint16"), frame_id=value)
-    assert segment.window.send_frames(sender.address, messages.header, 9, 0.0, 0.02, FOREVER_S) == TIMEOUT
+    while (outcome := segment.window.send_frames(sender.address, messages.header, 9, 0.0, 0.02, FOREVER_S)) == NEW:
+        sender.hear()  # somebody spoke just now, and the frame was left to us
+    assert outcome == TIMEOUT
 
 
 def frame_in(message: bytes) -> np.ndarray[Any, Any]:
