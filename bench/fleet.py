@@ -201,7 +201,7 @@ def _host(name: str, folder: Path, redis_url: str, more: str) -> Iterator[Host]:
         f'host = "{name}"\nsegment_folder = "{folder}/segments"\nruntime_folder = "{folder}"\n'
         f'state_folder = "{folder}"\n'
         f'[redis]\nurl = "{redis_url}"\n[control]\nsocket = "{folder}/control.sock"\n'
-        '[network]\nbase_pub_port = 0\nbind = "127.0.0.1"\nadvertise = "127.0.0.1"\n{more}'
+        f'[network]\nbase_pub_port = 0\nbind = "127.0.0.1"\nadvertise = "127.0.0.1"\n{more}'
     )
     arguments = ["-m", "daosup.daosupd", "--config", str(config)]
     with ExitStack() as stack:
