@@ -25,7 +25,7 @@ PATIENCE_S = 5.0
 @dataclass
 class _Watched:
     due_s: float
-    patience_s: float
+    until_s: float
     looks: int = 0
     seen: Optional[SegmentFacts] = None
     missed_s: Optional[float] = None
@@ -50,8 +50,9 @@ class Discovery:
         """Something may have happened to a file; without patience it is only looked at once, unless that gives news."""
         watched = self._watched.get(name)
         if watched is None:
-            self._watched[name] = _Watched(now, patience_s)
+            self._watched[name] = _Watched(now, now + patience_s)
         else:
+            watched.until_s = max(watched.until_s, now + patience_s)
             # However often it is touched, it is not looked at more often; and a look before this does not count.
             watched.due_s = min(watched.due_s, now + PAUSES_S[0]) if watched.looks else watched.due_s
             watched.looks, watched.seen = min(watched.looks, 1), None
@@ -74,15 +75,15 @@ class Discovery:
             reason: Why it is none; None if there is no file.
             now: When.
         """
-        watched = self._watched.setdefault(name, _Watched(now, 0.0))
+        watched = self._watched.setdefault(name, _Watched(now, now))
         if facts is not None:
-            watched.patience_s, watched.missed_s = PATIENCE_S, None
+            watched.until_s, watched.missed_s = now + PATIENCE_S, None
             self._take(name, facts)
             is_over = watched.seen == facts
         else:
             watched.missed_s = now if watched.missed_s is None else watched.missed_s
             since_s = now - watched.missed_s
-            is_over = self._miss(name, reason, since_s) or (since_s >= watched.patience_s and name not in self.segments)
+            is_over = self._miss(name, reason, since_s) or (now >= watched.until_s and name not in self.segments)
         if is_over:
             del self._watched[name]
             return

@@ -147,3 +147,15 @@ def test_what_the_slow_scan_asks_for_again_is_looked_at_once() -> None:
     discovery.saw("junk", facts("junk", "small"), None, now + 20.0)
     assert discovery.take_changes()[0] == (facts("junk", "small"),)
     assert discovery.refused == {}
+
+
+def test_a_touch_begins_patience_anew() -> None:
+    files = Files()
+    files.begin()
+    files.make("wfs", None)
+    files.look_in_time(PATIENCE_S)
+    files.touch("wfs")
+    files.look_in_time(1.0)
+    files.fill_in("wfs", "small")
+    files.look_in_time(1.0)
+    assert files.believed["wfs"] == facts("wfs", "small")
