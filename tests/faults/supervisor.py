@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 
 from tests.faults.fault import fault
 from tests.faults.scene import Scene
@@ -14,21 +15,18 @@ from tests.waiting import wait_until
 _THEME = "A supervisor"
 
 
-def _survived(scene: Scene, host: Host, replace: object) -> float:
+def _survived(scene: Scene, replace: Callable[[], object]) -> float:
     """The streams lose nothing while ``replace`` does its work; the seconds until status tells of them again."""
-    streams = (scene.hit, scene.other)
-    scene.hit.wait_healthy()
-    pids = [stream.worker(host) for stream in streams]
-    lost = [stream.unexplained() for stream in streams]
-    began_s = time.monotonic()
-    assert callable(replace)
-    replace()
-    wait_until(lambda: [stream.worker(host) for stream in streams] == pids, 20.0, "the workers to be adopted")
-    healed_s = time.monotonic() - began_s
-    for stream in streams:
-        stream.wait_steady()
-    assert [stream.unexplained() for stream in streams] == lost, "frames were lost"
-    return healed_s
+    pids = _pids(scene)
+    with scene.undisturbed():
+        began_s = time.monotonic()
+        replace()
+        wait_until(lambda: _pids(scene) == pids, 20.0, "the workers to be adopted")
+        return time.monotonic() - began_s
+
+
+def _pids(scene: Scene) -> list[int]:
+    return [stream.worker(host) for stream in scene.streams for host in (scene.rts, scene.lab)]
 
 
 def _killed_and_started(host: Host) -> None:
@@ -42,9 +40,10 @@ def _killed_and_started(host: Host) -> None:
     how="SIGKILL to the supervisor that has the mirrors; started again at once, as systemd does",
     what="no frame is lost; the new supervisor adopts the workers, with the same PIDs",
     limit_s=5.0,
+    is_renewal=True,
 )
 def lab_supervisor_killed(scene: Scene) -> float:
-    return _survived(scene, scene.lab, lambda: _killed_and_started(scene.lab))
+    return _survived(scene, lambda: _killed_and_started(scene.lab))
 
 
 @fault(
@@ -53,9 +52,10 @@ def lab_supervisor_killed(scene: Scene) -> float:
     how="SIGKILL to the supervisor that has the publishers; started again at once, as systemd does",
     what="no frame is lost; the new supervisor adopts the workers, with the same PIDs and ports",
     limit_s=5.0,
+    is_renewal=True,
 )
 def rts_supervisor_killed(scene: Scene) -> float:
-    return _survived(scene, scene.rts, lambda: _killed_and_started(scene.rts))
+    return _survived(scene, lambda: _killed_and_started(scene.rts))
 
 
 @fault(
@@ -73,7 +73,7 @@ def supervisor_stands_still(scene: Scene) -> float:
         wait_until(lambda: time.monotonic() > until_s, 10.0, "the time to be over")
         os.kill(scene.lab.pid, signal.SIGCONT)
 
-    return max(0.0, _survived(scene, scene.lab, stand_still) - 3.0)
+    return max(0.0, _survived(scene, stand_still) - 3.0)
 
 
 @fault(
@@ -82,6 +82,7 @@ def supervisor_stands_still(scene: Scene) -> float:
     how="`daosupctl reexec`",
     what="the process stays, no frame is lost; workers are renewed one at a time only where their version differs",
     limit_s=5.0,
+    is_renewal=True,
 )
 def supervisor_replaced(scene: Scene) -> float:
     pid = scene.lab.pid
@@ -90,6 +91,6 @@ def supervisor_replaced(scene: Scene) -> float:
         scene.lab.call("reexec")
         scene.lab.wait_up()
 
-    healed_s = _survived(scene, scene.lab, replace)
+    healed_s = _survived(scene, replace)
     assert scene.lab.status()["pid"] == pid
     return healed_s

@@ -16,7 +16,7 @@ _THEME = "A worker"
 
 def _signalled(scene: Scene, host: Host, number: int) -> float:
     stream: Stream = scene.hit
-    stream.wait_healthy()
+    stream.freshen()
     pid = stream.worker(host)
     with scene.other_undisturbed():
         outage_s = stream.outage_s(lambda: os.kill(pid, number))
@@ -90,7 +90,7 @@ def mirror_hangs(scene: Scene) -> float:
     limit_s=0.5,
 )
 def fork_server_killed(scene: Scene) -> float:
-    scene.hit.wait_healthy()
+    scene.hit.freshen()
     pids = [stream.worker(scene.lab) for stream in (scene.hit, scene.other)]
     server = int(stat_of(pids[0])[1])
     outage_s = scene.hit.outage_s(lambda: os.kill(server, signal.SIGKILL))

@@ -18,7 +18,7 @@ from daosup.core.standing import HEALTHY_S
 from tests.integration.fleet import Fleet, Host
 from tests.integration.registry_hosts import all_keys, raw
 from tests.integration.streams import filming, stream, wait_for_frames
-from tests.integration.tcp_proxy import Proxy
+from tests.integration.tcp_proxy import Proxies, Proxy
 from tests.waiting import wait_until
 
 #: Two seconds are promised; this machine may be busy with other things.
@@ -34,7 +34,7 @@ class World:
     """Two hosts that reach their registry through a proxy."""
 
     fleet: Fleet
-    proxy: Proxy
+    proxy: Proxy | Proxies
     password_file: Path
 
     @property
