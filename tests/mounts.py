@@ -24,6 +24,11 @@ def make_shm_private() -> bool:
     return bool(_LIBC.mount(b"tmpfs", b"/dev/shm", b"tmpfs", ctypes.c_ulong(0), b"mode=1777") == 0)
 
 
+def is_private(folder: Path) -> bool:
+    """Whether a file system was put over a folder that the process which started this one does not see there."""
+    return folder.stat().st_dev != Path(f"/proc/{os.getppid()}/root{folder}").stat().st_dev
+
+
 def mount(folder: Path, size: str) -> None:
     """Put a file system of memory over a folder; it holds ``size``, as tmpfs says it."""
     _mount(folder, size, 0)
