@@ -1,5 +1,8 @@
 """All faults: importing this enters them into the list, in the order in which they are told."""
 
-from tests.faults import leftovers, network, registry, roles, room, segments, supervisor, wild, workers
+from importlib import import_module
 
-__all__ = ["leftovers", "network", "registry", "roles", "room", "segments", "supervisor", "wild", "workers"]
+THEMES = ("workers", "wild", "supervisor", "registry", "roles", "network", "segments", "room", "leftovers")
+
+for _theme in THEMES:
+    import_module(f"tests.faults.{_theme}")

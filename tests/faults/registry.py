@@ -69,7 +69,7 @@ def _forget_password(world: World) -> None:
 
 for _name, _breakage in FAULTS.items():
 
-    def _run(scene: Scene, breakage: Breakage = _breakage) -> float:  # type: ignore[assignment]
+    def _run(scene: Scene, breakage: Breakage = _breakage) -> float:
         healed_s = _broken(scene, breakage)
         _forget_password(scene.prop(Wires).registry)
         return healed_s
@@ -107,7 +107,11 @@ _EMPTIED = "no frame is lost, no worker ends, both supervisors answer at once al
     prepare=wired,
 )
 def redis_restarted(scene: Scene) -> float:
-    return _emptied(scene, lambda world: [world.fleet.redis.stop(), world.fleet.redis.start()])
+    def restart(world: World) -> None:
+        world.fleet.redis.stop()
+        world.fleet.redis.start()
+
+    return _emptied(scene, restart)
 
 
 @fault(

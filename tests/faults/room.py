@@ -60,6 +60,8 @@ def _not_made(scene: Scene, begin: Callable[[], object], end: Callable[[], objec
     stream, lab = scene.hit, scene.lab
     with scene.other_undisturbed():
         scene.hosts.remove(stream.source)
+        # A file that somebody has open takes its room.
+        wait_until(lambda: str(stream.mirror_file) not in Path("/proc/self/maps").read_text(), HEAL_S, "it to be left")
         begin()
         with ask_without_waiting(lab, stream.source) as asking:
             wait_for_reason(lab, stream.source, *words)

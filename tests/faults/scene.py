@@ -83,12 +83,12 @@ class Stream:
 
         wait_until(is_steady, HEAL_S, f"frames of {self.source} to come steadily")
 
-    def outage_s(self, hurt: Callable[[], object], is_over: Callable[[], bool] = lambda: True) -> float:
-        """Hurt the stream and measure from then until its frames come again; not before ``is_over``."""
+    def outage_s(self, hurt: Callable[[], object]) -> float:
+        """Hurt the stream and measure from then until its frames come again."""
         self.wait_steady()
         began_s = time.monotonic()
         hurt()
-        wait_until(lambda: time.monotonic() > began_s + 2 * STEADY_S and is_over(), HEAL_S, "the fault to bite")
+        wait_until(lambda: time.monotonic() > began_s + 2 * STEADY_S, 10.0, "the fault to bite")
         self.wait_steady()
         found = recovery_s([t for t in self.sight.arrivals_s if t > began_s - 1], began_s)
         assert found is not None
@@ -98,13 +98,9 @@ class Stream:
         """The pid of its running worker on a host."""
         return host.worker_pid(self.source)
 
-    def has_worker_beside(self, host: Host, pid: int) -> bool:
-        """Whether another process than ``pid`` works for it on a host."""
-        worker = host.worker(self.source)
-        return worker is not None and worker["pid"] != pid
-
     def first_frame_s(self, since_s: float) -> float:
-        """The seconds from a moment to the first frame after it, of those that come steadily now."""
+        """The seconds from a moment to the first frame after it; returns when frames come steadily again."""
+        wait_until(lambda: self.sight.arrivals_s[-1] > since_s, HEAL_S, f"a frame of {self.source}")
         self.wait_steady()
         return next(t for t in self.sight.arrivals_s if t > since_s) - since_s
 

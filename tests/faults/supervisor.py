@@ -135,7 +135,7 @@ def wrong_configuration(scene: Scene) -> float:
 @fault(
     "supervisor hangs in a stop",
     theme=_THEME,
-    how="SIGSTOP to a supervisor and a worker, SIGKILL as systemd does when the stop times out, then "
+    how="SIGSTOP to a supervisor and a worker, SIGTERM in vain, SIGKILL as when systemd's patience is over, then "
     "`daosupd --after-stop` with `SERVICE_RESULT=timeout`",
     what="every worker ends, also the one that hears nothing, and nothing is left: no process, mirror, semaphore or "
     "socket; the next start begins as after any stop",

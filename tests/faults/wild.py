@@ -28,16 +28,18 @@ def unruly(scene: Scene, _stack: ExitStack) -> None:
 
 
 def _told(scene: Scene, host: Host, what: str, healthy_s: float = HEALTHY_S) -> tuple[float, str]:
-    """The seconds of the outage, and what was said of the worker's end."""
+    """The seconds until frames come from another process, and what was said of the worker's end."""
     stream = scene.hit
     stream.freshen(healthy_s)
     pid = stream.worker(host)
     kind = "publisher" if host is scene.rts else "mirror"
     with scene.other_undisturbed():
-        outage_s = stream.outage_s(
-            lambda: tell(host.runtime, kind, stream.source, what), lambda: stream.has_worker_beside(host, pid)
-        )
-    return outage_s, str(stream.row(host)["last_exit"])
+        began_s = time.monotonic()
+        tell(host.runtime, kind, stream.source, what)
+        host.worker_pid(stream.source, other_than=pid)
+        replaced_s = time.monotonic()
+        healed_s = replaced_s - began_s + stream.first_frame_s(replaced_s)
+    return healed_s, str(stream.row(host)["last_exit"])
 
 
 def _spins(scene: Scene, host: Host) -> float:
