@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from daosup.adapters.redis_server import find_server_binary
+from daosup.core.readership import BEAT_INTERVAL_S
 from tests.faults.fault import fault
 from tests.faults.scene import HEAL_S, Scene
 from tests.faults.wires import Wires, wired
@@ -130,8 +131,9 @@ def redis_flushed(scene: Scene) -> float:
     "readers forgotten",
     theme=_THEME,
     how="`DEL daosup:readers:rts`, as a server does that may evict what expires",
-    what=_EMPTIED,
-    limit_s=_LIMIT_S,
+    what="publishers that are subscribed to go on, so no frame is lost and no worker ends; who reads is missing from "
+    f"the owner's `status` until the reader's next beat, which comes every {BEAT_INTERVAL_S:g} s",
+    limit_s=BEAT_INTERVAL_S + 1.0,
     prepare=wired,
 )
 def readers_forgotten(scene: Scene) -> float:

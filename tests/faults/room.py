@@ -22,12 +22,14 @@ _SHM = Path("/dev/shm")
 _ROOM = "4m"
 
 
-def _on_a_small_disk(scene: Scene, stack: ExitStack) -> None:
+def on_a_small_disk(scene: Scene, stack: ExitStack) -> None:
+    """The mirrors have a file system of their own."""
     _need_root()
     stack.enter_context(small(scene.lab.segments, _ROOM))
 
 
-def _with_semaphores_apart(scene: Scene, stack: ExitStack) -> None:
+def with_semaphores_apart(_scene: Scene, stack: ExitStack) -> None:
+    """/dev/shm is ours alone; it is as large as before in the end."""
     _need_root()
     if not is_private(_SHM):
         raise RuntimeError("/dev/shm is not this run's own")
@@ -84,7 +86,7 @@ _WAITS = "`status` says why; the worker waits and tries on, and makes it in the 
     what=_WAITS,
     since=_SINCE,
     limit_s=_LIMIT_S,
-    prepare=_on_a_small_disk,
+    prepare=on_a_small_disk,
 )
 def no_room_for_a_mirror(scene: Scene) -> float:
     with ExitStack() as stack:
@@ -103,7 +105,7 @@ def no_room_for_a_mirror(scene: Scene) -> float:
     what="the old mirror is stale, with its last frame; " + _WAITS,
     since=_SINCE,
     limit_s=_LIMIT_S,
-    prepare=_on_a_small_disk,
+    prepare=on_a_small_disk,
 )
 def no_room_to_grow(scene: Scene) -> float:
     stream = scene.hit
@@ -128,7 +130,7 @@ def no_room_to_grow(scene: Scene) -> float:
     what=_WAITS + "; no half-made mirror lies about",
     since=_SINCE,
     limit_s=_LIMIT_S,
-    prepare=_with_semaphores_apart,
+    prepare=with_semaphores_apart,
 )
 def no_room_for_semaphores(scene: Scene) -> float:
     def fill() -> None:
@@ -158,7 +160,7 @@ def folder_in_its_place(scene: Scene) -> float:
     return _not_made(scene, place.mkdir, place.rmdir, str(place), "it is a folder")
 
 
-def _without_override(scene: Scene, _stack: ExitStack) -> None:
+def without_override(scene: Scene, _stack: ExitStack) -> None:
     """Root may open everything; the owner of the sources does not have that right here."""
     scene.rts.launcher = [sys.executable, "-c", WITHOUT_OVERRIDE]
 
@@ -170,7 +172,7 @@ def _without_override(scene: Scene, _stack: ExitStack) -> None:
     what="`status` says `Permission denied`; the mirror is stale, with its last frame, and goes on in the same file",
     since=_SINCE,
     limit_s=_LIMIT_S,
-    prepare=_without_override,
+    prepare=without_override,
 )
 def source_unreadable(scene: Scene) -> float:
     stream = scene.hit

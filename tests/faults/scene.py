@@ -115,8 +115,23 @@ class Stream:
         self.wait_steady()
 
     def unexplained(self) -> int:
-        """Frames that never were in the mirror, less those that the publisher says it came too late for."""
-        return self.sight.skipped - int(self.row(self.hosts.rts)["skipped"])
+        """Frames that never were in the mirror, less those that the publisher says it came too late for.
+
+        Both are not of one moment, so they are looked at until nothing is on its way.
+        """
+
+        def found() -> list[int]:
+            looks = []
+            for _ in range(3):
+                self._wait_for_another()
+                looks.append(self.sight.skipped - int(self.row(self.hosts.rts)["skipped"]))
+            return looks if len(set(looks)) == 1 else []
+
+        return wait_until(found, HEAL_S, f"all frames of {self.source} to be accounted for")[0]
+
+    def _wait_for_another(self) -> None:
+        seen = self.sight.seen
+        wait_until(lambda: self.sight.seen > seen, HEAL_S, f"another frame of {self.source}")
 
     def row(self, host: Host) -> dict[str, Any]:
         """What ``status`` says of its worker on a host, in whatever state."""

@@ -13,7 +13,7 @@ from daosup.shm import Segment
 from tests.faults.fault import fault
 from tests.faults.scene import HEAL_S, Scene, Stream
 from tests.integration.fleet import Host
-from tests.integration.processes_seen import stat_of
+from tests.integration.processes_seen import is_alive, stat_of
 from tests.waiting import wait_until
 
 _GRACE_S = 2.0
@@ -92,18 +92,21 @@ def mirror_hangs(scene: Scene) -> float:
     "fork server killed",
     theme=_THEME,
     how="SIGKILL to the process that workers are forked from",
-    what="no worker notices and no frame is lost; the next worker that is needed brings a new fork server",
+    what="no worker notices and no frame is lost; the next worker that is needed (a mirror's, killed for that) comes "
+    "from a new fork server",
+    since="the next worker's death",
     limit_s=0.5,
 )
 def fork_server_killed(scene: Scene) -> float:
     scene.hit.freshen()
-    pids = [stream.worker(scene.lab) for stream in (scene.hit, scene.other)]
-    server = int(stat_of(pids[0])[1])
-    outage_s = scene.hit.outage_s(lambda: os.kill(server, signal.SIGKILL))
-    assert [stream.worker(scene.lab) for stream in (scene.hit, scene.other)] == pids
-    os.kill(pids[0], signal.SIGKILL)
-    wait_until(lambda: scene.hit.worker(scene.lab) != pids[0], 10.0, "a worker from the new fork server")
-    scene.hit.wait_steady()
+    pid = scene.hit.worker(scene.lab)
+    server = int(stat_of(pid)[1])
+    with scene.undisturbed():
+        os.kill(server, signal.SIGKILL)
+        wait_until(lambda: not is_alive(server), HEAL_S, "the fork server to be dead")
+    with scene.other_undisturbed():
+        outage_s = scene.hit.outage_s(lambda: os.kill(pid, signal.SIGKILL))
+    assert scene.hit.worker(scene.lab) != pid
     return outage_s
 
 
