@@ -192,6 +192,8 @@ class HostState:
             yield e.Report("warning", f"{why}; announcing it anew")
             yield self._announce(now)
             yield from self.mirrors.ask_all(now)
+            if event.other is None:
+                yield from self.election.forgotten(now)
 
     def _namesake_met(self, other: Instance, now: float) -> Iterator[e.Action]:
         reason = self.namesakes.met(other)
