@@ -38,6 +38,8 @@ class Phase(Enum):
 
 #: No process, and another is to come.
 WAITING = (Phase.RESTARTING, Phase.FAILED)
+#: Something is to be done with them as time goes by.
+IN_MOTION = (*WAITING, Phase.STOPPING)
 
 
 @dataclass(frozen=True)
@@ -85,31 +87,41 @@ class Crew:
 
     def reconcile(self, wanted: Mapping[WorkerKey, StartWorker], now: float) -> Iterator[Action]:
         """Bring what runs nearer to what is wanted."""
-        for key, order in wanted.items():
-            worker = self.workers.get(key)
-            if worker is None:
+        for key in [*wanted, *(key for key in self.workers if key not in wanted)]:
+            yield from self._bring(key, wanted.get(key), now)
+
+    def go_on(self, wanted: Mapping[WorkerKey, StartWorker], now: float) -> Iterator[Action]:
+        """The same where nothing is wanted otherwise than at the last ``reconcile``: for those in motion."""
+        for key in [key for key, worker in self.workers.items() if worker.phase in IN_MOTION]:
+            yield from self._bring(key, wanted.get(key), now)
+
+    def _bring(self, key: WorkerKey, order: Optional[StartWorker], now: float) -> Iterator[Action]:
+        worker = self.workers.get(key)
+        if worker is None:
+            if order is not None:
                 self.workers[key] = Worker(order, Phase.STARTING, now, port=order.port, began_s=now)
                 yield order
-            elif worker.phase in WAITING:
-                if worker.order != order and worker.phase is Phase.FAILED:
-                    worker.backoff = Backoff()  # what made it fail may be gone
-                if worker.order != order or now >= worker.retry_s:
-                    if worker.order.port != order.port:
-                        worker.port = order.port  # it may not have the one it had any more
-                    worker.order, worker.phase, worker.since_s, worker.began_s = order, Phase.STARTING, now, now
-                    worker.is_killed, worker.renewal = False, None
-                    yield self._with_port(worker)
-            elif worker.phase is not Phase.STOPPING and worker.order != order:
-                worker.renewal = Renewal()
-                yield from self._stop(key, worker, now)
-        for key, worker in list(self.workers.items()):
-            if worker.phase is Phase.STOPPING:
-                yield from self._insist(key, worker, now)
-            elif key not in wanted:
-                if worker.phase in WAITING:
-                    del self.workers[key]
-                else:
-                    yield from self._stop(key, worker, now)
+        elif worker.phase is Phase.STOPPING:
+            yield from self._insist(key, worker, now)
+        elif worker.phase in WAITING:
+            if order is None:
+                del self.workers[key]
+            else:
+                yield from self._try_again(worker, order, now)
+        elif order != worker.order:
+            worker.renewal = None if order is None else Renewal()
+            yield from self._stop(key, worker, now)
+
+    def _try_again(self, worker: Worker, order: StartWorker, now: float) -> Iterator[Action]:
+        is_otherwise = worker.order != order
+        if is_otherwise and worker.phase is Phase.FAILED:
+            worker.backoff = Backoff()  # what made it fail may be gone
+        if is_otherwise or now >= worker.retry_s:
+            if worker.order.port != order.port:
+                worker.port = order.port  # it may not have the one it had any more
+            worker.order, worker.phase, worker.since_s, worker.began_s = order, Phase.STARTING, now, now
+            worker.is_killed, worker.renewal = False, None
+            yield self._with_port(worker)
 
     def adopt(self, found: FoundWorker, now: float) -> Iterator[Action]:
         """A process was found alive; it goes on if it was told what we would tell it, else another takes its place."""

@@ -110,6 +110,15 @@ class SimulatedRegistry:
         return e.SourceSeen(source, source.host in self.roles, is_known, self.records.get(source, ()))
 
 
+def left_undone(state: HostState, now: float) -> list[e.Action]:
+    """What a look at all workers finds to do, which may be nothing; it leaves no trace if it finds nothing."""
+    before = state._is_settled, state._settled_count, state._wanted
+    state._is_settled = False
+    found = list(state._reconcile(None, now))
+    state._is_settled, state._settled_count, state._wanted = before
+    return found
+
+
 @dataclass
 class Host:
     """One host in the world: its state, and whatever is under way to and from it."""
@@ -144,6 +153,7 @@ class Host:
             actions = self.state.handle(event, self.now)
             if not all(isinstance(action, ROUTINE) for action in actions):
                 note(f"{self.name} at {self.now:.2f} s: {event} -> {actions}")
+            assert left_undone(self.state, self.now) == [], f"{event} left something undone"
             for action in actions:
                 self._check(event, action, was_stopping)
                 self._perform(action)
