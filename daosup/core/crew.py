@@ -2,9 +2,10 @@
 
 Invariants: for each key there is at most one process; one that is wanted and absent is started as soon as its back-off
 allows, also out of quarantine, so none is ever given up; one that is not wanted, or is wanted otherwise, is stopped
-first. What was said about one process (by pid) never changes what is known of another, and nothing that happens to one
-worker changes what happens to another, or when. A worker that was ended because it hung is never said to have crashed.
-A process that was found alive stands in for the one that would be started.
+first. Those that never ran wait for their turn, so that each begins quickly; those that did do not. What was said about
+one process (by pid) never changes what is known of another, and nothing that happens to one worker changes what happens
+to another, or when. A worker that was ended because it hung is never said to have crashed. A process that was found
+alive stands in for the one that would be started.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ from daosup.core.types import WorkerKey
 
 #: How long a worker may take to end when asked politely.
 STOP_TIMEOUT_S = 2.0
+#: So many begin at once at most, so that each begins quickly however many there are; then it is the next one's turn,
+#: as it is when one has taken longer than usual, for then it waits for something else than the machine.
+STARTS_AT_ONCE = 16
+START_PATIENCE_S = 0.25
 #: Whoever reaches its memory limit sooner than this reaches it again, so it counts as having died young.
 HEALTHY_GROWTH_S = 60.0
 _MB = 1_000_000
@@ -28,6 +33,8 @@ _MB = 1_000_000
 class Phase(Enum):
     """Where a worker is in its life."""
 
+    #: Its first process comes when those that are starting have begun.
+    QUEUED = "queued"
     STARTING = "starting"
     RUNNING = "running"
     RESTARTING = "restarting"
@@ -37,7 +44,7 @@ class Phase(Enum):
 
 
 #: No process, and another is to come.
-WAITING = (Phase.RESTARTING, Phase.FAILED)
+WAITING = (Phase.QUEUED, Phase.RESTARTING, Phase.FAILED)
 #: Something is to be done with them as time goes by.
 IN_MOTION = (*WAITING, Phase.STOPPING)
 
@@ -80,18 +87,22 @@ class Worker:
 
 
 class Crew:
-    """All workers of a host."""
+    """All workers of a host, of which at most ``starts_at_once`` begin at once."""
 
     def __init__(self) -> None:
         self.workers: dict[WorkerKey, Worker] = {}
+        self.starts_at_once = STARTS_AT_ONCE
+        self._room = 0
 
     def reconcile(self, wanted: Mapping[WorkerKey, StartWorker], now: float) -> Iterator[Action]:
         """Bring what runs nearer to what is wanted."""
+        self._look_for_room(now)
         for key in [*wanted, *(key for key in self.workers if key not in wanted)]:
             yield from self._bring(key, wanted.get(key), now)
 
     def go_on(self, wanted: Mapping[WorkerKey, StartWorker], now: float) -> Iterator[Action]:
         """The same where nothing is wanted otherwise than at the last ``reconcile``: for those in motion."""
+        self._look_for_room(now)
         for key in [key for key, worker in self.workers.items() if worker.phase in IN_MOTION]:
             yield from self._bring(key, wanted.get(key), now)
 
@@ -99,24 +110,31 @@ class Crew:
         worker = self.workers.get(key)
         if worker is None:
             if order is not None:
-                self.workers[key] = Worker(order, Phase.STARTING, now, port=order.port, began_s=now)
-                yield order
+                worker = self.workers[key] = Worker(order, Phase.QUEUED, now, port=order.port)
+                yield from self._start(worker, order, now)
         elif worker.phase is Phase.STOPPING:
             yield from self._insist(key, worker, now)
         elif worker.phase in WAITING:
             if order is None:
                 del self.workers[key]
             else:
-                yield from self._try_again(worker, order, now)
+                yield from self._start(worker, order, now)
         elif order != worker.order:
             worker.renewal = None if order is None else Renewal()
             yield from self._stop(key, worker, now)
 
-    def _try_again(self, worker: Worker, order: StartWorker, now: float) -> Iterator[Action]:
+    def _look_for_room(self, now: float) -> None:
+        young = (w.phase is Phase.STARTING and now < w.began_s + START_PATIENCE_S for w in self.workers.values())
+        self._room = self.starts_at_once - sum(young)
+
+    def _start(self, worker: Worker, order: StartWorker, now: float) -> Iterator[Action]:
+        """Start one that waits, if it is its time."""
         is_otherwise = worker.order != order
         if is_otherwise and worker.phase is Phase.FAILED:
             worker.backoff = Backoff()  # what made it fail may be gone
-        if is_otherwise or now >= worker.retry_s:
+        is_turn = self._room > 0 if worker.phase is Phase.QUEUED else is_otherwise or now >= worker.retry_s
+        if is_turn:
+            self._room -= 1
             if worker.order.port != order.port:
                 worker.port = order.port  # it may not have the one it had any more
             worker.order, worker.phase, worker.since_s, worker.began_s = order, Phase.STARTING, now, now

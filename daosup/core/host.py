@@ -264,7 +264,7 @@ class HostState:
             yield e.Report(
                 "info", "worker ready", (("worker", str(event.key)), ("pid", event.pid), ("port", event.port or None))
             )
-            yield from self.renewal.step(now)
+            yield from self._unsettling(self.renewal.step(now))
 
     def _worker_exited(self, event: e.WorkerExited, now: float) -> Iterable[e.Action]:
         return self.crew.exited(event.key, event.pid, event.cause, now, event.details)
@@ -283,10 +283,8 @@ class HostState:
     def _ticked(self, event: e.Ticked, now: float) -> Iterator[e.Action]:
         if self.is_stopping:
             return
-        yield from self.renewal.step(now)
-        for action in self.mirrors.release_adopted(now, is_connected=self.standing.is_up):
-            self._is_settled = False
-            yield action
+        yield from self._unsettling(self.renewal.step(now))
+        yield from self._unsettling(self.mirrors.release_adopted(now, is_connected=self.standing.is_up))
         yield from self.standing.tick(now)
         if not self.standing.is_up:
             return
@@ -303,6 +301,12 @@ class HostState:
         yield from self.election.give_up(now, is_connected=self.standing.is_up)
         # Who ends for a namesake's sake leaves what is written down of the host's readings to that one.
         yield from self.mirrors.release_all(is_connected=self.standing.is_up and self._error is None)
+
+    def _unsettling(self, actions: Iterable[e.Action]) -> Iterator[e.Action]:
+        """Actions that, if there are any, concern more workers than the event does."""
+        for action in actions:
+            self._is_settled = False
+            yield action
 
     @property
     def _connection(self) -> dict[str, bool]:

@@ -262,7 +262,9 @@ class World:
         self.hosts: dict[str, Host] = {}
         for number, (name, rate) in enumerate(rates.items()):
             facts = HostFacts(name, f"10.0.0.{number + 1}", instance=name, base_port=BASE_PORT)
-            self.hosts[name] = Host(HostState(facts), self.registry, self._tell, rate, now=1000.0 * number)
+            state = HostState(facts)
+            state.crew.starts_at_once = 1
+            self.hosts[name] = Host(state, self.registry, self._tell, rate, now=1000.0 * number)
 
     def _tell(self, host: str, event: e.Event) -> None:
         if host in self.hosts and self.hosts[host].state.standing.is_up:
