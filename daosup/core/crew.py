@@ -22,9 +22,9 @@ from daosup.core.types import WorkerKey
 #: How long a worker may take to end when asked politely.
 STOP_TIMEOUT_S = 2.0
 #: So many begin at once at most, so that each begins quickly however many there are; then it is the next one's turn,
-#: as it is when one has taken longer than usual, for then it waits for something else than the machine.
+#: as it is when one takes longer than it should.
 STARTS_AT_ONCE = 16
-START_PATIENCE_S = 0.25
+START_PATIENCE_S = 2.0
 #: Whoever reaches its memory limit sooner than this reaches it again, so it counts as having died young.
 HEALTHY_GROWTH_S = 60.0
 _MB = 1_000_000
@@ -67,6 +67,7 @@ class Renewal:
 class Worker:
     """One worker as its host knows it; times are the supervisor's monotonic clock in seconds.
 
+    ``has_begun``: its process's loop goes round, though it may still wait for what it needs to do its work.
     ``since_s`` is when its phase began, ``began_s`` when its process was ordered, ``retry_s`` when its next one comes.
     """
 
@@ -81,6 +82,7 @@ class Worker:
     last_exit: Optional[str] = None
     last_details: str = ""
     is_killed: bool = False
+    has_begun: bool = False
     began_s: float = 0.0
     hangs: int = 0
     renewal: Optional[Renewal] = None
@@ -124,8 +126,12 @@ class Crew:
             yield from self._stop(key, worker, now)
 
     def _look_for_room(self, now: float) -> None:
-        young = (w.phase is Phase.STARTING and now < w.began_s + START_PATIENCE_S for w in self.workers.values())
-        self._room = self.starts_at_once - sum(young)
+        patient_s = now - START_PATIENCE_S
+        beginning = (
+            worker.phase is Phase.STARTING and not worker.has_begun and worker.began_s > patient_s
+            for worker in self.workers.values()
+        )
+        self._room = self.starts_at_once - sum(beginning)
 
     def _start(self, worker: Worker, order: StartWorker, now: float) -> Iterator[Action]:
         """Start one that waits, if it is its time."""
@@ -138,7 +144,7 @@ class Crew:
             if worker.order.port != order.port:
                 worker.port = order.port  # it may not have the one it had any more
             worker.order, worker.phase, worker.since_s, worker.began_s = order, Phase.STARTING, now, now
-            worker.is_killed, worker.renewal = False, None
+            worker.is_killed, worker.has_begun, worker.renewal = False, False, None
             yield self._with_port(worker)
 
     def adopt(self, found: FoundWorker, now: float) -> Iterator[Action]:
@@ -167,6 +173,12 @@ class Crew:
         if worker.phase is Phase.STOPPING:
             yield StopWorker(key, pid)
             worker.since_s = now
+
+    def began(self, key: WorkerKey, pid: int) -> None:
+        """A process's loop goes round."""
+        worker = self.workers.get(key)
+        if worker is not None and worker.pid == pid:
+            worker.has_begun = True
 
     def ready(self, key: WorkerKey, pid: int, port: int) -> bool:
         """A process does its work; False if that is nothing new."""

@@ -195,6 +195,14 @@ class WorkerStarted:
 
 
 @dataclass(frozen=True)
+class WorkerBegan:
+    """A worker's loop goes round; it may still wait for what it needs to do its work."""
+
+    key: WorkerKey
+    pid: int
+
+
+@dataclass(frozen=True)
 class WorkerReady:
     """A worker does its work: a publisher is bound to ``port``, a mirror (port 0) has its segment."""
 
@@ -291,7 +299,7 @@ class StopAsked:
 Event = Union[
     RegistryConnected, RegistryLost, RegistryChecked, LeaseSeen, ClockCompared, HostsSeen, HostEvicted, ActRefused,
     ReplacedInstance, ReadersSeen, RecordsSeen, ReadersNotified, RecordNotified, LinksSeen, SegmentsChanged,
-    MirrorAsked, MirrorReleased, HolderGone, WorkerStarted, WorkerReady, WorkerExited, WorkerHung,
+    MirrorAsked, MirrorReleased, HolderGone, WorkerStarted, WorkerBegan, WorkerReady, WorkerExited, WorkerHung,
     WorkerGrown, WorkersFound, RestartAsked, RenewAsked, AnnounceAsked, WithdrawAsked, ConfigChanged, DesiredChanged,
     Ticked, StopAsked,
 ]  # fmt: skip

@@ -41,8 +41,9 @@ CHECK_INTERVAL_S = 1.0
 READ_INTERVAL_S = 5.0
 #: What happens often, and concerns one worker or none; if it changes more than that, it says so.
 _NARROW = (
-    e.Ticked, e.LinksSeen, e.RegistryChecked, e.LeaseSeen, e.ClockCompared, e.HostsSeen, e.HostEvicted, e.ActRefused,
-    e.WorkerStarted, e.WorkerReady, e.WorkerExited, e.WorkerHung, e.WorkerGrown, e.RestartAsked,
+    e.Ticked, e.RecordsSeen, e.LinksSeen, e.RegistryChecked, e.LeaseSeen, e.ClockCompared, e.HostsSeen, e.HostEvicted,
+    e.ActRefused, e.WorkerStarted, e.WorkerBegan, e.WorkerReady, e.WorkerExited, e.WorkerHung, e.WorkerGrown,
+    e.RestartAsked,
 )  # fmt: skip
 
 
@@ -214,6 +215,7 @@ class HostState:
     def _records_seen(self, event: e.RecordsSeen, now: float) -> Iterator[e.Action]:
         for seen in event.sources:
             if self.mirrors.take(seen):
+                self._is_settled = False
                 yield from self.crew.nudge(WorkerKey(WorkerKind.MIRROR, seen.source), now, "its owner is back")
 
     # -- what is configured, and what operators want to last
@@ -258,6 +260,10 @@ class HostState:
 
     def _worker_started(self, event: e.WorkerStarted, now: float) -> Iterable[e.Action]:
         return self.crew.started(event.key, event.pid, now)
+
+    def _worker_began(self, event: e.WorkerBegan, now: float) -> Iterable[e.Action]:
+        self.crew.began(event.key, event.pid)
+        return ()
 
     def _worker_ready(self, event: e.WorkerReady, now: float) -> Iterator[e.Action]:
         if self.crew.ready(event.key, event.pid, event.port):
@@ -376,6 +382,7 @@ class HostState:
         e.HolderGone: _holder_gone,
         e.LinksSeen: _links_seen,
         e.WorkerStarted: _worker_started,
+        e.WorkerBegan: _worker_began,
         e.WorkerReady: _worker_ready,
         e.WorkerExited: _worker_exited,
         e.ConfigChanged: _config_changed,

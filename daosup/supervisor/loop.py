@@ -280,6 +280,8 @@ class Supervisor:
         statistics = self.seen.of(key).reader.read(pid)
         if statistics is not None and statistics.is_ready:
             self.post(e.WorkerReady(key, pid, statistics.port))
+        elif statistics is not None and statistics.beat_ns > statistics.started_ns:
+            self.post(e.WorkerBegan(key, pid))
 
     def _on_started(self, key: WorkerKey, pid: int) -> None:
         self.post(e.WorkerStarted(key, pid))

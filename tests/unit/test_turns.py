@@ -42,9 +42,17 @@ def test_whoever_is_ready_makes_room_for_the_next(begun: tuple[Story, list[Worke
     assert sorted(started) == KEYS
 
 
+def test_who_has_begun_makes_room_though_it_waits_for_its_owner(begun: tuple[Story, list[WorkerKey]]) -> None:
+    story, first = begun
+    story.say(e.WorkerStarted(first[0], 100))
+    assert story.say(e.WorkerBegan(first[0], 99)) == []
+    assert [each.key for each in only(story.say(e.WorkerBegan(first[0], 100)), e.StartWorker)] == [KEYS[STARTS_AT_ONCE]]
+    assert story.say(e.WorkerBegan(first[0], 100)) == []
+
+
 def test_who_takes_long_to_begin_does_not_keep_the_others_from_it(begun: tuple[Story, list[WorkerKey]]) -> None:
     story, _ = begun
-    assert story.after(START_PATIENCE_S - 0.01) == []
+    assert only(story.after(START_PATIENCE_S - 0.01), e.StartWorker) == []
     later = only(story.after(0.02), e.StartWorker)
     assert [each.key for each in later] == KEYS[STARTS_AT_ONCE : 2 * STARTS_AT_ONCE]
 
