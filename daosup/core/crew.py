@@ -50,7 +50,7 @@ IN_MOTION = (*WAITING, Phase.STOPPING)
 
 
 @dataclass(frozen=True)
-class Renewal:
+class Replacement:
     """Why a process is ended only to be followed by another.
 
     ``what`` is what it did and ``cause`` what is said of its end; both are empty if somebody asked for it, and so the
@@ -85,7 +85,7 @@ class Worker:
     has_begun: bool = False
     began_s: float = 0.0
     hangs: int = 0
-    renewal: Optional[Renewal] = None
+    replacement: Optional[Replacement] = None
 
 
 class Crew:
@@ -122,7 +122,7 @@ class Crew:
             else:
                 yield from self._start(worker, order, now)
         elif order != worker.order:
-            worker.renewal = None if order is None else Renewal()
+            worker.replacement = None if order is None else Replacement()
             yield from self._stop(key, worker, now)
 
     def _look_for_room(self, now: float) -> None:
@@ -144,7 +144,7 @@ class Crew:
             if worker.order.port != order.port:
                 worker.port = order.port  # it may not have the one it had any more
             worker.order, worker.phase, worker.since_s, worker.began_s = order, Phase.STARTING, now, now
-            worker.is_killed, worker.has_begun, worker.renewal = False, False, None
+            worker.is_killed, worker.has_begun, worker.replacement = False, False, None
             yield self._with_port(worker)
 
     def adopt(self, found: FoundWorker, now: float) -> Iterator[Action]:
@@ -157,7 +157,7 @@ class Crew:
             return  # known, or about to find out by itself that there is another
         worker.order, worker.pid, worker.port = found.order, found.pid, port
         worker.since_s = worker.began_s = now
-        worker.is_killed, worker.renewal = False, None
+        worker.is_killed, worker.replacement = False, None
         worker.phase = Phase.RUNNING if found.is_ready else Phase.STARTING
         story = (("worker", str(key)), ("pid", found.pid), ("port", port or None))
         if found.is_matching:
@@ -195,29 +195,29 @@ class Crew:
         if worker is None or worker.pid != pid or worker.phase in WAITING:
             return
         about = (("worker", str(key)), ("pid", pid))
-        if worker.phase is Phase.STOPPING and worker.renewal is None:
+        if worker.phase is Phase.STOPPING and worker.replacement is None:
             del self.workers[key]
             yield Report("info", "worker stopped", (*about, ("cause", cause)))
             return
-        renewal = worker.renewal or Renewal("died", cause, now - worker.began_s)
+        replacement = worker.replacement or Replacement("died", cause, now - worker.began_s)
         worker.pid, worker.since_s = 0, now
-        if not renewal.cause:
+        if not replacement.cause:
             worker.phase, worker.retry_s, worker.backoff = Phase.RESTARTING, now, Backoff()
             yield Report("info", "worker stopped; it is started anew", (*about, ("cause", cause)))
             return
         # That the system has no room for a process is no reason to put this worker in quarantine.
         backoff = worker.backoff if pid else worker.backoff.spared()
-        delay_s, worker.backoff = backoff.died(renewal.lived_s, str(key), renewal.healthy_s)
+        delay_s, worker.backoff = backoff.died(replacement.lived_s, str(key), replacement.healthy_s)
         worker.phase = Phase.FAILED if worker.backoff.is_quarantined else Phase.RESTARTING
         worker.retry_s = now + delay_s
-        worker.last_exit, worker.last_details = renewal.cause, details
+        worker.last_exit, worker.last_details = replacement.cause, details
         worker.restarts += 1
         again = (
             "it failed too often and is tried again slowly" if worker.phase is Phase.FAILED else "it is started again"
         )
         last_words = (("details", details),) if details else ()
-        fields = (("cause", renewal.cause), ("delay_s", round(delay_s, 3)), *last_words)
-        yield Report("error", f"worker {renewal.what}; {again}", (*about, *fields))
+        fields = (("cause", replacement.cause), ("delay_s", round(delay_s, 3)), *last_words)
+        yield Report("error", f"worker {replacement.what}; {again}", (*about, *fields))
 
     def hung(self, key: WorkerKey, pid: int, beat_age_s: float, now: float) -> Iterator[Action]:
         """A process is there, but its loop has stood still for ``beat_age_s``: end it; it cannot be asked to."""
@@ -225,7 +225,7 @@ class Crew:
         if worker is None:
             return
         cause = f"hung: its loop stood still for {beat_age_s:.1f} s"
-        worker.renewal = Renewal("hung", cause, max(0.0, now - beat_age_s - worker.began_s))
+        worker.replacement = Replacement("hung", cause, max(0.0, now - beat_age_s - worker.began_s))
         worker.phase, worker.since_s, worker.is_killed = Phase.STOPPING, now, True
         worker.hangs += 1
         yield Report("error", "worker hung; it is killed", (("worker", str(key)), ("pid", pid), ("cause", cause)))
@@ -237,7 +237,7 @@ class Crew:
         if worker is None:
             return
         cause = f"stopped: {memory_bytes / _MB:.0f} MB of own memory, and memory_limit_mb is {limit_bytes / _MB:.0f}"
-        worker.renewal = Renewal("grew too big", cause, now - worker.began_s, HEALTHY_GROWTH_S)
+        worker.replacement = Replacement("grew too big", cause, now - worker.began_s, HEALTHY_GROWTH_S)
         yield Report(
             "error", "worker grew too big; it is stopped", (("worker", str(key)), ("pid", pid), ("cause", cause))
         )
@@ -258,9 +258,9 @@ class Crew:
         if worker.phase in WAITING:
             worker.backoff, worker.retry_s = Backoff(), now
         elif worker.phase is not Phase.STOPPING:
-            worker.renewal = Renewal()
+            worker.replacement = Replacement()
             yield from self._stop(key, worker, now)
-        elif worker.renewal is not None:
+        elif worker.replacement is not None:
             worker.backoff = Backoff()
 
     def _working(self, key: WorkerKey, pid: int) -> Optional[Worker]:
