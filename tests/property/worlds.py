@@ -110,6 +110,15 @@ class SimulatedRegistry:
         return e.SourceSeen(source, source.host in self.roles, is_known, self.records.get(source, ()))
 
 
+def left_undone(state: HostState, now: float) -> list[e.Action]:
+    """What a look at all workers finds to do, which may be nothing; it leaves no trace if it finds nothing."""
+    before = state._is_settled, state._settled_count, state._wanted
+    state._is_settled = False
+    found = list(state._reconcile(None, now))
+    state._is_settled, state._settled_count, state._wanted = before
+    return found
+
+
 @dataclass
 class Host:
     """One host in the world: its state, and whatever is under way to and from it."""
@@ -144,6 +153,7 @@ class Host:
             actions = self.state.handle(event, self.now)
             if not all(isinstance(action, ROUTINE) for action in actions):
                 note(f"{self.name} at {self.now:.2f} s: {event} -> {actions}")
+            assert left_undone(self.state, self.now) == [], f"{event} left something undone"
             for action in actions:
                 self._check(event, action, was_stopping)
                 self._perform(action)
@@ -252,7 +262,9 @@ class World:
         self.hosts: dict[str, Host] = {}
         for number, (name, rate) in enumerate(rates.items()):
             facts = HostFacts(name, f"10.0.0.{number + 1}", instance=name, base_port=BASE_PORT)
-            self.hosts[name] = Host(HostState(facts), self.registry, self._tell, rate, now=1000.0 * number)
+            state = HostState(facts)
+            state.crew.starts_at_once = 1
+            self.hosts[name] = Host(state, self.registry, self._tell, rate, now=1000.0 * number)
 
     def _tell(self, host: str, event: e.Event) -> None:
         if host in self.hosts and self.hosts[host].state.standing.is_up:
