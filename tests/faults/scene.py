@@ -21,7 +21,7 @@ from daosup.core.restart import HEALTHY_S
 from tests.integration.fleet import Fleet, Host
 from tests.waiting import wait_until
 
-HIT_HZ = 200
+HIT_HZ = 100
 OTHER_HZ = 50
 SIDE = 64
 #: Frames have to come this long without a pause before a stream counts as whole again.
