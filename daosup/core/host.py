@@ -219,6 +219,8 @@ class HostState:
             if self.mirrors.take(seen):
                 self._is_settled = False
                 yield from self.crew.nudge(WorkerKey(WorkerKind.MIRROR, seen.source), now, "its owner is back")
+        if self._is_serving:
+            yield from self.mirrors.ask_again(event.sources)
 
     # -- what is configured, and what operators want to last
 
