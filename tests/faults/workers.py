@@ -13,7 +13,7 @@ from daosup.shm import Segment
 from tests.faults.fault import fault
 from tests.faults.scene import HEAL_S, Scene, Stream
 from tests.integration.fleet import Host
-from tests.integration.processes_seen import is_alive, stat_of
+from tests.integration.processes_seen import child_of, is_alive
 from tests.waiting import wait_until
 
 _GRACE_S = 2.0
@@ -102,7 +102,7 @@ def mirror_hangs(scene: Scene) -> float:
 def fork_server_killed(scene: Scene) -> float:
     scene.hit.freshen()
     pid = scene.hit.worker(scene.lab)
-    server = int(stat_of(pid)[1])
+    server = child_of(scene.lab.pid, "dao-fork-server")
     with scene.undisturbed():
         os.kill(server, signal.SIGKILL)
         wait_until(lambda: not is_alive(server), HEAL_S, "the fork server to be dead")

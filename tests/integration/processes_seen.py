@@ -26,6 +26,13 @@ def stat_of(pid: int) -> list[str]:
     return text[text.rindex(")") + 2 :].split()
 
 
+def child_of(parent: int, name: str) -> int:
+    """The child of a process that has this name."""
+    children = (int(each) for each in Path(f"/proc/{parent}/task/{parent}/children").read_text().split())
+    (found,) = [child for child in children if Path(f"/proc/{child}/comm").read_text().strip() == name]
+    return found
+
+
 def is_alive(pid: int) -> bool:
     """Whether a process runs."""
     fields = stat_of(pid)
