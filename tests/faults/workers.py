@@ -94,8 +94,8 @@ def mirror_hangs(scene: Scene) -> float:
     "fork server killed",
     theme=_THEME,
     how="SIGKILL to the process that workers are forked from",
-    what="no worker notices and no frame is lost; the next worker that is needed (a mirror's, killed for that) comes "
-    "from a new fork server",
+    what="no worker notices and no frame is lost; there is another fork server at once, and the next worker that is "
+    "needed (a mirror's, killed for that) comes from it",
     since="the next worker's death",
     limit_s=0.5,
 )
