@@ -20,6 +20,7 @@ def a_worker(**changes: object) -> dict[str, Any]:
         "age_s": 0.0021,
         "frames": 10**7,
         "skipped": 3,
+        "passed_over": 1,
         "gaps": 2,
         "retries": 0,
         "rejected": 0,

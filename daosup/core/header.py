@@ -27,7 +27,6 @@ VERSION = 2
 #: magic, version, kind, flags, epoch, sequence, cnt0, cnt2, write time ns, send time ns, layout id, payload bytes
 HEADER = struct.Struct("<4sBBHQQQQqqII")
 HEADER_BYTES = HEADER.size
-KIND_OFFSET = 5
 #: Up to and from where the headers of a stream's frames are the same.
 _SAME_BEGIN, _SAME_END = 16, 56
 

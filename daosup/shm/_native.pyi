@@ -16,6 +16,7 @@ class Window:
     skipped: int
     gaps: int
     taken: int
+    passed_over: int
     missed_wakeups: int
     def __init__(
         self,

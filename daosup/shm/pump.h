@@ -52,6 +52,7 @@ struct receiving {
     const unsigned char *begin, *end; /* of the header of each frame, see message_belongs */
     uint64_t expected;                /* the counter of the next frame */
     uint64_t taken;                   /* how many came and were written */
+    uint64_t passed_over;             /* how many came and were not, for a newer one was there */
     int64_t until_ns;                 /* after the first frame from then on: FRAMES_OK */
     libzmq_message message;           /* with PUMP_OTHER: what came; the caller closes it */
 };

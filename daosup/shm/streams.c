@@ -111,6 +111,7 @@ PyObject *window_take_frames(PyObject *object, PyObject *arguments)
     result = frames_lost(&self->frames) ? FRAMES_LOST : pump_receive(&receiving);
     Py_END_ALLOW_THREADS
     self->taken += receiving.taken;
+    self->passed_over += receiving.passed_over;
     if (result == FRAMES_LOST)
         return window_raise(self, FRAMES_LOST);
     if (result == PUMP_FAILED)

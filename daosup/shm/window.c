@@ -286,6 +286,8 @@ static PyMemberDef window_members[] = {
     {"skipped", T_ULONGLONG, offsetof(Window, outgoing.skipped), READONLY, "Frames that were never sent."},
     {"gaps", T_ULONGLONG, offsetof(Window, outgoing.gaps), READONLY, "How often at least one was not."},
     {"taken", T_ULONGLONG, offsetof(Window, taken), READONLY, "Frames that take_frames wrote."},
+    {"passed_over", T_ULONGLONG, offsetof(Window, passed_over), READONLY,
+     "Frames that take_frames did not write, for a newer one was there."},
     {"missed_wakeups", T_ULONGLONG, offsetof(Window, frames.missed_wakeups), READONLY, "Frames whose post went elsewhere."},
     {NULL, 0, 0, 0, NULL},
 };

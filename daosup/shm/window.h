@@ -28,6 +28,7 @@ typedef struct {
     struct semaphores semaphores;
     struct outgoing outgoing; /* where its publisher is */
     unsigned long long taken; /* frames that take_frames wrote */
+    unsigned long long passed_over; /* frames that it did not, for a newer one was there */
 } Window;
 
 /* The class, or NULL with an exception set. */

@@ -1,7 +1,7 @@
 """A reader's end of a stream.
 
 Invariants: of what has arrived only the newest message is handed on, so a reader that was stopped goes on with the
-present; descriptions are never passed over.
+present; whoever reads is told of each message that is passed over.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Callable, Optional
 
 import zmq
 
-from daosup.core.header import KIND_OFFSET, MAGIC, MAX_FRAME_BYTES, Kind
+from daosup.core.header import MAGIC, MAX_FRAME_BYTES
 from daosup.stream.sender import (
     HANDSHAKE_MS,
     HEARTBEAT_MS,
@@ -44,13 +44,13 @@ class Receiver:
 
     Args:
         endpoint: ``tcp://HOST:PORT``; it does not matter whether anybody listens there yet.
-        on_description: Called with each message passed over that says it describes.
+        on_passed_over: Called with each message that is passed over.
         frame_bytes: What is known of a frame's size, to size buffers.
     """
 
-    def __init__(self, endpoint: str, on_description: Callable[[memoryview], None], frame_bytes: int = 65536) -> None:
+    def __init__(self, endpoint: str, on_passed_over: Callable[[memoryview], None], frame_bytes: int = 65536) -> None:
         share_libzmq()
-        self._on_description = on_description
+        self._on_passed_over = on_passed_over
         self._context = zmq.Context(io_threads=1)
         self._socket = self._context.socket(zmq.SUB)
         options = {
@@ -82,15 +82,11 @@ class Receiver:
             for _ in range(1 + MOST_PASSED_OVER):
                 message = self._socket.recv(flags, copy=False).buffer
                 if newest is not None:
-                    self._pass_over(newest)
+                    self._on_passed_over(newest)
                 newest, flags = message, zmq.NOBLOCK
         except zmq.Again:
             pass
         return newest
-
-    def _pass_over(self, message: memoryview) -> None:
-        if len(message) > KIND_OFFSET and message[KIND_OFFSET] == Kind.DESCRIBE:
-            self._on_description(message)
 
     def ask_description(self) -> None:
         """Let the sender notice us, so that it describes itself and sends the newest frame."""

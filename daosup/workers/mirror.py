@@ -70,7 +70,7 @@ class Mirror:
         self._begin = self._end = b""
         self._heard = self._tended = self._stamped = self._retry_s = 0.0
         self._obstacle: Optional[str] = None
-        self._receiver = Receiver(order.endpoint, self._describe)
+        self._receiver = Receiver(order.endpoint, self._pass_over)
 
     def turn(self) -> None:
         """Take what comes, for a moment."""
@@ -92,12 +92,13 @@ class Mirror:
         if replica is None or not replica.is_announced or tracker.expected < 0:
             return self._receiver.receive()
         window = replica.segment.window
-        before = window.taken
+        before, passed_over = window.taken, window.passed_over
         try:
             _, message = window.take_frames(
                 self._receiver.address, self._begin, self._end, tracker.expected, self._stamped + STAMP_INTERVAL_S
             )
         finally:  # also if SIGTERM comes just now, or the mirror was lost
+            self._page.passed_over += window.passed_over - passed_over
             count = window.taken - before
             if count:
                 tracker.advance(count)
@@ -128,10 +129,14 @@ class Mirror:
         else:
             self._take(message, frame_offset(header, description), header)
 
-    def _describe(self, message: Buffer) -> None:
-        """Take in a description that is not the newest message, and so without its frame."""
+    def _pass_over(self, message: Buffer) -> None:
+        """Of a message that is not the newest one: take in what it describes, but not its frame."""
         try:
-            self._adopt(message, decode_header(message))
+            header = decode_header(message)
+            if header.kind == Kind.DESCRIBE:
+                self._adopt(message, header)
+            elif header.kind == Kind.FRAME and header.epoch == self._epoch and self._tracker.expected >= 0:
+                self._page.passed_over += 1
         except ProtocolError:
             self._page.rejected += 1
 

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-FORMAT = 2
+FORMAT = 3
 
 
 class Statistics(NamedTuple):
@@ -26,6 +26,7 @@ class Statistics(NamedTuple):
     frames: int = 0
     payload_bytes: int = 0
     skipped: int = 0
+    passed_over: int = 0
     gaps: int = 0
     retries: int = 0
     rejected: int = 0
@@ -55,7 +56,8 @@ class StatisticsPage:
         finally:
             os.close(fd)
         self.pid = os.getpid()
-        self.frames = self.payload_bytes = self.skipped = self.gaps = self.retries = self.rejected = 0
+        self.frames = self.payload_bytes = self.retries = self.rejected = 0
+        self.skipped = self.passed_over = self.gaps = 0
         self.write_time_utc_ns = self.source_counter = 0
         self.has_link = self.reader_count = self.busy = 0
         self.port = self.is_ready = 0
@@ -70,7 +72,7 @@ class StatisticsPage:
         # Not pack_into, which clears the place before it writes there.
         self._memory[:] = _PAGE.pack(
             FORMAT, self.pid, self.started_ns, beat_ns, self.frames, self.payload_bytes,
-            self.skipped, self.gaps, self.retries, self.rejected, self.write_time_utc_ns,
+            self.skipped, self.passed_over, self.gaps, self.retries, self.rejected, self.write_time_utc_ns,
             self.source_counter, self.has_link, self.reader_count, self.busy,
             self.port, self.is_ready,
         )  # fmt: skip

@@ -117,10 +117,10 @@ class Stream:
         self.wait_steady()
 
     def unexplained(self) -> int:
-        """Frames that never were in the mirror, less those that the publisher says it came too late for.
+        """Frames that never were in the mirror, less those that one of the workers says it came too late for.
 
-        The one is known with the next frame, the other with the publisher's next stamp: what they say counts once it
-        has held for longer than both take.
+        The one is known with the next frame, the others with the workers' next stamps: what they say counts once it
+        has held for longer than all of them take.
         """
         found, since_s = self._unexplained(), time.monotonic()
 
@@ -135,7 +135,8 @@ class Stream:
         return found
 
     def _unexplained(self) -> int:
-        return self.sight.skipped - int(self.row(self.hosts.rts)["skipped"])
+        owned_up = self.row(self.hosts.rts)["skipped"] + self.row(self.hosts.lab)["passed_over"]
+        return self.sight.skipped - int(owned_up)
 
     def row(self, host: Host) -> dict[str, Any]:
         """What ``status`` says of its worker on a host, in whatever state."""

@@ -111,7 +111,7 @@ def test_of_what_has_arrived_the_newest_is_taken(rig: Rig, count: int) -> None:
     for counter in range(1, count + 1):
         rig.near.send(rig.message(counter))
     assert rig.inlet.take(count) == (TIMEOUT, None)
-    assert rig.window.taken == 1
+    assert (rig.window.taken, rig.window.passed_over) == (1, 0)  # none of them was newer than what was there
     assert rig.segment.read().tobytes() == filled(rig.segment, count)
 
 
@@ -119,8 +119,16 @@ def test_if_frames_were_passed_over_there_is_a_gap_which_is_not_its_to_judge(rig
     for counter in (1, 2, 3):
         rig.near.send(rig.message(counter))
     assert rig.inlet.take(1) == (OTHER, rig.message(3))
+    assert (rig.window.taken, rig.window.passed_over) == (0, 2)
     assert rig.segment.counter == 0
     assert not rig.arrived()
+
+
+def test_what_was_lost_on_the_way_was_not_passed_over(rig: Rig) -> None:
+    for counter in (1, 5, 5, 8):
+        rig.near.send(rig.message(counter))
+    assert rig.inlet.take(1) == (OTHER, rig.message(8))
+    assert rig.window.passed_over == 2
 
 
 def test_while_frames_pour_in_one_is_taken_now_and_then(rig: Rig) -> None:

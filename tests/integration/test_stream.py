@@ -56,7 +56,7 @@ def sender() -> Iterator[Sender]:
 
 @contextlib.contextmanager
 def reading(port: int) -> Iterator[tuple[Receiver, list[bytes]]]:
-    """A receiver, and the descriptions it passed over."""
+    """A receiver, and the messages it passed over."""
     passed_over: list[bytes] = []
     receiver = Receiver(f"tcp://{LOOPBACK}:{port}", lambda message: passed_over.append(bytes(message)))
     try:

@@ -27,7 +27,7 @@ from daosup.shm.making import unlink_segment
 from daosup.stream.sender import Messages
 from daosup.workers.mirror import Mirror
 from daosup.workers.orders import MirrorOrder
-from daosup.workers.statistics import StatisticsReader
+from daosup.workers.statistics import Statistics, StatisticsReader
 from tests.waiting import wait_until
 
 LOOPBACK = "127.0.0.1"
@@ -63,11 +63,16 @@ class Attacked:
         self._socket.send_multipart(parts)
 
     @property
-    def rejected(self) -> int:
+    def statistics(self) -> Statistics:
+        """Of the mirror, after another turn."""
         self.mirror.turn()
         statistics = self._page.read(os.getpid())
         assert statistics is not None
-        return statistics.rejected
+        return statistics
+
+    @property
+    def rejected(self) -> int:
+        return self.statistics.rejected
 
     def close(self) -> None:
         self.mirror.close()
@@ -181,3 +186,25 @@ def check_mirrors(attacked: Attacked, segment: Segment, value: int) -> None:
             return bool((mirror.read() == value).all())
 
     wait_until(is_mirrored, 5.0, "the right message to be mirrored")
+
+
+def test_of_a_flood_the_mirror_tells_what_it_passed_over(attacked: Attacked, segment: Segment) -> None:
+    description, counter = Description(segment.geometry, 1.0, str(SOURCE)), 1
+    payload = bytes(segment.geometry.frame_bytes)
+    attacked.send(describing(description, segment.keywords.raw() + payload))
+    wait_until(lambda: attacked.statistics.frames == 1, 5.0, "the first frame")
+
+    def flood() -> int:
+        nonlocal counter
+        for _ in range(20):
+            counter += 1
+            header = {"kind": Kind.FRAME, "flags": Flag.NONE, "counter": counter, "payload_bytes": len(payload)}
+            message = describing(description, b"", **header)
+            attacked.send(message[:HEADER_BYTES] + payload)
+        wait_until(lambda: attacked.statistics.source_counter == counter, 5.0, "the newest frame")
+        said = attacked.statistics
+        assert said.frames + said.skipped == counter
+        assert said.passed_over == said.skipped  # nothing was lost
+        return said.passed_over
+
+    wait_until(flood, 5.0, "a frame to be passed over")
