@@ -2,7 +2,7 @@
 
 Invariant: a reader counts as long as its beat changes within the time allowed, measured by our own clock from the
 moments we looked; one that fell silent counts again only when its beat changes. While Redis cannot be asked nobody's
-time runs, and what it forgot meanwhile is nobody's farewell.
+time runs, and what it forgot meanwhile is nobody's farewell: each has a moment to write itself down again.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from daosup.core.types import Reader
 #: A reader beats every 10 s and is dropped 25 s after its last beat, as the existing daemons have it.
 BEAT_INTERVAL_S = 10.0
 READER_TIMEOUT_S = 25.0
+#: A reader that a registry forgot is asked to write itself down again, and needs its own connection for that. Whoever
+#: takes longer is still served as long as it is subscribed.
+EXCUSE_S = 5.0
 
 
 @dataclass
 class _Seen:
     reader: Reader
     changed_s: float
-    is_excused: bool = False
+    excused_until_s: float = 0.0
     is_silent: bool = False
 
 
@@ -42,11 +45,11 @@ class Readership:
                 seen = before.get(name, {}).pop(host, None)
                 if seen is None or seen.reader != reader:
                     seen = _Seen(reader, now)
-                seen.is_excused = False
+                seen.excused_until_s = 0.0
                 self._seen.setdefault(name, {})[host] = seen
         for name, missing in before.items():
             for host, seen in missing.items():
-                if seen.is_excused and not seen.is_silent:
+                if now < seen.excused_until_s and not seen.is_silent:
                     self._seen.setdefault(name, {})[host] = seen
         vanished = []
         for name, known in self._seen.items():
@@ -60,11 +63,11 @@ class Readership:
     def forgive(self, now: float) -> None:
         """Begin everybody's time anew: we could not have heard them, or the registry forgot them.
 
-        Until then they also count if the registry does not know them: each writes itself down again with its next beat.
+        For a moment they also count if the registry does not know them.
         """
         for by_host in self._seen.values():
             for seen in by_host.values():
-                seen.changed_s, seen.is_excused = now, True
+                seen.changed_s, seen.excused_until_s = now, now + EXCUSE_S
 
     def of(self, name: str) -> tuple[Reader, ...]:
         """The readers of a segment, in the order of their hosts."""

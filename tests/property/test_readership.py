@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from daosup.core.readership import READER_TIMEOUT_S, Readership
+from daosup.core.readership import EXCUSE_S, READER_TIMEOUT_S, Readership
 from daosup.core.types import Reader
 
 ALL_PAIRS = [(name, host) for name in ("wfs", "dm") for host in ("desk", "lab")]
@@ -16,7 +16,7 @@ PAIRS = st.sampled_from(ALL_PAIRS)
 
 
 class Readers(RuleBasedStateMachine):
-    """The model remembers for each pair when its beat was first seen as it is now, and whether it may be missing."""
+    """The model remembers for each pair when its beat was first seen as it is now, and until when it may be missing."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class Readers(RuleBasedStateMachine):
         self.written: dict[tuple[str, str], Reader] = {}
         self.known: dict[tuple[str, str], Reader] = {}
         self.since_s: dict[tuple[str, str], float] = {}
-        self.may_be_missing: set[tuple[str, str]] = set()
+        self.may_be_missing: dict[tuple[str, str], float] = {}
         self.silent: set[tuple[str, str]] = set()
         self.beat(*ALL_PAIRS)
 
@@ -60,7 +60,7 @@ class Readers(RuleBasedStateMachine):
             self.written.clear()
         self.readership.forgive(self.now)
         self.since_s = dict.fromkeys(self.known, self.now)
-        self.may_be_missing = set(self.known) - self.silent
+        self.may_be_missing = dict.fromkeys(self.known.keys() - self.silent, self.now + EXCUSE_S)
 
     @rule()
     def look(self) -> None:
@@ -68,12 +68,14 @@ class Readers(RuleBasedStateMachine):
             if self.known.get(pair) != reader:
                 self.known[pair], self.since_s[pair] = reader, self.now
                 self.silent.discard(pair)
-            self.may_be_missing.discard(pair)
-        for pair in self.known.keys() - self.written.keys() - self.may_be_missing:
+            self.may_be_missing.pop(pair, None)
+        excused = {pair for pair, until_s in self.may_be_missing.items() if self.now < until_s}
+        for pair in self.known.keys() - self.written.keys() - excused:
             del self.known[pair]
             self.silent.discard(pair)
         self.silent |= {pair for pair in self.known if self.now - self.since_s[pair] > READER_TIMEOUT_S}
-        self.may_be_missing -= self.silent
+        for pair in self.silent:
+            self.may_be_missing.pop(pair, None)
         readers: dict[str, dict[str, Reader]] = {}
         for (name, host), reader in self.written.items():
             readers.setdefault(name, {})[host] = reader
