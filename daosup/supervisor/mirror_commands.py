@@ -76,6 +76,9 @@ class MirrorCommands:
         holder = holder_of(request)
         supervisor = self._supervisor
         self._check_may_be(source)
+        obstacle = supervisor.state.mirrors.places.obstacle(source)
+        if obstacle is not None:
+            raise UnavailableError(f"{source} cannot be mirrored: {obstacle}")
         was_held = holder in getattr(supervisor.state.mirrors.get(source), "holders", ())
         supervisor.post(e.MirrorAsked(source, holder))
         mirror = supervisor.state.mirrors[source]
@@ -88,10 +91,10 @@ class MirrorCommands:
             if not was_held:
                 supervisor.post(e.MirrorReleased(source, holder))
             raise
-        path = supervisor.folder.path_of(source.mirror_name)
+        path = supervisor.folder.path_of(supervisor.state.mirrors.name_of(source))
         made = _geometry(path)
         return {
-            "name": source.mirror_name,
+            "name": supervisor.state.mirrors.name_of(source),
             "path": path,
             "shape": list(made.shape) if made else None,
             "dtype": made.dtype if made else None,
@@ -117,7 +120,8 @@ class MirrorCommands:
         await supervisor.lasting.change(lambda desired: _with_kept(desired, source))
         is_running = supervisor.is_running(WorkerKey(WorkerKind.MIRROR, source))
         reason = None if is_running else supervisor.state.mirrors.reason_of(source)
-        return {"name": source.mirror_name, "state": "running" if is_running else "waiting", "reason": reason}
+        name = supervisor.state.mirrors.name_of(source)
+        return {"name": name, "state": "running" if is_running else "waiting", "reason": reason}
 
     async def _release(self, request: Request) -> Object:
         source, supervisor = source_of(request), self._supervisor
@@ -153,7 +157,7 @@ class MirrorCommands:
         namesake = state.mirrors.namesake(source)
         if namesake is not None:
             raise UsageError(
-                f"{source} and {namesake} would both be mirrored as {source.mirror_name}; release one first"
+                f"{source} and {namesake} would both be mirrored as {state.mirrors.name_of(source)}; release one first"
             )
 
     async def _until_running(self, mirror: Mirror, key: WorkerKey, wait_s: float) -> None:
@@ -168,7 +172,7 @@ class MirrorCommands:
         try:
             await supervisor.until(is_settled, wait_s)
         except NoAnswerError:
-            why = supervisor.seen.of(key).reason or self._why(mirror)
+            why = supervisor.seen.of(key).reason or self._why(source, mirror)
             raise NoAnswerError(f"{source}: {why} (waited {wait_s:g} s)") from None
         if not is_held():
             raise UnavailableError(f"{source} was released or stopped meanwhile")
@@ -178,11 +182,13 @@ class MirrorCommands:
             raise NotFoundError(f"{mirror.reason}; `daosupctl ls` lists what there is")
         raise UnsupportedError(f"{source}: {mirror.reason}")
 
-    def _why(self, mirror: Mirror) -> str:
+    def _why(self, source: Source, mirror: Mirror) -> str:
         state = self._supervisor.state
         if not state.standing.is_up:
             return f"the registry is away: {state.standing.error}"
-        return mirror.reason or f"its owner's stream at {mirror.endpoint} does not come; is the port open to this host?"
+        if source in state.mirrors and (reason := state.mirrors.reason_of(source)):
+            return reason
+        return f"its owner's stream at {mirror.endpoint} does not come; is the port open to this host?"
 
 
 def _geometry(path: str) -> Optional[Geometry]:
