@@ -8,7 +8,7 @@ Invariants:
   living writer;
 - a file that is let go of says that it is stale, for ever if another takes its place;
 - what belongs to another user is neither written nor replaced; under a name that segments of this host may have,
-  nothing is that is not marked as a mirror of this very source;
+  nothing is that is not marked as a mirror of that name;
 - its keywords are its source's, slot by slot, and after them the freshness keywords. A name of those means the
   replica's own: where the source has a keyword of such a name, the replica has an unused slot.
 """
@@ -24,7 +24,7 @@ from dataclasses import replace
 from typing import Optional
 
 from daosup.core.layout import KEYWORD_BYTES, MAX_KEYWORDS, Geometry
-from daosup.core.mirror_names import FRESHNESS, is_usual
+from daosup.core.mirror_names import FRESHNESS, is_mark_of, is_usual
 from daosup.core.types import SEGMENT_SUFFIX
 from daosup.errors import SegmentBusyError, SegmentError, SegmentLostError, SegmentNotFoundError
 from daosup.shm import Keyword, Segment
@@ -71,14 +71,14 @@ class Replica:
         """
         if before is not None:
             before.retire()
-        own_mark = mark(os.path.basename(path)[: -len(SEGMENT_SUFFIX)], source)
-        _check_place(path, own_mark)
+        own_mark = mark(_name_in(path), source)
+        _check_place(path)
         wanted = _with_freshness(path, like)
         segment = _open_if(path, wanted, own_mark)
         if segment is not None:
             permit(path, mode)
         else:
-            is_usual_place = is_usual(os.path.basename(path))
+            is_usual_place = is_usual(_name_in(path))
             if not is_usual_place:
                 _clear_place(path)
             segment = Segment.create(
@@ -185,7 +185,11 @@ def _open_if(path: str, wanted: Geometry, own_mark: Keyword) -> Optional[Segment
     return segment
 
 
-def _check_place(path: str, own_mark: Keyword) -> None:
+def _name_in(path: str) -> str:
+    return os.path.basename(path)[: -len(SEGMENT_SUFFIX)]
+
+
+def _check_place(path: str) -> None:
     """Make sure that a mirror may take this place.
 
     Raises:
@@ -204,8 +208,8 @@ def _check_place(path: str, own_mark: Keyword) -> None:
             f"{path}: the mirror cannot be made there: the file belongs to {_user(facts.st_uid)}; remove it, or run "
             f"daosupd as that user"
         )
-    is_file = stat.S_ISREG(facts.st_mode)
-    if not is_usual(os.path.basename(path)) and not (is_file and mark_at(path) == own_mark.comment):
+    is_file, name = stat.S_ISREG(facts.st_mode), _name_in(path)
+    if not is_usual(name) and not (is_file and is_mark_of(mark_at(path) or "", name)):
         raise SegmentError(
             f"{path}: the mirror cannot be made there: a segment of this host has that name, or whatever the file is; "
             f"remove or rename it, or give the mirror another name"
