@@ -16,7 +16,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import ClassVar, Optional
 
@@ -60,6 +60,7 @@ class HostState:
         self.presumed = Presumed()
         self.mirrors = Mirrors(facts.host, facts.names)
         self.stopped_segments: frozenset[str] = frozenset()
+        self.mirror_names: Mapping[Source, str] = {}
         self.crew = Crew()
         self.renewal = Renewal(self.crew)
         self.announcing = Announcing(self.segments, self.readership, self.crew)
@@ -224,7 +225,7 @@ class HostState:
     def _config_changed(self, event: e.ConfigChanged, now: float) -> Iterator[e.Action]:
         before = self.facts
         self.facts = replace(event.facts, role=before.role, instance=before.instance, is_takeover=before.is_takeover)
-        self.mirrors.places.rename(self.facts.names)
+        self.mirrors.places.rename(self.facts.names.and_own(self.mirror_names))
         if self.is_stopping:
             return
         if self._is_announced and _introduction(before) != _introduction(event.facts):
@@ -235,7 +236,8 @@ class HostState:
         if self.is_stopping:
             return
         desired = event.desired
-        self.stopped_segments = desired.stopped_segments
+        self.stopped_segments, self.mirror_names = desired.stopped_segments, desired.mirror_names
+        self.mirrors.places.rename(self.facts.names.and_own(self.mirror_names))
         yield from self.mirrors.stop_exactly(desired.stopped_mirrors, now, **self._connection)
         yield from self.mirrors.hold_exactly(desired.kept_mirrors, KEPT, now, **self._connection)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from daosup.core.types import MIRROR_PREFIX, SEGMENT_SUFFIX, Source
 from daosup.errors import UsageError
@@ -40,6 +40,10 @@ class MirrorNames:
 
     pattern: str = USUAL_PATTERN
     own: Mapping[Source, str] = field(default_factory=dict)
+
+    def and_own(self, own: Mapping[Source, str]) -> MirrorNames:
+        """The same with more of them; who has one already keeps it."""
+        return replace(self, own={**own, **self.own})
 
     def of(self, source: Source) -> str:
         """The name of the mirror of ``source``, right or not: see ``check_mirror_name``."""

@@ -68,13 +68,14 @@ class WorkerOrders:
     def terms_of(self, key: WorkerKey) -> Hashable:
         """All that the configuration says of a worker's process, only to be compared: what differs is another process.
 
-        Its memory limit does not count, for the supervisor looks after that; nor do ports, for the core gives them.
+        Its memory limit does not count, for the supervisor looks after that; nor do ports and the names of mirrors, for
+        the core gives them.
         """
         order = self.order_for(StartWorker(key))
         limits = replace(order.limits, memory_limit_mb=None)
         if isinstance(order, PublisherOrder):
             return replace(order, port=0, first_port=0, port_count=0, limits=limits)
-        return replace(order, limits=limits)
+        return replace(order, path="", limits=limits)
 
     def limits_of(self, key: WorkerKey) -> Limits:
         """What a worker may use of this machine: as the first ``[[worker]]`` that matches says, else as for all."""

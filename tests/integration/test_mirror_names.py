@@ -388,3 +388,58 @@ def test_a_kept_mirror_is_back_under_its_name(kept_and_not: tuple[Fleet, Segment
     check_mirrored(lab, "lasting_here", segment, 4)
     lab.release("rts:lasting")
     assert json.loads((lab.state / "lab.json").read_text())["kept_mirrors"] == []
+
+
+def ctl(host: Host, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "daosup.ctl", "--socket", str(host.socket), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=40)
+
+
+def test_a_mirror_that_is_asked_for_under_a_name_has_it_until_it_is_released(hosts: Fleet) -> None:
+    lab = hosts.lab
+    with owned(hosts, "given") as [segment]:
+        done = ctl(lab, "mirror", "rts:given", "--as", "my_wfs")
+        assert done.stdout.startswith("rts:given is mirrored as my_wfs (16x16 uint16): running\n"), done.stderr
+        check_mirrored(lab, "my_wfs", segment, 3)
+        lab.signal(signal.SIGKILL)
+        lab.start()
+        pid = lab.worker_pid("rts:given")
+        check_mirrored(lab, "my_wfs", segment, 4)
+        reconfigure(lab, '[mirrors]\nname = "{name}_of_{host}"\n')
+        assert lab.worker_pid("rts:given") == pid
+        done = ctl(lab, "mirror", "rts:given", "--as", "{name}_otherwise")
+        assert "is mirrored as given_otherwise" in done.stdout, done.stderr
+        check_mirrored(lab, "given_otherwise", segment, 5)
+        assert not lab.path("my_wfs").exists()
+        # A name that cannot be had changes nothing.
+        local = lab.create("mine")
+        for name, words in (("mine", "segment mine of this host has that name"), ("a/b", "cannot be called 'a/b'")):
+            done = ctl(lab, "mirror", "rts:given", "--as", name)
+            assert done.returncode != 0
+            assert words in done.stderr
+        check_mirrored(lab, "given_otherwise", segment, 6)
+        local.unlink()
+        local.close()
+        lab.release("rts:given")
+        assert json.loads((lab.state / "lab.json").read_text())["mirror_names"] == {}
+        lab.call("mirror", source="rts:given", wait_s=20)
+        check_mirrored(lab, "given_of_rts", segment, 7)
+
+
+def test_one_that_is_kept_under_a_name_waits_for_its_host_and_comes_back_under_it(hosts: Fleet) -> None:
+    lab = hosts.lab
+    done = ctl(lab, "keep", "rts:later", "--as", "later_here")
+    assert done.stdout.startswith("rts:later is kept as later_here from now on: waiting"), done.stderr
+    assert lab.signal(signal.SIGTERM) == 0
+    lab.start()
+    with owned(hosts, "later") as [segment]:
+        check_mirrored(lab, "later_here", segment, 3)
+    assert json.loads((lab.state / "lab.json").read_text())["mirror_names"] == {}
+
+
+def test_one_of_the_configuration_is_named_there(hosts: Fleet) -> None:
+    reconfigure(hosts.lab, '[[mirror]]\nsource = "rts:configured"\n')
+    done = ctl(hosts.lab, "mirror", "rts:configured", "--as", "mine")
+    assert done.returncode == 77
+    assert "rts:configured is in the configuration" in done.stderr
+    assert "give it a name in its [[mirror]]" in done.stderr
