@@ -182,10 +182,10 @@ def fleet(lab_config: str = "", *, is_waiting: bool = True) -> Iterator[Fleet]:
         for host in hosts if is_waiting else ():
             wait_until(host.is_up, _START_TIMEOUT_S, f"the daemon of {host.name} ({last_lines(host.log)})")
         rts, lab = hosts
-        yield Fleet(rts, lab, redis.tcp_address, _redis_flavour())
+        yield Fleet(rts, lab, redis.tcp_address, redis_flavour())
 
 
-def _redis_flavour() -> str:
+def redis_flavour() -> str:
     """As the server that was found says itself: ``Valkey server v=9.1.2``."""
     found = find_server_binary()
     assert found is not None  # it was just started

@@ -304,7 +304,7 @@ class Registry:
         Returns:
             How many keys were removed.
         """
-        return await remove_leftovers(self._run, self._host, names)
+        return await remove_leftovers(self._run, self._host, names, encode_instance(self._instance))
 
     async def _run(self, commands: Sequence[Command]) -> list[Any]:
         replies = await self._link.run(commands)

@@ -67,18 +67,36 @@ async def keys_of_host(run: Run, host: str) -> list[bytes]:
     return [key for key in await _scan(run, keys.host_keys_pattern(host)) if keys.is_of_host(key, host)]
 
 
-async def remove_leftovers(run: Run, host: str, names: Collection[str]) -> int:
-    """Remove the keys of segments of ``host`` that are not in ``names``; returns how many keys."""
-    commands: list[Command] = []
+#: KEYS: who speaks for a host, what is to go. ARGV: who that must be, if it is anybody.
+_UNLINK_AS = """
+local speaker = redis.pcall('GET', KEYS[1])
+if type(speaker) == 'string' and speaker ~= ARGV[1] then return 0 end
+local count = 0
+for i = 2, #KEYS do count = count + redis.call('UNLINK', KEYS[i]) end
+return count
+"""
+_STEP = 200
+
+
+async def remove_leftovers(run: Run, host: str, names: Collection[str], speaker: bytes) -> int:
+    """Remove the keys of segments of ``host`` that are not in ``names``; returns how many keys.
+
+    If another process than ``speaker`` speaks for the host by now, they are that one's, and stay.
+    """
+    gone: list[bytes] = []
     for raw in await _scan(run, keys.host_keys_pattern(host)):
         try:
             key = keys.parse_machine_key(raw)
         except ProtocolError:
             continue
         if key.host == host and key.name is not None and key.name not in names:
-            commands.append(("UNLINK", raw))
-    await run(commands)
-    return len(commands)
+            gone.append(raw)
+    count = 0
+    for first in range(0, len(gone), _STEP):
+        step = gone[first : first + _STEP]
+        (removed,) = await run([("EVAL", _UNLINK_AS, 1 + len(step), keys.instance_key(host), *step, speaker)])
+        count += int(removed)
+    return count
 
 
 async def _scan(run: Run, pattern: bytes) -> list[bytes]:

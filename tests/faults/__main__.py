@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Optional
 
 from bench import interrupts
+from bench.fleet import redis_flavour
 from bench.machine import describe
 from tests.faults import catalogue, page
 from tests.faults.fault import FAULTS, Fault
@@ -43,7 +44,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         return 130
     print(page.text(results))
     if options.write:
-        options.write.write_text(page.page(results, describe("as found"), options.repeats))
+        options.write.write_text(page.page(results, describe(redis_flavour()), options.repeats))
     return int(any(result.is_failed for result in results))
 
 

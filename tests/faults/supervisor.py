@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.faults.fault import fault
 from tests.faults.scene import HEAL_S, Scene
 from tests.integration.fleet import Host
-from tests.integration.registry_hosts import raw
+from tests.integration.registry_hosts import all_keys, raw
 from tests.waiting import wait_until
 
 _THEME = "A supervisor"
@@ -89,12 +89,7 @@ def supervisor_stands_still(scene: Scene) -> float:
 )
 def supervisor_replaced(scene: Scene) -> float:
     pid = scene.lab.pid
-
-    def replace() -> None:
-        scene.lab.call("reexec")
-        scene.lab.wait_up()
-
-    healed_s = _survived(scene, replace)
+    healed_s = _survived(scene, scene.lab.reexec)
     assert scene.lab.status()["pid"] == pid
     return healed_s
 
@@ -166,22 +161,25 @@ def hangs_in_a_stop(scene: Scene) -> float:
     theme=_THEME,
     how="a second supervisor with the name of a running host, as on another machine",
     what="the one that started later says who has the name, and ends with exit code 69; no frame is lost, and the "
-    "registry tells of the first one",
+    "registry tells of the first one and of all its segments",
     since="its start",
     limit_s=5.0,
 )
 def two_hosts_with_one_name(scene: Scene) -> float:
+    redis = scene.hosts.redis.address
+    keys = {key for key in all_keys(redis) if b":rts:" in key}
     with tempfile.TemporaryDirectory(dir=scene.hosts.folder) as folder, scene.undisturbed():
         twin = Host("rts", Path(folder) / "twin", scene.hosts.redis.tcp_address)
         try:
             began_s = time.monotonic()
             twin.spawn()
             assert twin.wait() == 69, twin.log
+            wait_until(lambda: all_keys(redis) >= keys, HEAL_S, "the registry to tell of the first one's segments")
             healed_s = time.monotonic() - began_s
             assert f"another daosupd, pid {scene.rts.pid} at " in twin.log, twin.log
             assert twin.processes() == []
         finally:
             twin.close()
-        speaker = raw(scene.hosts.redis.address, ("GET", "daosup:host:rts"))[0]
+        speaker = raw(redis, ("GET", "daosup:host:rts"))[0]
         assert b'"pid": %d' % scene.rts.pid in speaker, speaker
     return healed_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -30,6 +31,7 @@ def test_what_a_program_holds_is_held_again_and_released_in_the_end(
         fleet.lab.signal(signal.SIGKILL)
         os.kill(pid, signal.SIGKILL)
         (fleet.lab.runtime / "lab.workers" / "mirrors").unlink()
+        shutil.rmtree(fleet.lab.runtime / "lab.mirrors")
         fleet.lab.start()  # it knows of nothing, but from the program
         pid = fleet.lab.worker_pid("rts:wfs")
         other.mirror("rts:wfs", 20.0)

@@ -287,6 +287,22 @@ def test_leftovers_of_an_old_daemon_go(empty_redis: EmbeddedRedis) -> None:
     asyncio.run(move_in())
 
 
+def test_a_second_daemon_of_the_same_name_takes_nothing_for_left_over(empty_redis: EmbeddedRedis) -> None:
+    async def meet() -> None:
+        at = empty_redis.address
+        async with connected(at, "rts", 1) as first, connected(at, "rts", 2) as second:
+            segments = {f"s{i}": segment(f"s{i}") for i in range(150)}
+            await first.registry.announce("10.0.0.1", Role.MINION, segments, {}, TTL_S)
+            await second.registry.announce("10.0.0.2", Role.MINION, {}, {}, TTL_S)
+            await first.registry.announce("10.0.0.1", Role.MINION, segments, {}, TTL_S)
+            before = all_keys(at)
+            assert await second.registry.remove_leftovers([]) == 0
+            assert all_keys(at) == before
+            assert await first.registry.remove_leftovers(["s0"]) == 3 * 149
+
+    asyncio.run(meet())
+
+
 @pytest.mark.parametrize("name", ["é", "a*[b]?", "a|b", 'x"y', "\udcff"])
 def test_any_name_a_file_can_have_is_no_exception(empty_redis: EmbeddedRedis, name: str) -> None:
     async def odd() -> None:
