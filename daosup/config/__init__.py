@@ -20,12 +20,13 @@ from typing import Optional
 
 from daosup.config import kinds
 from daosup.config.kinds import found, key, one_of, seconds, whole
-from daosup.config.mirrors import MirrorConfig, MirrorLayout, MirrorsConfig, check_mirrors
+from daosup.config.mirrors import MirrorConfig, MirrorLayout, MirrorsConfig, check_mirrors, names_of
 from daosup.config.reading import Source, build, line_numbers, read_dotted, read_nested, table, tables
 from daosup.config.redis_keys import REDIS_ADDRESS, Embedded, RedisConfig, Verify, check_redis, settle_address
 from daosup.config.settling import LAST_PORT, settle_names, settle_ports
 from daosup.config.workers import WorkerConfig, WorkersConfig
 from daosup.core import types
+from daosup.core.mirror_names import MirrorNames
 from daosup.core.types import Role
 from daosup.errors import ConfigError
 
@@ -130,6 +131,11 @@ class Config:
     )
     segment_folder: Path = key(kinds.PATH, "Folder of the segments.", "/tmp")
     mirror: tuple[MirrorConfig, ...] = tables("A mirror that comes up by itself.", MirrorConfig, is_live=True)
+
+    @property
+    def names(self) -> MirrorNames:
+        """What mirrors are called."""
+        return names_of(self.mirrors.name, self.mirror)
 
     def making_of(self, source: types.Source) -> tuple[int, MirrorLayout]:
         """Mode and layout of the mirror of ``source``."""
@@ -238,7 +244,8 @@ def _read(
     settle_ports(values, places, mistakes, NetworkConfig.base_pub_port)
     settle_names(values, places, mistakes, instance)
     place = (command_line if "mirror" in command_line.values else source).place
-    check_mirrors(values.get("mirror", ()), values.get("host"), place, mistakes)
+    pattern = str(values.get("mirrors.name", MirrorsConfig.name))
+    check_mirrors(values.get("mirror", ()), pattern, values.get("host"), place, mistakes)
     if mistakes:
         return None
     values.update({"instance": instance, "file": file})

@@ -4,7 +4,7 @@ Invariants:
 - a segment is published exactly while it exists here, may be published, is not stopped and somebody reads it: is
   written down as its reader in the registry, or is subscribed to what is published already;
 - a source is mirrored from when its owner has a stream of ours for somebody here who holds it until nobody holds it, or
-  it is stopped;
+  it is stopped; and only while its name is nobody else's;
 - what was found running goes on as long as it may be wanted: a publisher until its readers are known, a mirror until
   those who held it had the time to come back;
 - a configuration read anew replaces just the workers of which it says something else;
@@ -16,7 +16,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import ClassVar, Optional
 
@@ -58,8 +58,9 @@ class HostState:
         self.segments: dict[str, SegmentFacts] = {}
         self.readership = Readership()
         self.presumed = Presumed()
-        self.mirrors = Mirrors(facts.host)
+        self.mirrors = Mirrors(facts.host, facts.names)
         self.stopped_segments: frozenset[str] = frozenset()
+        self.mirror_names: Mapping[Source, str] = {}
         self.crew = Crew()
         self.renewal = Renewal(self.crew)
         self.announcing = Announcing(self.segments, self.readership, self.crew)
@@ -150,6 +151,7 @@ class HostState:
     # -- what we own
 
     def _segments_changed(self, event: e.SegmentsChanged, now: float) -> Iterator[e.Action]:
+        self.mirrors.places.segments_changed((facts.name for facts in event.found), event.gone)
         hidden = tuple(facts.name for facts in event.found if not self.facts.may_publish(facts.name))
         for name in (*event.gone, *hidden):
             if self.segments.pop(name, None) is None:
@@ -227,6 +229,7 @@ class HostState:
     def _config_changed(self, event: e.ConfigChanged, now: float) -> Iterator[e.Action]:
         before = self.facts
         self.facts = replace(event.facts, role=before.role, instance=before.instance, is_takeover=before.is_takeover)
+        self.mirrors.places.rename(self.facts.names.and_own(self.mirror_names))
         if self.is_stopping:
             return
         if self._is_announced and _introduction(before) != _introduction(event.facts):
@@ -237,7 +240,8 @@ class HostState:
         if self.is_stopping:
             return
         desired = event.desired
-        self.stopped_segments = desired.stopped_segments
+        self.stopped_segments, self.mirror_names = desired.stopped_segments, desired.mirror_names
+        self.mirrors.places.rename(self.facts.names.and_own(self.mirror_names))
         yield from self.mirrors.stop_exactly(desired.stopped_mirrors, now, **self._connection)
         yield from self.mirrors.hold_exactly(desired.kept_mirrors, KEPT, now, **self._connection)
 
@@ -354,10 +358,12 @@ class HostState:
                 yield from self.announcing.update_some((key.source.name,), self.facts)
             return
         self._is_settled = True
-        self._wanted = self._wanted_now()
-        yield from self.crew.reconcile(self._wanted, now)
-        self._settled_count = len(self.crew.workers)
-        yield from self.mirrors.tidy(self._wanted.keys(), self.crew.workers.keys(), is_stopping=self.is_stopping)
+        is_name_free = True
+        while is_name_free:
+            self._wanted = self._wanted_now()
+            yield from self.crew.reconcile(self._wanted, now)
+            self._settled_count, workers = len(self.crew.workers), self.crew.workers.keys()
+            is_name_free = yield from self.mirrors.tidy(self._wanted.keys(), workers, is_stopping=self.is_stopping)
         if self._is_announced:
             yield from self.announcing.update(self.facts)
         if self.is_stopping and not self.crew.workers:

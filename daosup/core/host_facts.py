@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Optional
 
+from daosup.core.mirror_names import MirrorNames
 from daosup.core.types import Role, Source, WorkerKey
 
 
@@ -14,8 +15,9 @@ class HostFacts:
     """What a host is told about itself.
 
     ``terms_of`` is what the configuration says of one worker, only to be compared: a worker whose terms changed is
-    replaced. ``mirrors`` are those of the configuration. ``port_count`` ports from ``base_port`` on (0: any) are for
-    publishers. ``instance`` names this start of its supervisor; the role and these last two are those of its start.
+    replaced. ``mirrors`` are those of the configuration, ``names`` what mirrors are called. ``port_count`` ports from
+    ``base_port`` on (0: any) are for publishers. ``instance`` names this start of its supervisor; the role and these
+    last two are those of its start.
     """
 
     host: str
@@ -27,6 +29,7 @@ class HostFacts:
     may_publish: Callable[[str], bool] = lambda name: True
     terms_of: Callable[[WorkerKey], Hashable] = lambda key: None
     mirrors: tuple[Source, ...] = ()
+    names: MirrorNames = field(default_factory=MirrorNames)
     instance: str = ""
     is_takeover: bool = False
 

@@ -10,11 +10,13 @@ particular: whoever held it may be coming back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Generator, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Optional
 
 from daosup.core import events as e
+from daosup.core.mirror_names import MirrorNames
+from daosup.core.places import Places
 from daosup.core.readership import BEAT_INTERVAL_S
 from daosup.core.types import PROTOCOL, Source, WorkerKey, WorkerKind
 
@@ -50,13 +52,13 @@ KEPT = "--keep"
 class Mirrors(dict[Source, Mirror]):
     """All mirrors of a host, by source. ``is_serving``: whether the registry can be asked now."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, names: MirrorNames) -> None:
         super().__init__()
         self._host = host
+        self.places = Places(names)
         self.stopped: frozenset[Source] = frozenset()
         self._beat = 0
         self._beat_s = 0.0
-        self._made: set[Source] = set()
         self._remembered: tuple[set[Source], set[Source]] = (set(), set())
 
     def hold(self, source: Source, holder: str, now: float, *, is_serving: bool) -> Iterator[e.Action]:
@@ -125,7 +127,7 @@ class Mirrors(dict[Source, Mirror]):
         for found in event.workers:
             if found.order.key.kind is WorkerKind.MIRROR:
                 endpoints[found.order.key.source] = found.order.endpoint
-        self._made.update(event.by_operator, endpoints)
+        self.places.take((*event.by_operator, *endpoints))
         if is_stopping:
             return
         for source in event.by_operator:
@@ -140,24 +142,25 @@ class Mirrors(dict[Source, Mirror]):
         if endpoint and not mirror.endpoint:
             mirror.endpoint, mirror.reason = endpoint, None
 
-    def made(self, sources: Iterable[Source]) -> None:
-        """There are mirror segments of these sources."""
-        self._made.update(sources)
-
     def tidy(
         self, wanted: Iterable[WorkerKey], running: Container[WorkerKey], *, is_stopping: bool
-    ) -> Iterator[e.Action]:
-        """Remove the segments of what is not held any more, and have remembered what is mirrored now."""
-        self._made |= {key.source for key in wanted if key.kind is WorkerKind.MIRROR}
-        for source in sorted(self._made if is_stopping else self._made - self.keys()):
-            if WorkerKey(WorkerKind.MIRROR, source) not in running:
-                self._made.discard(source)
-                yield e.RemoveMirror(source)
+    ) -> Generator[e.Action, None, bool]:
+        """Remove the segments of what is not to be there any more, and have remembered what is mirrored now.
+
+        Returns whether something was removed, whose name another may have now.
+        """
+        places = self.places
+        places.take(key.source for key in wanted if key.kind is WorkerKind.MIRROR)
+        over = [s for s in places.over({} if is_stopping else self) if WorkerKey(WorkerKind.MIRROR, s) not in running]
+        for source in over:
+            del places.made[source]
+            yield e.RemoveMirror(source)
         by_operator = {source for source, mirror in self.items() if OPERATOR in mirror.holders}
-        remembered = by_operator, (self.keys() | self._made) - by_operator
+        remembered = by_operator, (self.keys() | places.made.keys()) - by_operator
         if remembered != self._remembered and not is_stopping:
             self._remembered = remembered
             yield e.RememberMirrors(*(tuple(sorted(each)) for each in remembered))
+        return bool(over)
 
     def release_adopted(self, now: float, *, is_connected: bool) -> Iterator[e.Action]:
         """Give up what was found running and nobody came for."""
@@ -237,27 +240,33 @@ class Mirrors(dict[Source, Mirror]):
 
     def orders(self, terms_of: Callable[[WorkerKey], Hashable]) -> Iterator[e.StartWorker]:
         """The workers that there should be."""
-        files: set[str] = set()
+        free = self.places.free(self)
         for source, mirror in self.items():
-            is_first = source.mirror_name not in files
-            files.add(source.mirror_name)
-            if mirror.endpoint and is_first and source not in self.stopped:
+            if mirror.endpoint and source in free and source not in self.stopped:
                 key = WorkerKey(WorkerKind.MIRROR, source)
                 yield e.StartWorker(key, 0, mirror.endpoint, terms_of(key))
+
+    def name_of(self, source: Source) -> str:
+        """What the mirror of a source is called here."""
+        return self.places.name_of(source)
 
     def reason_of(self, source: Source) -> Optional[str]:
         """Why a source that is held is not mirrored, as far as is known here."""
         mirror = self[source]
         if source in self.stopped:
             return f"stopped here; `daosupctl start {source}` starts it"
+        obstacle = self.places.obstacle(source)
+        if obstacle is not None:
+            return obstacle
         first = self.namesake(source) if mirror.endpoint and mirror.reason is None else None
         if first is not None:
-            return f"{first} has the same file, {source.mirror_name}; release one of the two"
+            return f"{first} has the same file, {self.name_of(source)}; release one of the two"
         return mirror.reason
 
     def namesake(self, source: Source) -> Optional[Source]:
         """Another source whose mirror would have the same file: ``a_b:c`` and ``a:b_c`` are both remote_a_b_c."""
-        return next((other for other in self if other != source and other.mirror_name == source.mirror_name), None)
+        name = self.name_of(source)
+        return next((other for other in self if other != source and self.name_of(other) == name), None)
 
 
 def _due_s(mirror: Mirror) -> float:

@@ -11,8 +11,6 @@ from daosup.errors import UsageError
 
 SEGMENT_SUFFIX = ".im.shm"
 MIRROR_PREFIX = "remote_"
-#: The keyword by which a mirror says that it is one, as in DAO's own network service.
-REPLICA_KEYWORD = "NET_REPLICA"
 PROTOCOL = 2
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62})\Z")
@@ -55,7 +53,7 @@ class Source:
 
     @property
     def mirror_name(self) -> str:
-        """Name of the segment that mirrors this source on another host."""
+        """What the segment that mirrors this source on another host is called, unless that is configured otherwise."""
         return f"{MIRROR_PREFIX}{self.host}_{self.name}"
 
     def __str__(self) -> str:

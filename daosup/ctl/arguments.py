@@ -27,6 +27,10 @@ exit codes: 0 all is well; 1 status: a worker does not run, or the registry is
 """
 
 
+#: What the options of single commands are followed by.
+_VALUES = {"--wait": " S", "--as": " NAME"}
+
+
 class Options(argparse.Namespace):
     """What the command line says."""
 
@@ -37,6 +41,7 @@ class Options(argparse.Namespace):
     json: bool
     wait: float | None
     keep: bool
+    called: str | None
     version: bool
     help: bool
 
@@ -71,7 +76,8 @@ def parse(arguments: list[str], commands: Mapping[str, Command]) -> Options:
         raise UsageError(f"{options.command} needs a segment, for example: daosupctl {options.command} rts:wfs")
     if options.name is not None and not command.name:
         raise UsageError(f"{options.command} takes no {options.name!r} (see daosupctl --help)")
-    for option, is_given in (("--wait", options.wait is not None), ("--keep", options.keep)):
+    given = {"--wait": options.wait is not None, "--keep": options.keep, "--as": options.called is not None}
+    for option, is_given in given.items():
         if is_given and option not in command.options:
             raise UsageError(f"{options.command} takes no {option} (see daosupctl {options.command} --help)")
     return options
@@ -82,7 +88,7 @@ def help_text(commands: Mapping[str, Command], name: str | None = None) -> str:
     command = commands.get(name or "")
     if command is None:
         return _parser(commands).format_help()
-    own = "".join(f" [{option}{' S' if option == '--wait' else ''}]" for option in command.options)
+    own = "".join(f" [{option}{_VALUES.get(option, '')}]" for option in command.options)
     usage = " ".join(filter(None, ("daosupctl [OPTION ...]", name, command.name)))
     return f"usage: {usage}{own}\n\n{command.summary}.\n\n{command.more}"
 
@@ -106,6 +112,7 @@ def _parser(commands: Mapping[str, Command]) -> _Parser:
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--wait", type=_seconds, metavar="S", help="wait up to S seconds until it is so (default 30)")
     parser.add_argument("--keep", action="store_true", help="mirror: for good, over restarts")
+    parser.add_argument("--as", dest="called", metavar="NAME", help="mirror, keep: what the mirror is called")
     parser.add_argument("--version", action="store_true", help="print the version")
     parser.add_argument("-h", "--help", action="store_true", help="print this")
     return parser

@@ -69,20 +69,23 @@ Exit code 1 tells that the registry is away or a worker does not run.
         mirroring.mirror,
         "mirror another host's segment here",
         SOURCE,
-        ("--wait", "--keep"),
+        ("--wait", "--keep", "--as"),
         more="""\
 Returns when the first frame is there, or fails. The mirror lasts until it is
-released or the daemon stops; with --keep it is there after restarts, too.
+released or the daemon stops; with --keep it is there after restarts, too. A name
+that it is given with --as is its own until it is released.
 
   daosupctl mirror rts:wfs            have it as remote_rts_wfs
   daosupctl mirror rts:wfs --wait 10  fail if there is no frame within 10 s
   daosupctl mirror rts:wfs --keep     for good
+  daosupctl mirror rts:wfs --as wfs   have it under the name of its source
 """,
     ),
     "keep": Command(
         mirroring.keep,
         "mirror it for good, whenever its host is there",
         SOURCE,
+        ("--as",),
         more="""\
 Returns at once, although the host may not be there yet. `release` forgets it.
 

@@ -21,6 +21,8 @@ def mirror(options: Options) -> int:
     arguments = {"source": source, "bidirectional": False, "wait_s": wait_s, "holder": "operator"}
     if options.keep:
         arguments["keep"] = True
+    if options.called is not None:
+        arguments["name"] = options.called
     made = ask_object(options, "mirror", wait_s + ANSWER_S, arguments)
     what = f"{shape(made.get('shape'))} {safe(made.get('dtype'))}" if made.get("shape") else "shape not yet known"
     told = f"{source} is mirrored as {safe(made.get('name'))} ({what}): {safe(made.get('state'))}"
@@ -32,7 +34,8 @@ def mirror(options: Options) -> int:
 def keep(options: Options) -> int:
     """Have a mirror for good, whether or not its host is there now."""
     source = _source(options)
-    kept = ask_object(options, "keep", CHANGE_S, {"source": source})
+    called = {} if options.called is None else {"name": options.called}
+    kept = ask_object(options, "keep", CHANGE_S, {"source": source, **called})
     reason = f" ({safe(kept['reason'])})" if kept.get("reason") else ""
     told = f"{source} is kept as {safe(kept.get('name'))} from now on: {safe(kept.get('state'))}{reason}"
     tell(options, kept, lambda style, width: [told])

@@ -6,7 +6,7 @@ Invariant: what is written is what is read, or it is refused; nothing is cut off
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Collection, Iterator, MutableMapping
 from numbers import Integral, Real
 from typing import NamedTuple, Union
 
@@ -71,6 +71,16 @@ def decode(raw: bytes) -> Keyword | None:
     if kind == b"S":
         return Keyword(texts[0], value.split(b"\0", 1)[0].decode(errors="replace"), texts[1])
     return None
+
+
+def without(raw: bytes, names: Collection[str]) -> bytes:
+    """Encoded keywords with those of these names taken out: their slots are unused, all others are as they were."""
+    unwanted = {name.encode() for name in names}
+    if not any(name in raw for name in unwanted):
+        return raw
+    slots = (raw[start : start + KEYWORD_BYTES] for start in range(0, len(raw), KEYWORD_BYTES))
+    unused = KEYWORD.pack(b"", _UNUSED, b"", b"")
+    return b"".join(unused if slot[:_NAME_BYTES].split(b"\0", 1)[0] in unwanted else slot for slot in slots)
 
 
 class Keywords(MutableMapping[str, Value]):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Optional, Union
 
@@ -19,7 +20,7 @@ from daosup.core import layout as tables
 from daosup.core.layout import Geometry, Layout, make_geometry
 from daosup.errors import SegmentBusyError, SegmentError, SegmentLostError
 from daosup.shm import _native
-from daosup.shm.keywords import Keyword, Keywords
+from daosup.shm.keywords import Keyword, Keywords, encode
 from daosup.shm.making import create_file, fresh_metadata, layout_named, semaphore_base, unlink_segment
 from daosup.shm.memory import Memory, map_file, open_as_allowed, open_file
 
@@ -109,9 +110,10 @@ class Segment:
         *,
         layout: Union[str, Layout] = Layout.FIFO,
         depth: int = 1,
-        keywords: Union[int, list[Keyword]] = 0,
+        keywords: Union[int, Sequence[Optional[Keyword]]] = 0,
         mode: int = 0o600,
         semaphore_mode: int = 0o644,
+        is_replacing: bool = True,
     ) -> Segment:
         """Make a segment, in place of one of that name if there is one: its readers find a new file.
 
@@ -121,26 +123,27 @@ class Segment:
             dtype: One of the twelve element types of a segment.
             layout: ``fifo`` (libdao since April 2026), ``v0`` (before) or ``semreg``.
             depth: Frames kept; more than 1 only in layout ``fifo``.
-            keywords: Keywords to set, or how many slots to leave free for them.
+            keywords: Keywords that it has from the beginning, None for a free slot; or how many slots to leave free.
             mode: Permissions of the file; libdao's are 0600.
             semaphore_mode: Permissions of semaphores that have to be made; libdao's are 0644.
+            is_replacing: Whether it takes the place of whatever file is there.
 
         Raises:
             UsageError: If no segment can be like that.
             SegmentError: If the file or the semaphores cannot be made.
         """
         name = os.path.abspath(os.fspath(path))
-        listed = [] if isinstance(keywords, int) else keywords
+        listed = () if isinstance(keywords, int) else keywords
         slots = keywords if isinstance(keywords, int) else len(listed)
+        encoded = b"".join(encode(each) if each else bytes(tables.KEYWORD_BYTES) for each in listed)
         geometry = make_geometry(
             tuple(shape), np.dtype(dtype).name, layout=layout_named(layout), depth=depth, keyword_count=slots
         )
-        create_file(name, fresh_metadata(name, geometry), geometry.file_bytes, mode)
+        metadata = fresh_metadata(name, geometry)
+        create_file(name, metadata, geometry.file_bytes, mode, encoded, is_replacing=is_replacing)
         segment = cls.open(name, writable=True)
         try:
             segment.create_semaphores(semaphore_mode)
-            for keyword in listed:
-                segment.keywords.put(keyword)
         except BaseException:
             segment.close()
             os.unlink(name)

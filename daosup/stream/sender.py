@@ -170,6 +170,10 @@ class Sender:
         self.is_asked = False
         self._described = now
 
+    def describe_next(self) -> None:
+        """Describe with the next message, with a frame only if there is a new one: the keywords changed."""
+        self._described = float("-inf")
+
     def describe_soon(self) -> None:
         """Describe with the next messages: something changed."""
         self.burst_until = time.monotonic() + DESCRIBE_BURST_S
@@ -206,6 +210,11 @@ class Messages:
         header = bytearray(HEADER_BYTES)
         self._pack(header, Kind.FRAME, Flag.NONE, 0, geometry.frame_bytes)
         self.header = bytes(header)
+
+    def has_new_keywords(self) -> bool:
+        """Whether the segment's keywords are not those that were described last."""
+        described = self._described[HEADER_BYTES + DESCRIPTION_BYTES : self._frame_at]
+        return self.segment.keywords.raw() != described
 
     def describe(self, sequence: int, *, has_frame: bool) -> bytearray:
         """A describe message, with the newest frame or without; errors as ``Segment.read``."""

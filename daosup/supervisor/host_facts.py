@@ -36,4 +36,5 @@ def host_facts(config: Config, ip: str, terms_of: Callable[[WorkerKey], Hashable
         may_publish=may_publish,
         terms_of=lru_cache(maxsize=None)(terms_of),  # asked for all workers whenever anything happens
         mirrors=tuple(each.source for each in config.mirror),
+        names=config.names,
     )

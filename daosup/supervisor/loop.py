@@ -34,7 +34,7 @@ from daosup.config.changes import Change
 from daosup.core import events as e
 from daosup.core.crew import Phase
 from daosup.core.host import HostState
-from daosup.core.types import PROTOCOL, WorkerKey, WorkerKind
+from daosup.core.types import PROTOCOL, Source, WorkerKey, WorkerKind
 from daosup.errors import NoAnswerError, UnavailableError
 from daosup.supervisor.commands import Commands
 from daosup.supervisor.discovery_desk import DiscoveryDesk
@@ -82,7 +82,7 @@ class Supervisor:
         self.folder = SegmentFolder(config.segment_folder)
         self.discovery = DiscoveryDesk(self.folder, self.post, self.fail)
         self.workers_folder = WorkersFolder(config)
-        self.orders = WorkerOrders(config, self.folder, self.workers_folder)
+        self.orders = WorkerOrders(config, self.folder, self.workers_folder, self._name_of)
         facts = host_facts(config, self._ip(config), self.orders.terms_of)
         self.state = HostState(replace(facts, instance=self.instance, is_takeover=is_takeover))
         self.ledger = MirrorLedger(config.runtime_folder / f"{config.instance}.mirrors")
@@ -146,6 +146,7 @@ class Supervisor:
             self.lasting.load()
             self.post(e.ConfigChanged(self.state.facts))
             self.discovery.start()
+            self._tell_strangers()
             self._find_workers(mirrored)
             self._tick()
             self.systemd.ready(f"host {self.config.host}")
@@ -310,11 +311,14 @@ class Supervisor:
 
     # -- what is to be done
 
+    def _name_of(self, source: Source) -> str:
+        return self.state.mirrors.name_of(source)
+
     def _start_worker(self, action: e.StartWorker) -> None:
         self.seen.forget(action.key)
         if action.key.kind is WorkerKind.MIRROR:
             source = action.key.source
-            reason = self.ledger.note(source, self.folder.path_of(source.mirror_name))
+            reason = self.ledger.note(source, self.folder.path_of(self._name_of(source)))
             if reason is not None:
                 _log.warning("a crash would leave a mirror behind: it cannot be written down", reason=reason)
         self.processes.start(action.key, self.orders.request_for(action))
@@ -329,14 +333,16 @@ class Supervisor:
         remembered = self.workers_folder.remembered()
         known = {*remembered.by_operator, *remembered.by_others}
         made = tuple(source for source in self.ledger.find() if source not in known)
-        strangers = self.ledger.strangers(self.config.segment_folder)
+        return e.RememberMirrors(remembered.by_operator, remembered.by_others + made)
+
+    def _tell_strangers(self) -> None:
+        strangers = self.ledger.strangers(self.folder)
         if strangers:
             _log.info(
                 "mirrors of unknown origin are left alone; remove them if nobody uses them",
                 count=len(strangers),
                 files=", ".join(strangers[:3]),
             )
-        return e.RememberMirrors(remembered.by_operator, remembered.by_others + made)
 
     def _remember_mirrors(self, action: e.RememberMirrors) -> None:
         try:

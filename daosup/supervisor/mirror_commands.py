@@ -6,6 +6,8 @@ Invariants: a mirror is there when the command that asked for it returns; one th
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -26,7 +28,7 @@ from daosup.errors import (
     UsageError,
 )
 from daosup.shm.memory import examine, open_file
-from daosup.supervisor.requests import MAX_WAIT_S, holder_of, number_of, source_of
+from daosup.supervisor.requests import MAX_WAIT_S, holder_of, mirror_name_of, number_of, source_of
 
 if TYPE_CHECKING:
     from daosup.supervisor.loop import Supervisor
@@ -69,13 +71,20 @@ class MirrorCommands:
         source = source_of(request)
         is_kept = bool(request.arguments.get("keep"))
         if source.host == self._supervisor.config.host:
-            return self._local(source, is_kept=is_kept)
+            return self._local(source, is_kept=is_kept, name=mirror_name_of(request))
         wait_s = number_of(request.arguments, "wait_s", 30.0, MAX_WAIT_S)
         if request.arguments.get("bidirectional"):
             raise UnsupportedError("bidirectional mirrors are not supported by this version; mirror it one way")
         holder = holder_of(request)
+        async with self._called(source, mirror_name_of(request)):
+            return await self._make(source, holder, wait_s, is_kept=is_kept)
+
+    async def _make(self, source: Source, holder: str, wait_s: float, *, is_kept: bool) -> Object:
         supervisor = self._supervisor
         self._check_may_be(source)
+        obstacle = supervisor.state.mirrors.places.obstacle(source)
+        if obstacle is not None:
+            raise UnavailableError(f"{source} cannot be mirrored: {obstacle}")
         was_held = holder in getattr(supervisor.state.mirrors.get(source), "holders", ())
         supervisor.post(e.MirrorAsked(source, holder))
         mirror = supervisor.state.mirrors[source]
@@ -88,18 +97,39 @@ class MirrorCommands:
             if not was_held:
                 supervisor.post(e.MirrorReleased(source, holder))
             raise
-        path = supervisor.folder.path_of(source.mirror_name)
+        path = supervisor.folder.path_of(supervisor.state.mirrors.name_of(source))
         made = _geometry(path)
         return {
-            "name": source.mirror_name,
+            "name": supervisor.state.mirrors.name_of(source),
             "path": path,
             "shape": list(made.shape) if made else None,
             "dtype": made.dtype if made else None,
             "state": Phase.RUNNING.value,
         }
 
-    def _local(self, source: Source, *, is_kept: bool) -> Object:
+    @asynccontextmanager
+    async def _called(self, source: Source, name: Optional[str]) -> AsyncIterator[None]:
+        """Have a mirror called ``name`` if it is said, until it is released; as before if what is done then fails."""
+        lasting = self._supervisor.lasting
+        before = lasting.desired.mirror_names.get(source)
+        if name is None or name == before:
+            yield
+            return
+        if source in self._supervisor.state.facts.mirrors:
+            raise DeniedError(
+                f"{source} is in the configuration, {self._supervisor.config.file}; give it a name in its [[mirror]]"
+            )
+        await lasting.change(lambda desired: desired.with_name(source, name))
+        try:
+            yield
+        except BaseException:
+            await lasting.change(lambda desired: desired.with_name(source, before))
+            raise
+
+    def _local(self, source: Source, *, is_kept: bool, name: Optional[str] = None) -> Object:
         """A segment of this host needs no mirror."""
+        if name is not None:
+            raise UsageError(f"{source} is a segment of this host itself, and only mirrors can be called otherwise")
         if is_kept:
             raise UsageError(f"{source} is a segment of this host itself, and only mirrors are kept")
         facts = self._supervisor.state.segments.get(source.name)
@@ -113,15 +143,20 @@ class MirrorCommands:
         source, supervisor = source_of(request), self._supervisor
         if source.host == supervisor.config.host:
             self._local(source, is_kept=True)
-        self._check_may_be(source)
-        await supervisor.lasting.change(lambda desired: _with_kept(desired, source))
+        async with self._called(source, mirror_name_of(request)):
+            self._check_may_be(source)
+            await supervisor.lasting.change(lambda desired: _with_kept(desired, source))
         is_running = supervisor.is_running(WorkerKey(WorkerKind.MIRROR, source))
         reason = None if is_running else supervisor.state.mirrors.reason_of(source)
-        return {"name": source.mirror_name, "state": "running" if is_running else "waiting", "reason": reason}
+        name = supervisor.state.mirrors.name_of(source)
+        return {"name": name, "state": "running" if is_running else "waiting", "reason": reason}
 
     async def _release(self, request: Request) -> Object:
         source, supervisor = source_of(request), self._supervisor
         mirrors = supervisor.state.mirrors
+        if source not in mirrors and source in supervisor.lasting.desired.mirror_names:
+            await supervisor.lasting.change(lambda desired: desired.with_name(source, None))
+            return {}
         if source not in mirrors:
             raise NotFoundError(f"{source} is not mirrored here; `daosupctl status` lists what is")
         holder = holder_of(request)
@@ -136,7 +171,7 @@ class MirrorCommands:
                     desired,
                     kept_mirrors=desired.kept_mirrors - {source},
                     stopped_mirrors=desired.stopped_mirrors - {source},
-                )
+                ).with_name(source, None)
             )
         supervisor.post(e.MirrorReleased(source, None if holder == OPERATOR else holder))
         key = WorkerKey(WorkerKind.MIRROR, source)
@@ -153,7 +188,7 @@ class MirrorCommands:
         namesake = state.mirrors.namesake(source)
         if namesake is not None:
             raise UsageError(
-                f"{source} and {namesake} would both be mirrored as {source.mirror_name}; release one first"
+                f"{source} and {namesake} would both be mirrored as {state.mirrors.name_of(source)}; release one first"
             )
 
     async def _until_running(self, mirror: Mirror, key: WorkerKey, wait_s: float) -> None:
@@ -168,7 +203,7 @@ class MirrorCommands:
         try:
             await supervisor.until(is_settled, wait_s)
         except NoAnswerError:
-            why = supervisor.seen.of(key).reason or self._why(mirror)
+            why = supervisor.seen.of(key).reason or self._why(source, mirror)
             raise NoAnswerError(f"{source}: {why} (waited {wait_s:g} s)") from None
         if not is_held():
             raise UnavailableError(f"{source} was released or stopped meanwhile")
@@ -178,11 +213,13 @@ class MirrorCommands:
             raise NotFoundError(f"{mirror.reason}; `daosupctl ls` lists what there is")
         raise UnsupportedError(f"{source}: {mirror.reason}")
 
-    def _why(self, mirror: Mirror) -> str:
+    def _why(self, source: Source, mirror: Mirror) -> str:
         state = self._supervisor.state
         if not state.standing.is_up:
             return f"the registry is away: {state.standing.error}"
-        return mirror.reason or f"its owner's stream at {mirror.endpoint} does not come; is the port open to this host?"
+        if source in state.mirrors and (reason := state.mirrors.reason_of(source)):
+            return reason
+        return f"its owner's stream at {mirror.endpoint} does not come; is the port open to this host?"
 
 
 def _geometry(path: str) -> Optional[Geometry]:

@@ -7,9 +7,10 @@ what is allowed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Optional
 
 from daosup.adapters.control import Request
+from daosup.core.mirror_names import check_pattern
 from daosup.core.mirrors import ADOPTED, CONFIGURED, KEPT, OPERATOR
 from daosup.core.types import Source, check_name, clean_name
 from daosup.errors import UsageError
@@ -42,6 +43,19 @@ def holder_of(request: Request) -> str:
     if holder in (ADOPTED, CONFIGURED, KEPT):
         raise UsageError(f"holder is {holder!r}, which no program can be called; take another name")
     return holder
+
+
+def mirror_name_of(request: Request) -> Optional[str]:
+    """What the mirror that is asked for is to be called; None if that is not said."""
+    name = request.arguments.get("name")
+    if name is None:
+        return None
+    if not isinstance(name, str):
+        raise UsageError(f"name is {str(name)[:80]!r}, not a segment's name")
+    try:
+        return check_pattern(name)
+    except UsageError as error:
+        raise UsageError(f"a mirror cannot be called {name[:80]!r}: it {error}") from None
 
 
 def number_of(arguments: Mapping[str, Any], name: str, default: float, most: float) -> float:

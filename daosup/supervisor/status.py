@@ -119,7 +119,7 @@ def _row(key: WorkerKey, supervisor: Supervisor, state: str) -> Object:
     return {
         "kind": key.kind.value,
         "source": str(source),
-        "segment": source.name if is_publisher else source.mirror_name,
+        "segment": source.name if is_publisher else supervisor.state.mirrors.name_of(source),
         "peer": readers if is_publisher else source.host,
         "holders": [] if is_publisher else sorted(getattr(mirror, "holders", ())),
         "state": state,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, fields, replace
 
 from daosup.adapters.segment_folder import SegmentFolder
 from daosup.config import Config
 from daosup.core.events import FoundWorker, StartWorker
-from daosup.core.types import WorkerKey, WorkerKind
+from daosup.core.types import Source, WorkerKey, WorkerKind
 from daosup.supervisor.workers_folder import WorkersFolder
 from daosup.workers.life import Request
 from daosup.workers.limits import Limits
@@ -32,10 +32,19 @@ class WorkerOrders:
 
     Attributes:
         config: What new processes are told.
+
+    Args:
+        config: At first.
+        segments: Where segments are.
+        folder: Where the workers' files are.
+        name_of: What the mirror of a source is called.
     """
 
-    def __init__(self, config: Config, segments: SegmentFolder, folder: WorkersFolder) -> None:
+    def __init__(
+        self, config: Config, segments: SegmentFolder, folder: WorkersFolder, name_of: Callable[[Source], str]
+    ) -> None:
         self.config = config
+        self._name_of = name_of
         self._segments = segments
         self._folder = folder
 
@@ -52,20 +61,21 @@ class WorkerOrders:
             path = self._segments.path_of(key.source.name)
             first, count, semaphore = network.base_pub_port, network.port_count, config.publish.semaphore
             return PublisherOrder(key, path, page, network.bind, action.port, first, count, semaphore, limits)
-        path = self._segments.path_of(key.source.mirror_name)
+        path = self._segments.path_of(self._name_of(key.source))
         mode, layout = config.making_of(key.source)
         return MirrorOrder(key, path, page, action.endpoint, mode, layout.value, limits)
 
     def terms_of(self, key: WorkerKey) -> Hashable:
         """All that the configuration says of a worker's process, only to be compared: what differs is another process.
 
-        Its memory limit does not count, for the supervisor looks after that; nor do ports, for the core gives them.
+        Its memory limit does not count, for the supervisor looks after that; nor do ports and the names of mirrors, for
+        the core gives them.
         """
         order = self.order_for(StartWorker(key))
         limits = replace(order.limits, memory_limit_mb=None)
         if isinstance(order, PublisherOrder):
             return replace(order, port=0, first_port=0, port_count=0, limits=limits)
-        return replace(order, limits=limits)
+        return replace(order, path="", limits=limits)
 
     def limits_of(self, key: WorkerKey) -> Limits:
         """What a worker may use of this machine: as the first ``[[worker]]`` that matches says, else as for all."""

@@ -1,14 +1,15 @@
 """A mirror: a remote segment, kept up to date in a segment of this host.
 
 Invariants: the mirror is written only with frames that are here whole; each new frame of the source raises its counter
-by one and carries the source's write time and frame id; while the source is away the last frame stays; what does not
-decode is counted and dropped.
+by one and carries the source's write time and frame id; the source's keywords are the mirror's with each description,
+with or without a frame; while the source is away the last frame stays; what does not decode is counted and dropped.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Optional
 
 from daosup.core.gaps import GapTracker, Verdict
@@ -159,7 +160,9 @@ class Mirror:
         # Whatever was before is let go of, also if nothing takes its place yet.
         before, self._replica, self._description = self._replica, None, None
         try:
-            self._replica = Replica.make(self._order.path, self._wanted(description), self._order.mode, before)
+            self._replica = Replica.make(
+                self._order.path, str(self._order.key.source), self._wanted(description), self._order.mode, before
+            )
         except SegmentError as error:
             self._retry_s = now + RETRY_INTERVAL_S
             self._note_obstacle(str(error))
@@ -247,6 +250,7 @@ class Mirror:
         if self._replica is not None:
             self._note(self._heard)
             self._page.has_link = 0
-            self._say_how_fresh(self._replica)
+            with suppress(SegmentLostError):  # then nobody takes it for a mirror that is up to date
+                self._say_how_fresh(self._replica)
             self._replica.close()
         self._receiver.close()

@@ -1,7 +1,8 @@
 """A publisher: one segment of this host, sent to whoever reads it.
 
 Invariants: every frame sent is whole; a frame that was written while the one before was being sent is skipped, not
-queued; a segment that is made anew is followed with a new epoch, on the same port.
+queued; a keyword that changed is described at the next look, whether there are frames or not; a segment that is made
+anew is followed with a new epoch, on the same port.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ RESTING_S = 0.02
 SLEEP_S = 0.25
 #: How often the path is compared with the open file: a segment that was unlinked keeps its memory.
 CHECK_INTERVAL_S = 0.5
+#: How often the keywords are compared with those that were described.
+KEYWORDS_INTERVAL_S = 0.2
 #: While each message describes, all else is looked after so often, and the page is stamped so often while frames flow.
 TEND_INTERVAL_S = 0.01
 STAMP_INTERVAL_S = 0.05
@@ -89,7 +92,7 @@ class _Service:
         window.sequence = page.frames
         # A frame that is there already is news to whoever reads us.
         window.sent = max(0, segment.counter - 1)
-        self._tended = self._stamped = self._checked = 0.0
+        self._tended = self._stamped = self._checked = self._compared = 0.0
         self._rest_s = 0.0
         # When there last was no frame that could not be had, and how many were sent by then.
         self._whole, self._whole_sequence = time.monotonic(), window.sequence
@@ -138,6 +141,10 @@ class _Service:
         sender = self._sender
         self._tended = now
         sender.hear()
+        if now >= self._compared + KEYWORDS_INTERVAL_S:
+            self._compared = now
+            if self._messages.has_new_keywords():
+                sender.describe_next()
         is_due = sender.is_description_due(now, has_new=outcome == NEW)
         if outcome != NEW or now >= self._stamped + STAMP_INTERVAL_S:
             self._stamp(now)

@@ -180,7 +180,8 @@ TestOperators.settings = settings(max_examples=100, stateful_step_count=40)
 
 names = st.text("abcXYZ09_.-", min_size=1, max_size=8).filter(lambda text: text[0].isalnum())
 sources = st.builds(Source, names, names)
-states = st.builds(Desired, st.frozensets(sources), st.frozensets(sources), st.frozensets(names))
+mirror_names = st.dictionaries(sources, st.sampled_from(["wfs", "{name}", "remote_{host}_x"]), max_size=3)
+states = st.builds(Desired, st.frozensets(sources), st.frozensets(sources), st.frozensets(names), mirror_names)
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
@@ -192,7 +193,9 @@ def test_a_state_is_the_same_after_it_was_json(desired: Desired) -> None:
     assert Desired.of_json(parse_json(json.dumps(desired.as_json()).encode())) == desired
 
 
-@given(states, st.sampled_from(["format", "kept_mirrors", "stopped_mirrors", "stopped_segments"]), anything)
+@given(
+    states, st.sampled_from(["format", "kept_mirrors", "stopped_mirrors", "stopped_segments", "mirror_names"]), anything
+)
 def test_json_that_is_anything_else_is_a_protocol_error(desired: Desired, field: str, value: object) -> None:
     changed = {**desired.as_json(), field: value}
     try:
