@@ -21,10 +21,13 @@ commands; `daosupctl COMMAND --help` has examples:
 {commands}
 
 exit codes: 0 all is well; 1 status: a worker does not run, or the registry is
-  not there; 64 wrong command line; 69 no daemon, host, segment or answer;
+  not there; doctor: 1 warnings, 2 problems; 64 wrong command line; 69 no daemon, host, segment or answer;
   74 result not written; 76 daemon cannot do this; 77 denied;
   78 configuration refused; 130 interrupted
 """
+
+
+_VALUES = {"--wait": " S", "--config": " FILE"}
 
 
 class Options(argparse.Namespace):
@@ -37,6 +40,8 @@ class Options(argparse.Namespace):
     json: bool
     wait: float | None
     keep: bool
+    verbose: bool
+    config: str | None
     version: bool
     help: bool
 
@@ -71,7 +76,9 @@ def parse(arguments: list[str], commands: Mapping[str, Command]) -> Options:
         raise UsageError(f"{options.command} needs a segment, for example: daosupctl {options.command} rts:wfs")
     if options.name is not None and not command.name:
         raise UsageError(f"{options.command} takes no {options.name!r} (see daosupctl --help)")
-    for option, is_given in (("--wait", options.wait is not None), ("--keep", options.keep)):
+    given = {"--wait": options.wait is not None, "--keep": options.keep}
+    given |= {"-v": options.verbose, "--config": options.config is not None}
+    for option, is_given in given.items():
         if is_given and option not in command.options:
             raise UsageError(f"{options.command} takes no {option} (see daosupctl {options.command} --help)")
     return options
@@ -82,7 +89,7 @@ def help_text(commands: Mapping[str, Command], name: str | None = None) -> str:
     command = commands.get(name or "")
     if command is None:
         return _parser(commands).format_help()
-    own = "".join(f" [{option}{' S' if option == '--wait' else ''}]" for option in command.options)
+    own = "".join(f" [{option}{_VALUES.get(option, '')}]" for option in command.options)
     usage = " ".join(filter(None, ("daosupctl [OPTION ...]", name, command.name)))
     return f"usage: {usage}{own}\n\n{command.summary}.\n\n{command.more}"
 
@@ -106,6 +113,8 @@ def _parser(commands: Mapping[str, Command]) -> _Parser:
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--wait", type=_seconds, metavar="S", help="wait up to S seconds until it is so (default 30)")
     parser.add_argument("--keep", action="store_true", help="mirror: for good, over restarts")
+    parser.add_argument("-v", "--verbose", action="store_true", help="doctor: show also what is fine")
+    parser.add_argument("--config", metavar="FILE", help="doctor: of a daemon that does not run")
     parser.add_argument("--version", action="store_true", help="print the version")
     parser.add_argument("-h", "--help", action="store_true", help="print this")
     return parser
