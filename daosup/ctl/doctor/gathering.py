@@ -120,7 +120,7 @@ def _with_configuration(facts: Facts, asked: Asked) -> tuple[Facts, Optional[Con
     instance = asked.instance or facts.unit.partition("@")[2].replace("INSTANCE", "default")
     said = facts.status.get("config", {}).get("file") if facts.has_daemon else asked.config
     file = Path(said) if said else None
-    if facts.has_daemon and file is None:
+    if facts.settings is not None and file is None:
         return facts, None
     try:
         if file is not None and file.exists() and not os.access(file, os.R_OK):
