@@ -105,8 +105,8 @@ def test_two_hosts_that_share_segments_have_only_one_machine_in_common(hosts: Fl
             _, found = examined(host)
             assert {each["check"] for each in found} <= {"fleet", "folders"}
             assert "2 hosts tell one address, 127.0.0.1: lab, rts" in told(found, "fleet", "warning")
-        assert "1 publisher answer at 127.0.0.1" in doctor(hosts.rts, "-v").stdout
-        assert "1 other hosts have told how their clocks agree" in doctor(hosts.rts, "-v").stdout
+        assert "127.0.0.1 answers, tried from here, for 1 publisher" in doctor(hosts.rts, "-v").stdout
+        assert "1 other host told of a clock that agrees" in doctor(hosts.rts, "-v").stdout
 
 
 def test_an_address_that_is_not_ours(fleet: Fleet) -> None:
@@ -136,7 +136,7 @@ def test_a_reader_that_does_not_get_through(hosts: Fleet) -> None:
 
         wait_until(is_old, 15.0, "a publisher that nobody subscribes to")
         said = told(examined(hosts.rts)[1], "readers", "problem")
-        assert "obs wants walled" in said
+        assert "obs: written down as reader of walled" in said
         assert "a firewall on the way" in said
         raw(hosts.redis.address, ("HDEL", "daosup:readers:rts", "walled|obs"))
         segment.unlink()

@@ -135,11 +135,11 @@ def test_of_a_host_that_is_well_everything_is_fine() -> None:
         ({"settings": some.settings(port_count=0)}, "ports", "warning", "network.port_count allows 0 publishers"),
         (
             {"status": status(some.publisher(connected=0), some.mirror())},
-            *("readers", "problem", "lab, obs wants wfs (port 5560), but is not connected"),
+            *("readers", "problem", "lab, obs: written down as reader of wfs (port 5560), but not connected"),
         ),
         (
             {"status": status(some.publisher(connected=1), some.mirror())},
-            *("readers", "problem", "1 of lab, obs wants wfs"),
+            *("readers", "problem", "1 of lab, obs: written down as reader of wfs"),
         ),
         # mirrors
         (

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from daosup.core.clock import MOST_OFFSET_S
 from daosup.ctl.doctor.facts import Facts
-from daosup.ctl.doctor.findings import Finding, few, ok, problem, skipped, warning
+from daosup.ctl.doctor.findings import Finding, few, ok, plural, problem, skipped, warning
 from daosup.ctl.units import duration, quantity
 
 #: The usual round trip within a building is a thousandth of that.
@@ -94,16 +94,17 @@ def clock(facts: Facts) -> Iterator[Finding]:
         yield ok("clock", f"this host's clock is {_off(offset_s)} of Redis's")
     if look is None:
         return
-    compared = 0
+    right = 0
     for host, instance in look.instances.items():
         if host == _host(facts) or instance.clock_offset_ms is None:
             continue
-        compared += 1
         other_s = instance.clock_offset_ms / 1000
         if abs(other_s) > MOST_OFFSET_S:
             yield warning("clock", f"the clock of {host} is {_off(other_s)} of Redis's", f"on {host}, {_SET_CLOCK}")
-    if compared:
-        yield ok("clock", f"{compared} other hosts have told how their clocks agree with Redis's")
+        else:
+            right += 1
+    if right:
+        yield ok("clock", f"{plural(right, 'other host')} told of a clock that agrees with Redis's")
 
 
 def _off(offset_s: float) -> str:
@@ -131,7 +132,7 @@ def fleet(facts: Facts) -> Iterator[Finding]:
             f"another daemon writes under the name {host}: stop it, or give it another host name",
         )
     elif own is not None:
-        yield ok("fleet", f"{host} is in the registry, with {len(look.machines) - 1} other hosts")
+        yield ok("fleet", f"{host} is in the registry, beside {plural(len(look.machines) - 1, 'other host')}")
     by_address: dict[str, list[str]] = {}
     for machine in look.machines:
         if machine.ip:

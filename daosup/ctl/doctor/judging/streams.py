@@ -41,7 +41,7 @@ def ports(facts: Facts) -> Iterator[Finding]:
         )
     if not bad and answers:
         tried = sum(answer is not None for answer in answers.values())
-        yield ok("ports", f"{plural(tried, 'publisher')} answer at {settings.ip} when tried from here")
+        yield ok("ports", f"{settings.ip} answers, tried from here, for {plural(tried, 'publisher')}")
     first, count = settings.base_pub_port, settings.port_count
     wanted = len(facts.status.get("segments", ()))
     if first and wanted > count:
@@ -72,7 +72,7 @@ def readers(facts: Facts) -> Iterator[Finding]:
     for who, names in lacking.items():
         yield problem(
             "readers",
-            f"{who} wants {few(names)}, but is not connected",
+            f"{who}: written down as reader of {few(names)}, but not connected",
             f"there: `daosupctl doctor`; a firewall on the way must let it connect to "
             f"{facts.settings.ip if facts.settings else 'this host'} at that port",
         )
