@@ -15,6 +15,7 @@ def a_worker(**changes: object) -> dict[str, Any]:
         "state": "running",
         "pid": 1234,
         "port": None,
+        "endpoint": "tcp://10.0.0.2:5560",
         "rate_hz": 499.7,
         "bytes_per_s": 57.6e6,
         "age_s": 0.0021,

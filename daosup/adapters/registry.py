@@ -146,7 +146,7 @@ class Registry:
         Returns:
             The other instance that the registry named for this host before, if there was one.
         """
-        self._instance = replace(self._instance, beat=self._instance.beat + 1)
+        self._instance = replace(self._instance, beat=self._instance.beat + 1, clock_offset_ms=self.clock.offset_ms)
         commands: list[Command] = [
             read(keys.instance_key(self._host)),
             write(keys.machine_key(self._host, "ip"), ip.encode(), ttl_s),

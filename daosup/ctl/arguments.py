@@ -21,14 +21,14 @@ commands; `daosupctl COMMAND --help` has examples:
 {commands}
 
 exit codes: 0 all is well; 1 status: a worker does not run, or the registry is
-  not there; 64 wrong command line; 69 no daemon, host, segment or answer;
-  74 result not written; 76 daemon cannot do this; 77 denied;
-  78 configuration refused; 130 interrupted
+  not there; doctor: 1 warnings, 2 problems; 64 wrong command line; 69 no
+  daemon, host, segment or answer; 74 result not written; 76 daemon cannot do
+  this; 77 denied; 78 configuration refused; 130 interrupted
 """
 
 
 #: What the options of single commands are followed by.
-_VALUES = {"--wait": " S", "--as": " NAME"}
+_VALUES = {"--wait": " S", "--as": " NAME", "--config": " FILE"}
 
 
 class Options(argparse.Namespace):
@@ -42,6 +42,8 @@ class Options(argparse.Namespace):
     wait: float | None
     keep: bool
     called: str | None
+    verbose: bool
+    config: str | None
     version: bool
     help: bool
 
@@ -77,6 +79,7 @@ def parse(arguments: list[str], commands: Mapping[str, Command]) -> Options:
     if options.name is not None and not command.name:
         raise UsageError(f"{options.command} takes no {options.name!r} (see daosupctl --help)")
     given = {"--wait": options.wait is not None, "--keep": options.keep, "--as": options.called is not None}
+    given |= {"-v": options.verbose, "--config": options.config is not None}
     for option, is_given in given.items():
         if is_given and option not in command.options:
             raise UsageError(f"{options.command} takes no {option} (see daosupctl {options.command} --help)")
@@ -113,6 +116,8 @@ def _parser(commands: Mapping[str, Command]) -> _Parser:
     parser.add_argument("--wait", type=_seconds, metavar="S", help="wait up to S seconds until it is so (default 30)")
     parser.add_argument("--keep", action="store_true", help="mirror: for good, over restarts")
     parser.add_argument("--as", dest="called", metavar="NAME", help="mirror, keep: what the mirror is called")
+    parser.add_argument("-v", "--verbose", action="store_true", help="doctor: show also what is fine")
+    parser.add_argument("--config", metavar="FILE", help="doctor: of a daemon that does not run")
     parser.add_argument("--version", action="store_true", help="print the version")
     parser.add_argument("-h", "--help", action="store_true", help="print this")
     return parser

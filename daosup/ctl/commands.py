@@ -65,6 +65,22 @@ Exit code 1 tells that the registry is away or a worker does not run.
   daosupctl ls --json
 """,
     ),
+    "doctor": Command(
+        looking.doctor,
+        "what is wrong on this host, and what to do about it",
+        "",
+        ("-v", "--config"),
+        more="""\
+Looks at daemon, configuration, Redis, clocks, addresses, ports, readers,
+mirrors, segments, semaphores, folders and limits; also if the daemon does not
+run (give --config FILE if its configuration is not in /etc/daosup). With sudo
+it sees more. Exit code: 0 all is well, 1 warnings, 2 problems.
+
+  daosupctl doctor
+  daosupctl doctor -v
+  daosupctl doctor --json | jq '.findings[] | select(.level == "problem")'
+""",
+    ),
     "mirror": Command(
         mirroring.mirror,
         "mirror another host's segment here",

@@ -125,6 +125,7 @@ def _row(key: WorkerKey, supervisor: Supervisor, state: str) -> Object:
         "state": state,
         "pid": None,
         "port": None,
+        "endpoint": getattr(mirror, "endpoint", "") or None,
         "rate_hz": 0.0,
         "bytes_per_s": 0.0,
         "age_s": None,
