@@ -25,6 +25,7 @@ from daosup.core.layout import KEYWORD_BYTES
 from daosup.errors import UnavailableError
 from daosup.shm import Segment
 from daosup.shm.segment import READ_TIMEOUT_S
+from daosup.stream.old_readers import OldReaders
 
 #: After a subscription every message describes for so long, so that a reader that takes only the newest gets one.
 DESCRIBE_BURST_S = 0.05
@@ -85,6 +86,7 @@ class Sender:
         except BaseException:
             self.close()
             raise
+        self.old_readers = OldReaders(self._socket)
         self._look = self._socket.getsockopt
         # pyzmq's own send without the layer above it, which is for group and router sockets.
         self._send = super(zmq.Socket, self._socket).send
@@ -123,6 +125,7 @@ class Sender:
             except zmq.Again:
                 return
             if not said[1:].startswith(MAGIC):
+                self.old_readers.hear(said)
                 continue
             if said[0] == _SUBSCRIBED:
                 self.is_asked = True

@@ -91,6 +91,7 @@ class _Service:
         # A frame that is there already is news to whoever reads us.
         self._sent = max(0, segment.counter - 1)
         sender.describe_soon()
+        sender.old_readers.follow(segment)
 
     def run(self) -> None:
         """Serve; ends with SegmentLostError."""
@@ -113,6 +114,14 @@ class _Service:
                 sender.send(message)
                 self._sent = window.cnt0
                 sender.sequence = sequence
+            if outcome == NEW and sender.old_readers.count:
+                self._serve_old_readers()
+
+    def _serve_old_readers(self) -> None:
+        try:
+            self._sender.old_readers.send_newest(READ_TIMEOUT_S)
+        except SegmentBusyError:
+            self._page.busy += 1
 
     def _describe(self, now: float, *, has_new: bool) -> None:
         sender = self._sender
@@ -151,7 +160,7 @@ class _Service:
         page.retries, page.skipped, page.gaps = (
             before + now for before, now in zip(self._before, (window.retries, window.skipped, window.gaps))
         )
-        page.reader_count = sender.reader_count
+        page.reader_count = sender.reader_count + sender.old_readers.count
         page.source_counter, page.write_time_utc_ns = self._sent, window.atime_ns
         page.payload_bytes += (sender.sequence - page.frames) * len(self._messages.frame)
         page.frames = sender.sequence
