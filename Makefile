@@ -8,7 +8,7 @@ NATIVE_FLAGS := -std=c11 -O2 -Wall -Wextra -Werror -DPy_LIMITED_API=0x03090000
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help ready run test check lint types contracts unit property integration e2e bench build clean
+.PHONY: help ready run test check lint types contracts unit property integration e2e bench scale faults soak build clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do \
@@ -54,6 +54,16 @@ e2e: ready ## tests/e2e: whole hosts (not part of 'make test')
 
 bench: ready ## Measure against the goals of docs/performance.md
 	$(BIN)/python -m bench
+
+scale: ready ## Measure 1,500 workers on this machine, and write docs/scale.md
+	$(BIN)/python -m bench scale --write docs/scale.md
+
+faults: ready ## Inject every fault, time how it heals, and write docs/faults.md
+	$(BIN)/python -m tests.faults --write docs/faults.md
+
+MINUTES ?= 30
+soak: ready ## Inject faults at random for MINUTES=30 minutes, and check every frame
+	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 
 build: ready ## sdist and wheel into dist/
 	rm -rf dist

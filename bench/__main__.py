@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Optional
 
-from bench import first_frame, interrupts, kill, report, status, stream, torn
+from bench import first_frame, interrupts, kill, report, scale, status, stream, torn
 from bench.children import BenchError
 from bench.figures import Row, Verdict
 from bench.machine import describe
@@ -27,7 +27,10 @@ MEASUREMENTS: dict[str, ModuleType] = {
     "kill": kill,
     "status": status,
     "torn": torn,
+    "scale": scale,
 }
+#: Without names; what is not among them has a page of its own.
+USUAL = ("first-frame", "stream", "kill", "status", "torn")
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -39,7 +42,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     seconds = options.seconds or (12.0 if options.quick else 60.0)
     plan = Plan(is_quick=options.quick, stream_s=seconds)
     rows: list[Row] = []
-    names = options.names or list(MEASUREMENTS)
+    names = options.names or list(USUAL)
     try:
         for name in names:
             rows += _measured(name, plan)
@@ -52,7 +55,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         options.json.write_text(report.as_json(rows, machine))
     if options.write:
         methods = {name: MEASUREMENTS[name].__doc__ or "" for name in names}
-        options.write.write_text(report.page(rows, machine, methods, _command(options)))
+        options.write.write_text(report.page(_title(names), rows, machine, methods, _command(options)))
     return int(any(row.verdict in (Verdict.MISSED, Verdict.FAILED) for row in rows))
 
 
@@ -72,7 +75,8 @@ def _measured(name: str, plan: Plan) -> list[Row]:
 
 def _parse(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure what daosup promises in numbers.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(MEASUREMENTS)} (default: all)")
+    which = f"which: {', '.join(MEASUREMENTS)} (default: all but scale)"
+    parser.add_argument("names", nargs="*", metavar="NAME", help=which)
     parser.add_argument("--quick", action="store_true", help="fewer repeats, shorter runs: a look, not a result")
     parser.add_argument("--seconds", type=float, help="length of the long stream run (default 60; each turn a third)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
@@ -84,6 +88,10 @@ def _parse(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     if options.seconds is not None and options.seconds <= 0:
         parser.error(f"--seconds {options.seconds:g}: more than 0 are needed")
     return options
+
+
+def _title(names: Sequence[str]) -> str:
+    return "Scale" if list(names) == ["scale"] else "Performance"
 
 
 def _command(options: argparse.Namespace) -> str:

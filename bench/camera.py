@@ -4,7 +4,9 @@ Every pixel of a frame has the frame's sequence number (mod 65536), so a reader 
 and a skipped one (a step of more than one) in the picture itself. A deadline that was missed is not made up for by a
 burst: a camera does not do that either.
 
-    python -m bench.camera FILE --rate HZ [--depth N] [--side PIXELS]     prints "ready" after the first frame
+    python -m bench.camera FILE --rate HZ [--depth N] [--side PIXELS] [--dtype D] [--layout L]
+
+It prints "ready" after the first frame.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, required=True, help="frames per second; 0: flat out")
     parser.add_argument("--depth", type=int, default=1)
     parser.add_argument("--side", type=int, default=240)
+    parser.add_argument("--dtype", default="uint16")
+    parser.add_argument("--layout", default="fifo")
     options = parser.parse_args()
     is_stopped = False
 
@@ -40,8 +44,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = os.getppid()
     shape = (options.side, options.side)
-    segment = Segment.create(options.file, shape=shape, dtype="uint16", layout="fifo", depth=options.depth)
-    frame = np.zeros(shape, dtype=np.uint16)
+    segment = Segment.create(options.file, shape=shape, dtype=options.dtype, layout=options.layout, depth=options.depth)
+    frame = np.zeros(shape, dtype=options.dtype)
     period_s = 1 / options.rate if options.rate else 0.0
     sequence = 0
     try:

@@ -89,10 +89,13 @@ def first_line(process: subprocess.Popen[bytes], log: Path, what: str) -> str:
 
 
 @contextmanager
-def camera(file: Path, *, rate_hz: float, depth: int = 1, side: int = 240) -> Iterator[subprocess.Popen[bytes]]:
+def camera(
+    file: Path, *, rate_hz: float, depth: int = 1, side: int = 240, dtype: str = "uint16", layout: str = "fifo"
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process that writes the segment ``file`` (0 Hz: flat out); the block begins once a frame is there."""
     log = file.with_suffix(".log")
     arguments = ["-m", "bench.camera", str(file), "--rate", str(rate_hz), "--depth", str(depth), "--side", str(side)]
+    arguments += ["--dtype", dtype, "--layout", layout]
     with running(arguments, log, is_talking=True) as process:
         first_line(process, log, f"the camera of {file.name}")
         yield process

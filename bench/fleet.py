@@ -170,15 +170,16 @@ class Fleet:
 
 
 @contextmanager
-def fleet() -> Iterator[Fleet]:
-    """Registry and two daemons, up and connected."""
+def fleet(lab_config: str = "", *, is_waiting: bool = True) -> Iterator[Fleet]:
+    """Registry and two daemons, up and connected unless nobody ``is_waiting``; lab's file has ``lab_config``, too."""
     with ExitStack() as stack:
         folder = stack.enter_context(temporary_place())
         with interrupts.held():
             redis = stack.enter_context(EmbeddedRedis(folder / "redis"))
         redis_url = f"unix://{redis.socket_path}"
-        hosts = [stack.enter_context(_host(name, folder / name, redis_url)) for name in ("rts", "lab")]
-        for host in hosts:
+        more = {"rts": "", "lab": lab_config}
+        hosts = [stack.enter_context(_host(name, folder / name, redis_url, more[name])) for name in more]
+        for host in hosts if is_waiting else ():
             wait_until(host.is_up, _START_TIMEOUT_S, f"the daemon of {host.name} ({last_lines(host.log)})")
         rts, lab = hosts
         yield Fleet(rts, lab, redis.tcp_address, _redis_flavour())
@@ -193,13 +194,14 @@ def _redis_flavour() -> str:
 
 
 @contextmanager
-def _host(name: str, folder: Path, redis_url: str) -> Iterator[Host]:
+def _host(name: str, folder: Path, redis_url: str, more: str) -> Iterator[Host]:
     (folder / "segments").mkdir(parents=True)
     config = folder / "daosup.toml"
     config.write_text(
         f'host = "{name}"\nsegment_folder = "{folder}/segments"\nruntime_folder = "{folder}"\n'
+        f'state_folder = "{folder}"\n'
         f'[redis]\nurl = "{redis_url}"\n[control]\nsocket = "{folder}/control.sock"\n'
-        '[network]\nbase_pub_port = 0\nbind = "127.0.0.1"\nadvertise = "127.0.0.1"\n'
+        f'[network]\nbase_pub_port = 0\nbind = "127.0.0.1"\nadvertise = "127.0.0.1"\n{more}'
     )
     arguments = ["-m", "daosup.daosupd", "--config", str(config)]
     with ExitStack() as stack:

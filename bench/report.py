@@ -57,14 +57,14 @@ def text(rows: Sequence[Row], machine: Mapping[str, str]) -> str:
     return "\n".join([machine_line(machine), "", head, *body])
 
 
-def page(rows: Sequence[Row], machine: Mapping[str, str], methods: Mapping[str, str], command: str) -> str:
-    """docs/performance.md."""
+def page(title: str, rows: Sequence[Row], machine: Mapping[str, str], methods: Mapping[str, str], command: str) -> str:
+    """docs/performance.md, or another page of measurements."""
     table = [_HEAD, ("---",) * len(_HEAD), *map(cells, rows)]
     lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in table]
     how = [part for name, method in methods.items() for part in ("", f"## {name}", "", method.strip())]
     return "\n".join(
         [
-            "# Performance",
+            f"# {title}",
             "",
             f"Written by `{command}`; run it again and this page is made anew.",
             "",

@@ -1,6 +1,6 @@
 """daosupd: the supervisor of a host as a program.
 
-Nothing heavy is imported before ``main`` runs: worker processes import their parent's main module again.
+Nothing heavy is imported before ``main`` runs: --help and mistakes are told at once.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ Exit codes: 0 stopped, 64 wrong command line, 69 something needed is away, 78 wr
 Examples:
   daosupd --instance master                     what `systemctl start daoserver@master` runs
   daosupd --redis-host 192.168.64.2 --role minion
+  daosupd --role master --takeover              be master although another host is; that one becomes a minion
   daosupd --config ./lab.toml --set log.level='"debug"'
   daosupd --discover
 """
@@ -69,11 +70,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--redis-host", metavar="HOST", help="host of the Redis server (default: localhost)")
     parser.add_argument("--redis-port", metavar="PORT", type=int, help="its port (default: 6379)")
     parser.add_argument("--role", choices=("master", "minion"), help="role of this host (default: found out)")
+    parser.add_argument("--takeover", action="store_true", help="with role master: become it although another host is")
     parser.add_argument(
         "--heartbeat-interval", metavar="S", type=float, help="seconds between heartbeats (default: 30)"
     )
     parser.add_argument("--base-pub-port", metavar="PORT", type=int, help="first port to publish on (default: 5560)")
     parser.add_argument("--discover", action="store_true", help="list Redis servers on the local networks, and exit")
+    parser.add_argument(
+        "--after-stop",
+        action="store_true",
+        help="for systemd's ExecStopPost: end what a stop left, unless $SERVICE_RESULT tells of a crash; and exit",
+    )
     parser.add_argument("--end-with-stdin", action="store_true", help="stop when standard input ends")
     return parser
 
@@ -118,31 +125,55 @@ def _overrides(options: argparse.Namespace) -> dict[str, object]:
 
 def _supervise(options: argparse.Namespace) -> int:
     import asyncio
+    import os
+    import signal
 
     from daosup import log
     from daosup.adapters.redis_server import resolve
     from daosup.config import load
+    from daosup.core.types import Role
+    from daosup.errors import UsageError
     from daosup.supervisor import Supervisor
+    from daosup.supervisor.after_stop import end_workers
+    from daosup.supervisor.reexec import Heritage, replace_process, take_heritage
 
+    heritage = take_heritage()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     config_file: Optional[Path] = options.config
     instance = options.instance
     if config_file is not None and instance == "default":
         instance = config_file.stem
-    config = load(config_file, instance, _overrides(options))
+    overrides = _overrides(options)
+    config = load(config_file, instance, overrides)
     log.setup(config.log.level)
-    address, server = resolve(config.redis, config.runtime_folder)
+    if options.after_stop:
+        end_workers(config, os.environ.get("SERVICE_RESULT", "success"))
+        return 0
+    if options.takeover and config.role is not Role.MASTER:
+        raise UsageError("--takeover is for a host with role master: give --role master too, or leave it out")
+    address, server = resolve(config.redis, config.runtime_folder, heritage.redis)
+    successor = None
     try:
-        asyncio.run(_run(Supervisor(config, address), ends_with_stdin=options.end_with_stdin))
+        # A file that was there and is gone must not turn into all defaults.
+        supervisor = Supervisor(
+            config,
+            address,
+            lambda: load(config.file or config_file, instance, overrides),
+            is_takeover=options.takeover,
+            renewing=heritage.renewing,
+        )
+        successor = asyncio.run(_run(supervisor, ends_with_stdin=options.end_with_stdin))
     finally:
-        if server is not None:
+        if server is not None and successor is None:
             server.stop()
+    if successor is not None:
+        replace_process(Heritage(successor, server.inheritance if server is not None else None))
     return 0
 
 
-async def _run(supervisor: Any, *, ends_with_stdin: bool) -> None:
+async def _run(supervisor: Any, *, ends_with_stdin: bool) -> Any:
     if not ends_with_stdin:
-        await supervisor.run()
-        return
+        return await supervisor.run()
     import asyncio
     import os
 
@@ -155,7 +186,7 @@ async def _run(supervisor: Any, *, ends_with_stdin: bool) -> None:
             loop.remove_reader(0)
             supervisor.post(StopAsked())
 
-    await supervisor.run(on_ready=lambda: loop.add_reader(0, on_input))
+    return await supervisor.run(on_ready=lambda: loop.add_reader(0, on_input))
 
 
 if __name__ == "__main__":

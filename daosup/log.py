@@ -104,6 +104,11 @@ def setup(level: str, *, to_journal: bool | None = None, journal_path: str = JOU
         handler.close()
     root.addHandler(JournalHandler(journal_path) if to_journal else StderrHandler())
     root.setLevel(logging.WARNING)
+    set_level(level)
+
+
+def set_level(level: str) -> None:
+    """From now on, log from ``level`` on: debug, info, warning or error."""
     logging.getLogger("daosup").setLevel(LEVELS[level])
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from _socket import SHUT_RDWR
 from _socket import timeout as TimeoutOfSocket  # TimeoutError itself only from Python 3.10 on
 from _thread import allocate_lock
 
@@ -88,8 +89,28 @@ class ControlClient:
         with self._lock:
             self._connected(self.timeout_s)
 
+    def wait_for_end(self, timeout_s: float | None) -> bool:
+        """Wait until the daemon, or another thread by ``close``, ended the connection; False if nobody did in time."""
+        connection = self._socket
+        if connection is None:
+            return True
+        import select  # not for daosupctl, which never waits like this
+
+        poll = select.poll()
+        try:
+            poll.register(connection, select.POLLRDHUP)
+        except ValueError:  # just closed
+            return True
+        return bool(poll.poll(None if timeout_s is None else timeout_s * 1000))
+
     def close(self) -> None:
         """End the connection; the daemon drops what it held for this client."""
+        connection = self._socket
+        if connection is not None:
+            try:
+                connection.shutdown(SHUT_RDWR)  # wakes who waits for its end
+            except OSError:
+                pass  # the daemon did so first
         with self._lock:
             self._disconnect()
 

@@ -25,6 +25,7 @@ INTERNAL = "internal"
 # A class comes before the one it derives from, for kind_of takes the first that fits.
 ERROR_OF_KIND: dict[str, type[errors.DaosupError]] = {
     "usage": errors.UsageError,
+    "config": errors.ConfigError,
     "not_found": errors.NotFoundError,
     "no_answer": errors.NoAnswerError,
     "unavailable": errors.UnavailableError,

@@ -1,197 +1,194 @@
-"""Worker processes: started through a clean fork server, watched, ended.
+"""Worker processes: started through the fork server, or found alive; watched, and told to end.
 
-Invariants: a process that was started is reported as exited exactly once, with its cause; nothing here decides whether
-another is started. The fork server is single-threaded and has everything imported before it forks.
+Invariants: a process that was started or adopted is reported as ended exactly once, with its wait status if anybody
+knows it; nothing here decides whether another is started, and nothing waits. Each costs one file descriptor.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import multiprocessing
+import itertools
 import os
+import resource
 import signal
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerProcess
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Hashable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Optional
 
-from daosup.adapters.control_protocol import MAX_PATH_BYTES
+from daosup.adapters.fork_server import ForkServer
+from daosup.adapters.process_handle import ProcessHandle
 
-_MAX_LINE_BYTES = 65536
-#: NumPy's linear algebra would start threads in the fork server, and a process with threads must not be forked.
-_ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
-#: How much longer the path of the fork server's socket is than that of the folder.
-_SOCKET_BYTES = len("/listener-12345678")
-#: What multiprocessing gives as the exit code of a process whose fork server is gone.
-_SERVER_GONE = 255
+#: The kernel tells of an end at once; the fork server, which knows how it was, a moment later.
+STATUS_WITHIN_S = 0.5
+#: Where there are no pidfds, processes are looked at so often.
+POLL_INTERVAL_S = 0.25
+_END_S = 1.0
 
 
 @dataclass
 class _Running:
     key: Hashable
-    process: ForkServerProcess
-    channel: Connection
-    unread: bytes = b""
-    reason: str = field(default="")
+    handle: Optional[ProcessHandle]  # None: it had ended before we could look
+    is_ours: bool
+    timer: Optional[asyncio.TimerHandle] = None
 
 
 class Processes:
     """The worker processes of one supervisor; belongs to one asyncio loop.
 
     Args:
-        preload: Module that imports everything a worker needs.
-        folder: Where the fork server's own socket lies, unless its path is too long for a socket.
-        on_message: Called with key, pid and the message (a dict with ``event``) of a worker.
-        on_exit: Called with key, pid and cause.
+        module: What the fork server runs.
+        on_started: Called with key and pid.
+        on_failed: Called with key and reason, when there is no process.
+        on_ended: Called with key, pid and wait status (None: not known).
     """
 
     def __init__(
         self,
-        preload: str,
-        folder: Path,
-        on_message: Callable[[Any, int, dict[str, Any]], None],
-        on_exit: Callable[[Any, int, str], None],
+        module: str,
+        on_started: Callable[[Any, int], None],
+        on_failed: Callable[[Any, str], None],
+        on_ended: Callable[[Any, int, Optional[int]], None],
     ) -> None:
-        self._context = multiprocessing.get_context("forkserver")
-        self._on_message = on_message
-        self._on_exit = on_exit
+        self._on_started, self._on_failed, self._on_ended = on_started, on_failed, on_ended
+        self._server = ForkServer(module, self._forked, self._not_forked, self._status_told, self._server_lost)
+        self._tokens = itertools.count(1)
+        self._asked: dict[int, Hashable] = {}
         self._running: dict[int, _Running] = {}
-        for variable in _ONE_THREAD:
-            os.environ.setdefault(variable, "1")
-        if len(os.fsencode(folder)) + _SOCKET_BYTES <= MAX_PATH_BYTES:
-            # Where multiprocessing looks before it makes a folder of its own, which a killed supervisor would leave.
-            multiprocessing.current_process()._config["tempdir"] = str(folder)  # type: ignore[attr-defined]
-        self._context.set_forkserver_preload([preload])
+        self._poll: Optional[asyncio.TimerHandle] = None
+
+    @property
+    def fork_server_pid(self) -> int:
+        """Of the present fork server; 0 if there is none."""
+        return self._server.pid
 
     def prepare(self) -> None:
-        """Start the fork server and let it import everything; takes some 100 ms and blocks.
+        """Start the fork server; errors as ``ForkServer.prepare``."""
+        self._server.prepare()
+
+    def start(self, key: Hashable, request: object) -> None:
+        """Start a process that does ``request``; ``on_started`` or ``on_failed`` tell what became of it."""
+        token = next(self._tokens)
+        self._asked[token] = key
+        self._server.fork(token, request)
+
+    def adopt(self, key: Hashable, pid: int, start_time: int) -> None:
+        """Watch a process that another supervisor started.
 
         Raises:
-            OSError: If it cannot be started.
+            ProcessLookupError: If there is none.
         """
-        process = self._context.Process(target=os.getpid)
-        with _forking():
-            process.start()
-        process.join()
-        process.close()
+        self._watch(key, ProcessHandle(pid, start_time), is_ours=False)
 
-    def start(self, key: Hashable, target: Callable[..., None], order: object) -> int:
-        """Start a process that runs ``target(order, channel)``.
-
-        Returns:
-            Its pid.
-
-        Raises:
-            OSError: If the system has no room for another, or the fork server is just ending.
-        """
-        channel, workers_end = self._context.Pipe(duplex=False)
-        try:
-            process = self._context.Process(target=target, args=(order, workers_end), daemon=True)
-            with _forking():
-                process.start()
-        except BaseException:
-            channel.close()
-            raise
-        finally:
-            workers_end.close()
-        pid = process.pid or 0
-        os.set_blocking(channel.fileno(), False)
-        self._running[pid] = _Running(key, process, channel)
-        loop = asyncio.get_running_loop()
-        loop.add_reader(channel.fileno(), self._read, pid)
-        loop.add_reader(process.sentinel, self._reap, pid)
-        return pid
+    def is_running(self, key: Hashable, pid: int) -> bool:
+        """Whether there is such a process."""
+        running = self._running.get(pid)
+        return running is not None and running.key == key
 
     def stop(self, pid: int, *, is_forced: bool) -> None:
         """Ask a process to end, or end it."""
-        if pid in self._running:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL if is_forced else signal.SIGTERM)
+        running = self._running.get(pid)
+        if running is not None and running.handle is not None:
+            running.handle.signal(signal.SIGKILL if is_forced else signal.SIGTERM)
 
     def close(self) -> None:
         """End what is left, and the fork server with it."""
-        for pid, running in list(self._running.items()):
+        for pid in self._running:
             self.stop(pid, is_forced=True)
-            running.process.join()
+        for running in self._running.values():
+            if running.handle is not None:
+                running.handle.wait(_END_S)
+        self.leave()
+
+    def leave(self) -> None:
+        """Let the processes go on without us; the fork server ends."""
+        for pid in list(self._running):
             self._forget(pid)
-        _stop_fork_server()
+        if self._poll is not None:
+            self._poll.cancel()
+        self._server.close()
 
-    def _read(self, pid: int) -> None:
-        running = self._running[pid]
+    # -- what the fork server tells
+
+    def _forked(self, token: int, pid: int, start_time: int) -> None:
+        key = self._asked.pop(token)
         try:
-            piece = os.read(running.channel.fileno(), _MAX_LINE_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            piece = b""
-        if not piece:
-            asyncio.get_running_loop().remove_reader(running.channel.fileno())
-            return
-        *lines, running.unread = (running.unread + piece).split(b"\n")
-        for line in lines:
-            message = json.loads(line)
-            if message["event"] == "failed":
-                running.reason = message["reason"]
-            self._on_message(running.key, pid, message)
+            self._watch(key, ProcessHandle(pid, start_time), is_ours=True)
+        except ProcessLookupError:
+            self._running[pid] = _Running(key, None, is_ours=True)
+            self._ended(pid)
+        self._on_started(key, pid)
 
-    def _reap(self, pid: int) -> None:
+    def _not_forked(self, token: int, reason: str) -> None:
+        self._on_failed(self._asked.pop(token), reason)
+
+    def _status_told(self, pid: int, status: int) -> None:
+        running = self._running.get(pid)
+        if running is not None and running.is_ours:
+            self._end(pid, status)
+
+    def _server_lost(self) -> None:
+        for pid, running in list(self._running.items()):
+            running.is_ours = False
+            if running.timer is not None:  # its end was seen, and nobody will tell how it was
+                self._end(pid, None)
+
+    # -- what the kernel tells
+
+    def _watch(self, key: Hashable, handle: ProcessHandle, *, is_ours: bool) -> None:
+        self._running[handle.pid] = _Running(key, handle, is_ours)
+        if handle.fd is not None:
+            asyncio.get_running_loop().add_reader(handle.fd, self._ended, handle.pid)
+        elif self._poll is None:
+            self._look()
+
+    def _look(self) -> None:
+        for pid, running in list(self._running.items()):
+            if running.timer is None and running.handle is not None and not running.handle.is_alive():
+                self._ended(pid)
+        is_needed = any(each.handle is not None and each.handle.fd is None for each in self._running.values())
+        self._poll = asyncio.get_running_loop().call_later(POLL_INTERVAL_S, self._look) if is_needed else None
+
+    def _ended(self, pid: int) -> None:
         running = self._running[pid]
-        self._read(pid)
-        running.process.join()
-        code = running.process.exitcode or 0
-        self._forget(pid)
-        if code == _SERVER_GONE:
-            with suppress(ProcessLookupError):  # it may be about to end; the next one must not meet it
-                os.kill(pid, signal.SIGKILL)
-            cause = "ended with the fork server, which was killed"
-        elif code < 0:
-            cause = f"killed by {_signal_name(-code)}"
-        elif running.reason:
-            cause = running.reason
-        else:
-            cause = f"exited with code {code}"
-        self._on_exit(running.key, pid, cause)
-
-    def _forget(self, pid: int) -> None:
-        running = self._running.pop(pid)
         loop = asyncio.get_running_loop()
-        loop.remove_reader(running.process.sentinel)
-        loop.remove_reader(running.channel.fileno())
-        running.channel.close()
-        running.process.close()
+        if running.handle is not None and running.handle.fd is not None:
+            loop.remove_reader(running.handle.fd)
+        if running.is_ours:
+            running.timer = loop.call_later(STATUS_WITHIN_S, self._end, pid, None)
+        else:
+            self._end(pid, None)
+
+    def _end(self, pid: int, status: Optional[int]) -> None:
+        self._on_ended(self._forget(pid), pid, status)
+
+    def _forget(self, pid: int) -> Hashable:
+        running = self._running.pop(pid)
+        if running.timer is not None:
+            running.timer.cancel()
+        if running.handle is not None:
+            if running.handle.fd is not None:
+                asyncio.get_running_loop().remove_reader(running.handle.fd)
+            running.handle.close()
+        return running.key
 
 
-@contextmanager
-def _forking() -> Iterator[None]:
-    """While a process is forked, or the fork server started.
-
-    Ctrl-C reaches a terminal's whole process group, also those that do not ignore it yet: they inherit it blocked.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    except EOFError:
-        raise OSError("the fork server ended") from None
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def status_text(status: Optional[int]) -> str:
+    """How a process ended, in words."""
+    if status is None:
+        return "ended; how is not known, because another process started it"
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        with suppress(ValueError):
+            return f"killed by {signal.Signals(number).name}"
+        return f"killed by signal {number}"
+    return f"exited with code {os.WEXITSTATUS(status)}"
 
 
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def _stop_fork_server() -> None:
-    """End the fork server and the resource tracker now: not later, by themselves, seen by whoever waits for us."""
-    from multiprocessing import forkserver, resource_tracker
-
-    for helper in (forkserver._forkserver, resource_tracker._resource_tracker):
-        stop = getattr(helper, "_stop", None)
-        if stop is not None:
-            stop()
+def allow_many_files() -> None:
+    """Raise the limit of open files to what the system allows us: each worker costs one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,52 +1,33 @@
-"""The connection to Redis; the only module that knows the client library.
+"""The link to Redis: two connections, one for commands and one for messages, that live and die together.
 
 Invariant: a link is open or lost, and never heals by itself: no retry, no silent reconnect, no reply left over for the
 next command. Every exchange ends within the address's ``timeout_s`` or the link is lost, which is told exactly once;
-who wants it back opens it again. Commands go over one connection, messages come over another, both die together.
+who wants it back opens it again. Nothing here holds the loop up: not a name that cannot be resolved, not a server that
+takes a connection and falls silent.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Optional, Union
+from dataclasses import dataclass, field, replace
+from typing import Any, Optional
 
-from redis import connection as blocking
-from redis.asyncio import connection as nonblocking
-from redis.exceptions import (
-    AuthenticationError,
-    BusyLoadingError,
-    ConnectionError,
-    InvalidResponse,
-    MasterDownError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-    TimeoutError,
-)
-
+from daosup.adapters.name_lookup import NameLookup
 from daosup.adapters.redis_address import RedisAddress, ServerFacts
-from daosup.errors import ConfigError, UnavailableError
+from daosup.adapters.redis_connection import FAILURES, BlockingConnection, Command, Connection, Refusal, explained
+from daosup.adapters.redis_sentinel import master_by_sentinels
+from daosup.errors import UnavailableError
 
-Command = tuple[Union[bytes, str, int], ...]
+__all__ = ["Command", "RedisLink", "Refusal", "blocking_link", "ping"]
 
+#: An attempt to connect that takes longer gets company: a fresh one finds a server that is just back much sooner than
+#: one whose packets were lost.
+COMPANY_AFTER_S = 1.0
 _CHUNK = 250
-_URL_OPTIONS = {"host", "port", "db", "username", "password", "path"}
+_NO_FACTS = ServerFacts("unknown", "", is_replica=False)
 _FACT_COMMANDS: tuple[Command, ...] = (("PING",), ("INFO", "server"), ("INFO", "replication"))
-# What talking to a server can raise; the library's parser lets ValueError and RecursionError through on garbage.
-_FAILURES = (RedisError, OSError, asyncio.TimeoutError, ValueError, RecursionError)
-# A dead network is noticed within about 20 s even while nothing is sent.
-_KEEPALIVE = {socket.TCP_KEEPIDLE: 10, socket.TCP_KEEPINTVL: 3, socket.TCP_KEEPCNT: 3}
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Redis's answer to a command it did not carry out, e.g. ``WRONGTYPE …``; stands in the place of the reply."""
-
-    text: str
 
 
 class RedisLink:
@@ -66,6 +47,8 @@ class RedisLink:
         self._on_lost = on_lost
         self._session: Optional[_Session] = None
         self._why_closed = "it was not opened yet"
+        self._names = NameLookup()
+        self._attempts = 0
 
     @property
     def is_open(self) -> bool:
@@ -73,25 +56,19 @@ class RedisLink:
         return self._session is not None
 
     async def open(self, channel: bytes) -> ServerFacts:
-        """Connect, ask the server who it is and subscribe to ``channel``.
+        """Connect to the master, ask it who it is and subscribe to ``channel``.
 
         Raises:
             UnavailableError: If that did not succeed within ``timeout_s``; the message says why and what to do.
-            ConfigError: If the URL is not one.
         """
         await self.close()
-        session = _Session(_new_connection(nonblocking, self.address), _new_connection(nonblocking, self.address))
         try:
-            facts = await asyncio.wait_for(session.start(channel, self.address), self.address.timeout_s)
-        except _FAILURES as error:
-            await session.close()
-            raise UnavailableError(_explained(error, self.address)) from error
-        except BaseException:
-            await session.close()
-            raise
+            session = await asyncio.wait_for(self._first_session(channel), self.address.timeout_s)
+        except (*FAILURES, UnavailableError) as error:
+            raise UnavailableError(explained(error, self.address)) from error
         self._session = session
         session.listener = asyncio.get_running_loop().create_task(self._listen(session))
-        return facts
+        return session.facts
 
     async def close(self) -> None:
         """Close the link without calling it lost."""
@@ -122,9 +99,9 @@ class RedisLink:
             if session is not self._session:
                 raise UnavailableError(f"no connection to Redis at {self.address}: {self._why_closed}")
             try:
-                return await asyncio.wait_for(session.exchange(commands), self.address.timeout_s)
-            except _FAILURES as error:
-                reason = _explained(error, self.address)
+                return await asyncio.wait_for(session.commands.exchange(commands), self.address.timeout_s)
+            except FAILURES as error:
+                reason = explained(error, self.address)
                 await self._lose(session, reason)
                 raise UnavailableError(reason) from error
             except BaseException:
@@ -135,13 +112,13 @@ class RedisLink:
     async def _listen(self, session: _Session) -> None:
         try:
             while True:
-                reply = await session.messages.read_response()
-                if isinstance(reply, list) and len(reply) == 3 and reply[0] == b"message":
-                    self._on_message(reply[2])
+                message = await session.messages.message()
+                if message is not None:
+                    self._on_message(message)
                 # Reading from a full buffer does not yield, and a flood of messages must not stop the loop.
                 await asyncio.sleep(0)
-        except _FAILURES as error:
-            await self._lose(session, _explained(error, self.address))
+        except FAILURES as error:
+            await self._lose(session, explained(error, self.address))
 
     async def _lose(self, session: _Session, reason: str) -> None:
         if session is not self._session:
@@ -151,43 +128,93 @@ class RedisLink:
         await session.close()
         self._on_lost(reason)
 
+    # -- connecting
+
+    async def _first_session(self, channel: bytes) -> _Session:
+        """The session of the attempt that ends first; its failure is everybody's, but one that hangs is not."""
+        patient = fresh = asyncio.ensure_future(self._new_session(channel))
+        winner: Optional[asyncio.Future[_Session]] = None
+        try:
+            while winner is None:
+                done, _ = await asyncio.wait(
+                    {patient, fresh}, timeout=COMPANY_AFTER_S, return_when=asyncio.FIRST_COMPLETED
+                )
+                if done:
+                    winner = done.pop()
+                else:
+                    if fresh is not patient:
+                        await _discard(fresh)
+                    fresh = asyncio.ensure_future(self._new_session(channel))
+            return winner.result()
+        finally:
+            for task in {patient, fresh}:
+                if task is not winner:
+                    await _discard(task)
+
+    async def _new_session(self, channel: bytes) -> _Session:
+        server = self.address
+        if server.sentinels:
+            host, port = await master_by_sentinels(server, self._names.addresses)
+            server = replace(server, host=host, port=port, sentinels=())
+        addresses = [""] if server.unix_socket is not None else await self._names.addresses(server.host)
+        # Each attempt begins with another of the server's addresses: some may be dead.
+        self._attempts += 1
+        first = self._attempts % len(addresses)
+        failure: Optional[BaseException] = None
+        for ip in addresses[first:] + addresses[:first]:
+            session = _Session(Connection(server, ip), Connection(server, ip))
+            try:
+                await session.start(channel, server)
+                if self.address.sentinels:
+                    session.facts = replace(session.facts, at=str(server))
+                return session
+            except FAILURES as error:
+                await session.close()
+                failure = error
+            except BaseException:
+                await session.close()
+                raise
+        assert failure is not None
+        raise failure
+
 
 @dataclass
 class _Session:
     """The two connections of an open link and who uses them."""
 
-    commands: Any
-    messages: Any
+    commands: Connection
+    messages: Connection
+    facts: ServerFacts = _NO_FACTS
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     listener: Optional[asyncio.Task[None]] = None
 
-    async def start(self, channel: bytes, address: RedisAddress) -> ServerFacts:
+    async def start(self, channel: bytes, server: RedisAddress) -> None:
         await self.commands.connect()
-        facts = _facts(await self.exchange(_FACT_COMMANDS), address)
+        self.facts = _facts(await self.commands.exchange(_FACT_COMMANDS), server)
+        if self.facts.is_sentinel:
+            raise UnavailableError(f"{server} is a Sentinel; name it in sentinels in [redis], with sentinel_service")
+        if self.facts.is_replica:
+            raise UnavailableError(
+                f"Redis at {server} is a replica that takes no writes of ours; [redis] must lead to the master"
+            )
         await self.messages.connect()
-        await self.messages.send_command("SUBSCRIBE", channel)
-        await self.messages.read_response()
-        return facts
-
-    async def exchange(self, commands: Sequence[Command]) -> list[Any]:
-        await self.commands.send_packed_command(self.commands.pack_commands(commands), check_health=False)
-        replies: list[Any] = []
-        for _ in commands:
-            try:
-                replies.append(await self.commands.read_response())
-            except ResponseError as error:
-                replies.append(error)
-        return _refusals_marked(replies)
+        await self.messages.subscribe(channel)
 
     async def close(self) -> None:
         if self.listener is not None and self.listener is not asyncio.current_task():
             self.listener.cancel()
             await asyncio.wait({self.listener})
         for connection in (self.commands, self.messages):
-            with contextlib.suppress(RedisError, OSError):
-                await connection.disconnect(nowait=True)
+            await connection.close()
         # The transports close their sockets in the loop's next turn.
         await asyncio.sleep(0)
+
+
+async def _discard(attempt: asyncio.Future[_Session]) -> None:
+    attempt.cancel()
+    await asyncio.wait({attempt})
+    if not attempt.cancelled() and attempt.exception() is None:
+        await attempt.result().close()
 
 
 def ping(address: RedisAddress) -> ServerFacts:
@@ -195,7 +222,7 @@ def ping(address: RedisAddress) -> ServerFacts:
 
     Raises:
         UnavailableError: If it did not answer, refused the password or is no Redis.
-        ConfigError: If the URL is not one.
+        ConfigError: If only sentinels know where it is.
     """
     with blocking_link(address) as run:
         return _facts(run(_FACT_COMMANDS), address)
@@ -207,70 +234,25 @@ def blocking_link(address: RedisAddress) -> Iterator[Callable[[Sequence[Command]
 
     Raises:
         UnavailableError: If Redis is away, also in the midst.
-        ConfigError: If the URL is not one.
+        ConfigError: If only sentinels know where it is.
     """
-    connection = _new_connection(blocking, address)
+    connection = BlockingConnection(address)
 
     def run(commands: Sequence[Command]) -> list[Any]:
-        replies: list[Any] = []
         try:
-            connection.send_packed_command(connection.pack_commands(commands), check_health=False)
-            for _ in commands:
-                try:
-                    replies.append(connection.read_response())
-                except ResponseError as error:
-                    replies.append(error)
-            return _refusals_marked(replies)
-        except _FAILURES as error:
-            raise UnavailableError(_explained(error, address)) from error
+            return connection.exchange(commands)
+        except FAILURES as error:
+            raise UnavailableError(explained(error, address)) from error
 
     try:
         connection.connect()
-    except _FAILURES as error:
-        connection.disconnect()
-        raise UnavailableError(_explained(error, address)) from error
+    except FAILURES as error:
+        connection.close()
+        raise UnavailableError(explained(error, address)) from error
     try:
         yield run
     finally:
-        connection.disconnect()
-
-
-def _new_connection(flavour: Any, address: RedisAddress) -> Any:
-    """A connection, not yet connected, of the client library's blocking or nonblocking kind."""
-    options: dict[str, Any] = {"db": address.db, "username": address.username, "password": address.password}
-    if address.url is not None:
-        try:
-            from_url = dict(flavour.parse_url(address.url))
-        except ValueError as error:
-            raise ConfigError(f"[redis] url {address} is not redis://, rediss:// or unix://: {error}") from None
-        kind = from_url.pop("connection_class", flavour.Connection)
-        unknown = {name for name in from_url if name not in _URL_OPTIONS and not name.startswith("ssl_")}
-        if unknown:
-            raise ConfigError(f"[redis] url {address} has options that are not allowed here: {', '.join(unknown)}")
-        options.update(from_url)
-    elif address.unix_socket is not None:
-        kind = flavour.UnixDomainSocketConnection
-        options["path"] = address.unix_socket
-    else:
-        kind = flavour.Connection
-        options.update(host=address.host, port=address.port)
-    # The blocking kind can only bound each read; the other one is bounded from outside, as a whole.
-    timeout_s = address.timeout_s if flavour is blocking else None
-    options.update(protocol=2, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
-    if "path" not in options:
-        options.update(socket_keepalive=True, socket_keepalive_options=_KEEPALIVE)
-    try:
-        return kind(**options)
-    except (TypeError, ValueError, RedisError) as error:
-        raise ConfigError(f"[redis] url {address} cannot be used: {error}") from None
-
-
-def _refusals_marked(replies: list[Any]) -> list[Any]:
-    for reply in replies:
-        # A replica stays one and a server without its password stays so; only a new connection can find the master.
-        if isinstance(reply, (ReadOnlyError, MasterDownError)):
-            raise reply
-    return [Refusal(str(r)[:200]) if isinstance(r, ResponseError) else r for r in replies]
+        connection.close()
 
 
 def _facts(replies: list[Any], address: RedisAddress) -> ServerFacts:
@@ -279,23 +261,3 @@ def _facts(replies: list[Any], address: RedisAddress) -> ServerFacts:
         raise UnavailableError(f"what answers at {address} is not Redis: to PING it said {str(pong)[:80]!r}")
     texts = [info.decode("utf-8", "replace") for info in infos if isinstance(info, bytes)]
     return ServerFacts.parse("".join(texts))
-
-
-def _explained(error: BaseException, address: RedisAddress) -> str:
-    where = f"Redis at {address}"
-    said = str(error)[:200] or type(error).__name__
-    if isinstance(error, AuthenticationError):
-        if address.has_password:
-            return f"{where} refused the user or password ({said}); check password_file in [redis]"
-        return f"{where} asks for a password ({said}); set password_file in [redis]"
-    if isinstance(error, (TimeoutError, asyncio.TimeoutError, socket.timeout)):
-        return f"{where} did not answer within {address.timeout_s:g} s; is it running, overloaded or behind a firewall?"
-    if isinstance(error, BusyLoadingError):
-        return f"{where} is still loading its data ({said}); it answers when that is done"
-    if isinstance(error, ReadOnlyError):
-        return f"{where} is a replica that takes no writes ({said}); [redis] must lead to the master"
-    if isinstance(error, (InvalidResponse, ValueError, RecursionError)):
-        return f"what answers at {address} is not Redis ({said}); check [redis]"
-    if isinstance(error, (ConnectionError, OSError)):
-        return f"{where} cannot be reached ({said}); start it there, or correct [redis]"
-    return f"{where} refused ({said})"

@@ -23,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Optional, Union
 
+from daosup.adapters.inherited_child import InheritedChild
 from daosup.adapters.redis_address import RedisAddress, address_of
 from daosup.config import Embedded, RedisConfig
 from daosup.errors import ConfigError, UnavailableError
@@ -88,7 +89,7 @@ class EmbeddedRedis:
         self.port = port
         self._password = password
         self._binary = binary
-        self._process: Optional[subprocess.Popen[bytes]] = None
+        self._process: Union[subprocess.Popen[bytes], InheritedChild, None] = None
 
     @property
     def address(self) -> RedisAddress:
@@ -105,6 +106,16 @@ class EmbeddedRedis:
         if not self.port:
             raise ConfigError("this Redis listens on its Unix socket only, or was not started yet")
         return RedisAddress(host="127.0.0.1", port=self.port, password=self._password)
+
+    @property
+    def inheritance(self) -> Optional[dict[str, int]]:
+        """What another program, run by this process in place of this one, needs to go on with it; see ``inherit``."""
+        return None if self.pid is None else {"pid": self.pid, "port": self.port or 0}
+
+    def inherit(self, inheritance: dict[str, int]) -> None:
+        """Go on with a server that this process started before it ran another program."""
+        self._process = InheritedChild(inheritance["pid"])
+        self.port = inheritance["port"] or None
 
     @property
     def pid(self) -> Optional[int]:
@@ -219,7 +230,9 @@ class EmbeddedRedis:
         self.stop()
 
 
-def resolve(config: RedisConfig, folder: Path) -> tuple[RedisAddress, Optional[EmbeddedRedis]]:
+def resolve(
+    config: RedisConfig, folder: Path, inherited: Optional[dict[str, int]] = None
+) -> tuple[RedisAddress, Optional[EmbeddedRedis]]:
     """Which Redis to use: what is configured, else one that runs on this machine, else one of our own.
 
     Blocks for about ``timeout_s`` at most if the local one hangs, and some 10 ms to start one: for a program's start.
@@ -227,6 +240,7 @@ def resolve(config: RedisConfig, folder: Path) -> tuple[RedisAddress, Optional[E
     Args:
         config: What the configuration says of Redis.
         folder: Where a server of our own puts its socket and log.
+        inherited: A server of our own that runs already, from before this process replaced its program.
 
     Returns:
         The address, and the server if one was started; its :meth:`EmbeddedRedis.stop` is the caller's duty.
@@ -236,13 +250,17 @@ def resolve(config: RedisConfig, folder: Path) -> tuple[RedisAddress, Optional[E
         ConfigError: If the password's file cannot be read.
     """
     address = address_of(config)
+    if inherited is not None:
+        server = EmbeddedRedis(folder, password=address.password)
+        server.inherit(inherited)
+        return replace(server.address, db=address.db, timeout_s=address.timeout_s), server
     if config.embedded is Embedded.NEVER or (config.is_configured and config.embedded is Embedded.AUTO):
         return address, None
     answer = answer_to_ping(("localhost", address.port), address.timeout_s)
     if config.embedded is Embedded.AUTO and (answer == "PONG" or (answer == "NOAUTH" and address.has_password)):
         return address, None
     # On the usual port other programs of this machine find it; a second daemon will use it like any local one.
-    server = EmbeddedRedis(folder, address.port if answer is None else 0, address.password)
+    server = EmbeddedRedis(folder, address.port if answer is None else 0, address.read_password())
     server.start()
     return replace(server.address, db=address.db, timeout_s=address.timeout_s), server
 

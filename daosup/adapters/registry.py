@@ -8,22 +8,25 @@ does not decode is skipped and counted in :attr:`Registry.skipped`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Optional, TypeVar
 
 from daosup.adapters.redis_address import RedisAddress, ServerFacts
 from daosup.adapters.redis_link import Command, RedisLink, Refusal, ping
+from daosup.adapters.registry_asking import drop_reader, read_sources, write_reader
+from daosup.adapters.registry_clock import RegistryClock
 from daosup.adapters.registry_commands import (
     check_accepted,
-    is_wrong_type,
+    is_writable,
     milliseconds,
-    now_stamp,
     read,
     tell,
     unlink_segment,
     write,
     write_segment,
 )
-from daosup.adapters.registry_scan import read_machines, remove_leftovers, remove_machine
+from daosup.adapters.registry_lease import RegistryLease
+from daosup.adapters.registry_scan import read_hosts, read_machines, remove_leftovers
 from daosup.adapters.registry_views import Lost, Notified, OwnView, RegistryEvent, SourceView
 from daosup.core import keys
 from daosup.core.checked_json import MAX_VALUE_BYTES
@@ -34,15 +37,13 @@ from daosup.core.registry_values import (
     decode_instance,
     decode_notice,
     decode_reader,
-    decode_records,
     decode_request,
     encode_instance,
-    encode_reader,
     encode_records,
     encode_request,
 )
-from daosup.core.types import Machine, Reader, Role, SegmentFacts, Source, StreamRecord
-from daosup.errors import ProtocolError
+from daosup.core.types import HostSign, Machine, Reader, Role, SegmentFacts, Source, StreamRecord
+from daosup.errors import ProtocolError, UnavailableError
 
 __all__ = ["Instance", "Lost", "Notified", "OwnView", "RedisAddress", "Registry", "RegistryEvent", "SourceView", "ping"]
 
@@ -68,10 +69,17 @@ class Registry:
         self._host = host
         self._instance = instance
         self._on_event = on_event
+        self.clock = RegistryClock()
+        self.lease = RegistryLease(self._run, host, instance, self.clock)
         # Names that may have keys in Redis, also those whose removal did not get through.
         self._written_names: set[str] = set()
         self.skipped = 0
         """How many values and messages were skipped because they did not decode."""
+
+    @property
+    def server(self) -> str:
+        """Where Redis is, in words."""
+        return str(self._link.address)
 
     @property
     def is_connected(self) -> bool:
@@ -79,13 +87,38 @@ class Registry:
         return self._link.is_open
 
     async def connect(self) -> ServerFacts:
-        """Connect and listen to what this host is told.
+        """Connect, listen to what this host is told, see whether Redis takes writes, and learn its time.
 
         Raises:
-            UnavailableError: If that did not succeed within the address's ``timeout_s``.
-            ConfigError: If the URL is not one.
+            UnavailableError: If that did not succeed within the address's ``timeout_s``, or Redis refuses to write.
         """
-        return await self._link.open(keys.notify_channel(self._host))
+        facts = await self._link.open(keys.notify_channel(self._host))
+        try:
+            await self._run([is_writable(self._host)])
+            await self.lease.look()
+        except UnavailableError:
+            await self._link.close()
+            raise
+        if not self._instance.started_ms:
+            self._instance = replace(self._instance, started_ms=self.clock.began_ms())
+        return facts
+
+    @property
+    def started_ms(self) -> int:
+        """When this process started, by Redis's clock in milliseconds; 0 before the first connection."""
+        return self._instance.started_ms
+
+    async def check(self) -> tuple[Optional[str], int]:
+        """See whether Redis still takes writes; one small round trip.
+
+        Returns:
+            The instance that speaks for this host, None if its key is gone; and how many readers are written down.
+        """
+        _, raw, count = await self._run(
+            [is_writable(self._host), read(keys.instance_key(self._host)), ("HLEN", keys.readers_key(self._host))]
+        )
+        speaker = self._decoded(decode_instance, raw)
+        return speaker.instance if speaker else None, count if isinstance(count, int) else 0
 
     async def close(self) -> None:
         """Disconnect; what is written stays until it expires."""
@@ -98,8 +131,10 @@ class Registry:
         segments: Mapping[str, SegmentFacts],
         records: Mapping[str, Sequence[StreamRecord]],
         ttl_s: float,
-    ) -> Optional[str]:
+    ) -> Optional[Instance]:
         """Write everything of this host, and remove the keys of segments it had before; the heartbeat does this too.
+
+        Another process that spoke for this host until now is told, if it lives.
 
         Args:
             ip: Address at which other hosts reach this one.
@@ -109,29 +144,34 @@ class Registry:
             ttl_s: After this time without another call the keys are gone.
 
         Returns:
-            The instance that the registry named for this host before; None if the key was gone.
+            The other instance that the registry named for this host before, if there was one.
         """
+        self._instance = replace(self._instance, beat=self._instance.beat + 1)
         commands: list[Command] = [
             read(keys.instance_key(self._host)),
             write(keys.machine_key(self._host, "ip"), ip.encode(), ttl_s),
             write(keys.machine_key(self._host, "hostname"), self._host.encode(), ttl_s),
             write(keys.machine_key(self._host, "role"), role.value.encode(), ttl_s),
-            write(keys.machine_key(self._host, "last_connect"), now_stamp(), ttl_s),
+            write(keys.machine_key(self._host, "last_connect"), self.clock.stamp(), ttl_s),
             write(keys.instance_key(self._host), encode_instance(self._instance), ttl_s),
         ]
         for name, facts in segments.items():
-            commands += write_segment(self._host, facts, records.get(name, ()), ttl_s)
+            commands += write_segment(self._host, facts, tuple(records.get(name, ())), ttl_s)
         gone = self._written_names - segments.keys()
         commands += [unlink_segment(self._host, name) for name in gone]
         self._written_names |= segments.keys()
         replies = await self._run(commands)
         self._written_names -= gone
-        return self._instance_named(replies[0])
+        before = self._decoded(decode_instance, replies[0])
+        if before is None or before.instance == self._instance.instance:
+            return None
+        await self._run([tell(self._host, NoticeKind.READERS, Source(self._host, "any"))])
+        return before
 
     async def put_segment(self, facts: SegmentFacts, records: Sequence[StreamRecord], ttl_s: float) -> None:
         """Write one segment of this host."""
         self._written_names.add(facts.name)
-        await self._run(write_segment(self._host, facts, records, ttl_s))
+        await self._run(write_segment(self._host, facts, tuple(records), ttl_s))
 
     async def drop_segment(self, name: str) -> None:
         """Remove one segment of this host."""
@@ -154,7 +194,8 @@ class Registry:
         Its readers stay written down until they leave or expire, so that after a restart they are known at once.
         """
         (raw,) = await self._run([read(keys.instance_key(self._host))])
-        if self._instance_named(raw) not in (None, self._instance.instance):
+        speaker = self._decoded(decode_instance, raw)
+        if speaker is not None and speaker.instance != self._instance.instance:
             return
         commands = [unlink_segment(self._host, name) for name in self._written_names]
         commands.append(("UNLINK", *(keys.machine_key(self._host, field) for field in keys.MACHINE_FIELDS)))
@@ -166,14 +207,17 @@ class Registry:
         """Who reads this host's segments, and whether its own key is there; one round trip."""
         raw, fields = await self._run([read(keys.instance_key(self._host)), ("HGETALL", keys.readers_key(self._host))])
         readers: dict[str, dict[str, Reader]] = {}
+        decoded: dict[bytes, Reader] = {}
         flat = fields if isinstance(fields, list) else []
         self.skipped += isinstance(fields, Refusal)
         for field, value in zip(flat[::2], flat[1::2]):
             place = self._decoded(keys.parse_reader_field, field)
-            reader = self._decoded(decode_reader, value)
+            # A host writes the same into all its fields.
+            reader = decoded.get(value) or self._decoded(decode_reader, value)
             if place is not None and reader is not None:
+                decoded[value] = reader
                 readers.setdefault(place[0], {})[place[1]] = reader
-        return OwnView(readers, self._instance_named(raw))
+        return OwnView(readers, self._decoded(decode_instance, raw), len(flat) // 2)
 
     async def drop_readers(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Forget readers of this host, given as segment name and reading host."""
@@ -213,31 +257,12 @@ class Registry:
             ttl_s: Lifetime of the owner's whole list of readers; each reader's call renews it.
             is_news: Whether to tell the owners at once; a mere heartbeat need not.
         """
-        value, now = encode_reader(reader), now_stamp()
-        commands: list[Command] = []
-        for source in sources:
-            hash_key, field = keys.readers_key(source.host), keys.reader_field(source.name, reader.host)
-            commands.append(("HSET", hash_key, field, value))
-            commands.append(("PEXPIRE", hash_key, milliseconds(ttl_s)))
-            commands.append(write(keys.heartbeat_key(source, reader.host), now, keys.HEARTBEAT_TTL_S))
-            if is_news:
-                commands.append(tell(source.host, NoticeKind.READERS, source))
-        replies = await self._link.run(commands)
-        spoilt = [c for c, reply in zip(commands, replies) if is_wrong_type(reply)]
-        if spoilt:
-            # Something else sits where the readers belong; nobody can read it there, so it makes room.
-            self.skipped += len({command[1] for command in spoilt})
-            replies = await self._link.run([("UNLINK", c[1]) for c in spoilt] + commands)
-        check_accepted(replies, str(self._link.address))
+        now = self.clock.stamp()
+        self.skipped += await write_reader(self._link.run, self.server, sources, reader, ttl_s, now, is_news=is_news)
 
     async def unask(self, sources: Iterable[Source], reader_host: str) -> None:
         """Take back what :meth:`ask` wrote and tell the owners."""
-        commands: list[Command] = []
-        for source in sources:
-            commands.append(("HDEL", keys.readers_key(source.host), keys.reader_field(source.name, reader_host)))
-            commands.append(("UNLINK", keys.heartbeat_key(source, reader_host)))
-            commands.append(tell(source.host, NoticeKind.READERS, source))
-        await self._run(commands)
+        await self._run(drop_reader(sources, reader_host))
 
     async def request(self, source: Source, request: StreamRequest, ttl_s: float) -> bool:
         """Ask an old daemon for a stream, as its own clients do.
@@ -250,19 +275,9 @@ class Registry:
         )
         return reply is not None
 
-    async def records(self, source: Source) -> SourceView:
-        """What is known of a segment of another host; one round trip."""
-        host, segment, raw, owner = await self._run(
-            [
-                ("EXISTS", keys.machine_key(source.host, "ip")),
-                ("EXISTS", keys.segment_key(source, "dimensions")),
-                read(keys.segment_key(source, "connections")),
-                read(keys.instance_key(source.host)),
-            ]
-        )
-        records, bad = self._decoded(decode_records, raw) or ((), 0)
-        self.skipped += bad
-        return SourceView(host == 1, segment == 1, records, self._decoded(decode_instance, owner))
+    async def records(self, sources: Iterable[Source]) -> dict[Source, SourceView]:
+        """What is known of segments of other hosts."""
+        return await read_sources(self._run, sources, self._decoded, self._skip)
 
     async def machines(self) -> list[Machine]:
         """All hosts of the registry with their segments, sorted; also those of old daemons.
@@ -273,13 +288,13 @@ class Registry:
         self.skipped += skipped
         return machines
 
-    async def remove_machine(self, host: str) -> int:
-        """Remove every key of a host, whoever wrote it; it comes back if its daemon lives.
+    async def hosts(self) -> tuple[tuple[HostSign, ...], float]:
+        """The last signs of life of all hosts, and Redis's time at which they were read (seconds since 1970).
 
-        Returns:
-            How many ``dao:`` keys there were.
+        Walks over all keys of Redis in small steps: for the one that holds the lease.
         """
-        return await remove_machine(self._run, host)
+        signs = await read_hosts(self._run)
+        return signs, self.clock.now_s()
 
     async def remove_leftovers(self, names: Collection[str]) -> int:
         """Remove keys of this host's segments that are not in ``names``: an old daemon's keys never expire.
@@ -293,17 +308,16 @@ class Registry:
 
     async def _run(self, commands: Sequence[Command]) -> list[Any]:
         replies = await self._link.run(commands)
-        check_accepted(replies, str(self._link.address))
+        check_accepted(replies, self.server)
         return replies
+
+    def _skip(self, count: int) -> None:
+        self.skipped += count
 
     def _take_message(self, raw: bytes) -> None:
         notice = self._decoded(decode_notice, raw)
         if notice is not None:
             self._on_event(Notified(notice.kind, notice.source))
-
-    def _instance_named(self, reply: object) -> Optional[str]:
-        instance = self._decoded(decode_instance, reply)
-        return None if instance is None else instance.instance
 
     def _decoded(self, decode: Callable[[bytes], T], reply: object) -> Optional[T]:
         """What a reply holds; None if the key is missing (``b""``) or, which is counted, if it does not decode."""

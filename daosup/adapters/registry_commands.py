@@ -6,15 +6,21 @@ never transferred. One byte more than allowed is asked for, by which the decoder
 
 from __future__ import annotations
 
-import datetime
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from daosup.adapters.redis_link import Command, Refusal
 from daosup.core import keys
 from daosup.core.checked_json import MAX_VALUE_BYTES
-from daosup.core.registry_values import Notice, NoticeKind, encode_dimensions, encode_notice, encode_records
+from daosup.core.registry_values import (
+    Notice,
+    NoticeKind,
+    encode_dimensions,
+    encode_notice,
+    encode_records,
+)
 from daosup.core.types import SegmentFacts, Source, StreamRecord
 from daosup.errors import UnavailableError
 
@@ -34,14 +40,22 @@ def tell(host: str, kind: NoticeKind, source: Source) -> Command:
     return ("PUBLISH", keys.notify_channel(host), encode_notice(Notice(kind, source)))
 
 
-def write_segment(host: str, facts: SegmentFacts, records: Sequence[StreamRecord], ttl_s: float) -> list[Command]:
+def is_writable(host: str) -> Command:
+    """Fails as a real write would, and changes nothing: not even a missing key comes to be."""
+    return ("SETRANGE", keys.instance_key(host), 0, b"")
+
+
+@lru_cache(maxsize=4096)  # the heartbeat writes what hardly ever changes
+def write_segment(
+    host: str, facts: SegmentFacts, records: tuple[StreamRecord, ...], ttl_s: float
+) -> tuple[Command, ...]:
     """Write the three keys of a segment of ``host``."""
     source = Source(host, facts.name)
-    return [
+    return (
         write(keys.segment_key(source, "dimensions"), encode_dimensions(facts.shape), ttl_s),
         write(keys.segment_key(source, "dtype"), facts.dtype.encode(), ttl_s),
         write(keys.segment_key(source, "connections"), encode_records(records), ttl_s),
-    ]
+    )
 
 
 def unlink_segment(host: str, name: str) -> Command:
@@ -52,11 +66,6 @@ def unlink_segment(host: str, name: str) -> Command:
 def milliseconds(seconds: float) -> int:
     """At least 1, which is the shortest expiry Redis takes."""
     return max(1, math.ceil(seconds * 1000))
-
-
-def now_stamp() -> bytes:
-    """The time as the schema wants it: ISO-8601, UTC, with its offset."""
-    return datetime.datetime.now(datetime.timezone.utc).isoformat().encode()
 
 
 def is_wrong_type(reply: Any) -> bool:

@@ -1,7 +1,8 @@
-"""What needs a walk over the whole registry: listing the machines, removing one.
+"""What needs a walk over the whole registry: listing the machines, finding what belongs to one.
 
-Invariant: the walk goes in small steps (SCAN, never KEYS) between which the loop runs, and is made only because an
-operator asked or a daemon started, never by a timer; so the cost per second does not grow with the number of hosts.
+Invariant: the walk goes in small steps (SCAN, never KEYS) between which the loop runs. Only the one that holds the
+lease makes it by a timer, for one key of each host; all others only because an operator asked or a daemon started. So
+a host's cost per second does not grow with the number of hosts.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Union
 
 from daosup.adapters.redis_link import Command
+from daosup.adapters.registry_clock import parse_stamp
 from daosup.adapters.registry_commands import read
 from daosup.core import keys
 from daosup.core.registry_values import decode_address, decode_dimensions, decode_dtype, decode_records, decode_word
-from daosup.core.types import Machine, SegmentEntry
+from daosup.core.types import HostSign, Machine, SegmentEntry
 from daosup.errors import ProtocolError, UnavailableError
 
 Run = Callable[[Sequence[Command]], Awaitable[list[Any]]]
@@ -33,12 +35,36 @@ async def read_machines(run: Run) -> tuple[list[Machine], int]:
     return table.machines(), table.skipped
 
 
-async def remove_machine(run: Run, host: str) -> int:
-    """Remove every key of ``host``; returns how many ``dao:`` keys there were."""
-    found = [key for key in await _scan(run, keys.host_keys_pattern(host)) if keys.is_of_host(key, host)]
-    own: Command = ("UNLINK", keys.instance_key(host), keys.readers_key(host))
-    await run([("UNLINK", key) for key in found] + [own])
-    return len(found)
+async def read_hosts(run: Run) -> tuple[HostSign, ...]:
+    """The last sign of life of each host; one that cannot be read is left out."""
+    found = []
+    for raw in await _scan(run, keys.ALL_SIGNS_OF_LIFE):
+        try:
+            key = keys.parse_machine_key(raw)
+        except ProtocolError:
+            continue
+        if key.name is None:
+            found.append(key.host)
+    signs = []
+    for start in range(0, len(found), _STEP):
+        step = found[start : start + _STEP]
+        commands: list[Command] = []
+        for host in step:
+            sign = keys.machine_key(host, "last_connect")
+            commands += [read(sign), ("PTTL", sign), read(keys.machine_key(host, "role"))]
+        replies = await run(commands)
+        for host, text, left_ms, role in zip(step, replies[::3], replies[1::3], replies[2::3]):
+            sign_of_life = _word(text)
+            if sign_of_life:
+                signs.append(
+                    HostSign(host, _word(role), sign_of_life, parse_stamp(sign_of_life), is_lasting=left_ms == -1)
+                )
+    return tuple(signs)
+
+
+async def keys_of_host(run: Run, host: str) -> list[bytes]:
+    """Every ``dao:`` key of ``host``, whoever wrote it."""
+    return [key for key in await _scan(run, keys.host_keys_pattern(host)) if keys.is_of_host(key, host)]
 
 
 async def remove_leftovers(run: Run, host: str, names: Collection[str]) -> int:
@@ -68,6 +94,13 @@ async def _scan(run: Run, pattern: bytes) -> list[bytes]:
                 f"Redis holds more than {_MOST_KEYS} keys like {pattern.decode('ascii', 'replace')}; "
                 "no fleet has so many: find out who writes them"
             )
+
+
+def _word(raw: object) -> str:
+    try:
+        return decode_word(raw) if isinstance(raw, bytes) and raw else ""
+    except ProtocolError:
+        return ""
 
 
 class _MachineTable:

@@ -35,11 +35,13 @@ RegistryEvent = Union[Notified, Lost]
 class OwnView:
     """What the registry holds for this host: its readers by segment and reading host, and who speaks for it.
 
-    ``instance`` is None if our key is gone (flushed, expired), and another's if a second daemon uses our host name.
+    ``speaker`` is None if our key is gone (flushed, expired), and another's if a second daemon uses our host name.
+    ``entry_count``: how many readers are written down, those included that do not decode.
     """
 
     readers: Mapping[str, Mapping[str, Reader]]
-    instance: Optional[str]
+    speaker: Optional[Instance]
+    entry_count: int = 0
 
 
 @dataclass(frozen=True)

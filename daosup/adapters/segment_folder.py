@@ -1,13 +1,12 @@
-"""Which segments a folder has.
+"""The files of a segment folder: which there are, and what each is.
 
-Invariant: a file that is not a segment, or a mirror of another host's, is not listed; one that did not change since the
-last look is not opened again.
+Invariant: a file that is a mirror of another host's segment is not listed; one that did not change since it was looked
+at is not listed as changed. Nothing here decides what follows.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
@@ -19,54 +18,48 @@ from daosup.shm.memory import examine, open_file
 _Trace = tuple[int, int, int, int]
 
 
-@dataclass
-class _Known:
-    trace: _Trace
-    facts: Optional[SegmentFacts]
-
-
 class SegmentFolder:
-    """Looks through one folder again and again.
-
-    Attributes:
-        refused: Why files that look like segments by name are none, by name.
-    """
+    """Looks at the files of one folder; segments go by their names without folder and suffix."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.refused: dict[str, str] = {}
-        self._known: dict[str, _Known] = {}
+        self._traces: dict[str, Optional[_Trace]] = {}
 
     def path_of(self, name: str) -> str:
         """The file of the segment ``name``."""
         return str(self.folder / f"{name}{SEGMENT_SUFFIX}")
 
-    def look(self) -> tuple[SegmentFacts, ...]:
-        """The segments there now, by name; none if the folder cannot be read."""
-        before, self._known, refused = self._known, {}, self.refused
-        self.refused = {}
-        try:
-            entries = sorted(os.scandir(self.folder), key=lambda entry: entry.name)
-        except OSError as error:
-            self.refused = {str(self.folder): error.strerror or str(error)}
-            return ()
-        for entry in entries:
-            if not entry.name.endswith(SEGMENT_SUFFIX) or entry.name.startswith(MIRROR_PREFIX):
-                continue
-            try:
-                facts = entry.stat()
-            except OSError:
-                continue  # gone meanwhile, or a link to nothing
-            trace = (facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
-            known = before.get(entry.name)
-            if known is None or known.trace != trace:
-                known = _Known(trace, self._examine(entry.name[: -len(SEGMENT_SUFFIX)], entry.path))
-            elif known.facts is None and entry.name in refused:
-                self.refused[entry.name] = refused[entry.name]
-            self._known[entry.name] = known
-        return tuple(known.facts for known in self._known.values() if known.facts is not None)
+    @staticmethod
+    def name_of(file: str) -> Optional[str]:
+        """The name of the segment that a file could be; None if it is none of this host's by its name."""
+        if not file.endswith(SEGMENT_SUFFIX) or file.startswith((MIRROR_PREFIX, ".")):
+            return None
+        return file[: -len(SEGMENT_SUFFIX)]
 
-    def _examine(self, name: str, path: str) -> Optional[SegmentFacts]:
+    def scan(self) -> list[str]:
+        """Names of all files that are not as they were when they were looked at, or are gone since; sorted.
+
+        A folder that cannot be read has no files.
+        """
+        changed, there = [], set()
+        try:
+            with os.scandir(self.folder) as entries:
+                for entry in entries:
+                    name = self.name_of(entry.name)
+                    if name is not None:
+                        there.add(name)
+                        if name not in self._traces or _trace_at(entry.path) != self._traces[name]:
+                            changed.append(name)
+        except OSError:
+            there.clear()
+        return sorted(changed + [name for name in self._traces if name not in there])
+
+    def look(self, name: str) -> tuple[Optional[SegmentFacts], Optional[str]]:
+        """What a file is: a segment, or why it is none; neither if there is no file."""
+        path = self.path_of(name)
+        if not os.path.lexists(path):
+            self._traces.pop(name, None)
+            return None, None
         try:
             check_name(name)
             fd = open_file(path, is_writable=False)
@@ -76,8 +69,9 @@ class SegmentFolder:
             finally:
                 os.close(fd)
         except (SegmentError, UsageError) as error:
-            self.refused[name + SEGMENT_SUFFIX] = str(error)
-            return None
+            self._traces[name] = _trace_at(path)
+            return None, str(error)
+        self._traces[name] = _trace(facts)
         return SegmentFacts(
             name,
             geometry.shape,
@@ -86,4 +80,15 @@ class SegmentFolder:
             geometry.depth,
             geometry.frame_bytes,
             f"{facts.st_ino}-{created.hex()}",
-        )
+        ), None
+
+
+def _trace_at(path: str) -> Optional[_Trace]:
+    try:
+        return _trace(os.stat(path))
+    except OSError:
+        return None
+
+
+def _trace(facts: os.stat_result) -> _Trace:
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from sdnotify import SystemdNotifier
 
 
@@ -14,6 +16,10 @@ class Systemd:
     def ready(self, status: str) -> None:
         """The service serves."""
         self._notifier.notify(f"READY=1\nSTATUS={status}")
+
+    def reloading(self) -> None:
+        """The service reads its configuration anew; ``ready`` ends that."""
+        self._notifier.notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
         """The service ends."""

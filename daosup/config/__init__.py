@@ -14,79 +14,27 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Optional
 
 from daosup.config import kinds
-from daosup.config.kinds import found, key, one_of, seconds, whole, without_password
-from daosup.config.reading import Source, build, line_numbers, read_dotted, read_nested, table
-from daosup.config.settling import LAST_PORT, check_redis, settle_address, settle_names, settle_ports
+from daosup.config.kinds import found, key, one_of, seconds, whole
+from daosup.config.mirrors import MirrorConfig, MirrorLayout, MirrorsConfig, check_mirrors
+from daosup.config.reading import Source, build, line_numbers, read_dotted, read_nested, table, tables
+from daosup.config.redis_keys import REDIS_ADDRESS, Embedded, RedisConfig, Verify, check_redis, settle_address
+from daosup.config.settling import LAST_PORT, settle_names, settle_ports
+from daosup.config.workers import WorkerConfig, WorkersConfig
+from daosup.core import types
 from daosup.core.types import Role
 from daosup.errors import ConfigError
 
 CONFIG_FOLDER = Path("/etc/daosup")
 
 _INSTANCE = r"[A-Za-z0-9_][A-Za-z0-9_.@:-]{0,62}\Z"
+__all__ = ["Config", "Embedded", "MirrorLayout", "RedisConfig", "Verify", "load"]
+
 _NO_OVERRIDES: Mapping[str, object] = MappingProxyType({})
-
-
-class Embedded(Enum):
-    """When to start a Redis-compatible server of our own."""
-
-    AUTO = "auto"
-    NEVER = "never"
-    ALWAYS = "always"
-
-
-class MirrorLayout(Enum):
-    """The layout a mirror's segment is made in."""
-
-    SOURCE = "source"
-    V0 = "v0"
-    FIFO = "fifo"
-    SEMREG = "semreg"
-
-
-@dataclass(frozen=True)
-class RedisConfig:
-    """Where the registry is. ``is_configured`` tells whether an address was given, or is the default."""
-
-    url: Optional[str] = key(kinds.REDIS_URL, "Address of the server in one; instead of `host`, `port` and `db`.")
-    host: str = key(kinds.SERVER, "The server's host.", "localhost")
-    port: int = key(whole(1, LAST_PORT), "The server's port.", 6379)
-    db: int = key(whole(0, 9999), "Number of the database.", 0)
-    password_file: Optional[Path] = key(kinds.PATH, "File that holds the password and nothing else; keep it mode 0600.")
-    embedded: Embedded = key(
-        one_of(Embedded),
-        '"auto": use the configured server, else one running at localhost:6379, else start one of our own; '
-        '"never": do not start one; "always": start one without looking for another.',
-        "auto",
-    )
-    timeout_s: float = key(seconds(0.05, 60), "How long to wait for an answer before Redis counts as away.", 2.0)
-    is_configured: bool = False
-
-    @property
-    def display_url(self) -> str:
-        """The address as it may be shown and logged: without user and password."""
-        return without_password(self.url) if self.url else f"redis://{_bracketed(self.host)}:{self.port}/{self.db}"
-
-    def read_password(self) -> str | None:
-        """The password in ``password_file``; None if there is no such key.
-
-        Raises:
-            ConfigError: If the file cannot be read.
-        """
-        if self.password_file is None:
-            return None
-        try:
-            return self.password_file.read_text("utf-8").rstrip("\r\n")
-        except (OSError, UnicodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            raise ConfigError(
-                f"redis.password_file: {self.password_file} cannot be read: {why}; the service's user must be able to"
-            ) from error
 
 
 @dataclass(frozen=True)
@@ -97,12 +45,15 @@ class NetworkConfig:
         whole(1, LAST_PORT),
         "How many ports, from `base_pub_port` on, may be used; open these in a firewall.",
         derived="`2000`, or as many as there are",
+        is_live=True,
     )
-    bind: str = key(kinds.BIND, "Address that publishers listen on.", "*")
+    bind: str = key(kinds.BIND, "Address that publishers listen on.", "*", is_live=True)
     advertise: Optional[str] = key(
-        kinds.ADVERTISE, "Address told to other hosts; without it, found out from the route to Redis."
+        kinds.ADVERTISE, "Address told to other hosts; without it, found out from the route to Redis.", is_live=True
     )
-    base_pub_port: int = key(whole(1024, LAST_PORT, zero_means="any free ports"), "First port of the publishers.", 5560)
+    base_pub_port: int = key(
+        whole(1024, LAST_PORT, zero_means="any free ports"), "First port of the publishers.", 5560, is_live=True
+    )
 
 
 @dataclass(frozen=True)
@@ -120,28 +71,22 @@ class ControlConfig:
 class PublishConfig:
     """Which segments other hosts may have."""
 
-    include: tuple[str, ...] = key(kinds.GLOBS, "Segments announced to other hosts.", ["*"])
-    exclude: tuple[str, ...] = key(kinds.GLOBS, "Segments that are not, although `include` names them.", [])
-    semaphore: int = key(whole(0, 9), "Semaphore of a segment that its publisher waits on; no other program may.", 9)
-
-
-@dataclass(frozen=True)
-class MirrorConfig:
-    """How mirrors are made. ``mode`` is the permission bits as a number."""
-
-    mode: int = key(
-        kinds.MODE,
-        "Permissions of mirror segments and their semaphores (libdao makes its segments 0600, its semaphores 0644).",
-        "0660",
+    include: tuple[str, ...] = key(kinds.GLOBS, "Segments announced to other hosts.", ["*"], is_live=True)
+    exclude: tuple[str, ...] = key(
+        kinds.GLOBS, "Segments that are not, although `include` names them.", [], is_live=True
     )
-    layout: MirrorLayout = key(one_of(MirrorLayout), 'Layout of mirror segments; "source": as at the owner.', "source")
+    semaphore: int = key(
+        whole(0, 9), "Semaphore of a segment that its publisher waits on; no other program may.", 9, is_live=True
+    )
 
 
 @dataclass(frozen=True)
 class LogConfig:
     """What is logged."""
 
-    level: str = key(one_of(("debug", "info", "warning", "error")), "The least level that is logged.", "info")
+    level: str = key(
+        one_of(("debug", "info", "warning", "error")), "The least level that is logged.", "info", is_live=True
+    )
 
 
 @dataclass(frozen=True)
@@ -157,15 +102,41 @@ class Config:
         derived="`$RUNTIME_DIRECTORY`, else `/run/daosup` for root, else `$XDG_RUNTIME_DIR/daosup`, "
         "else `/tmp/daosup-<uid>`",
     )
+    state_folder: Path = key(
+        kinds.PATH,
+        "Folder for what `daosupctl keep` and `daosupctl stop` ask for, which outlasts a reboot.",
+        derived="`$STATE_DIRECTORY`, else `/var/lib/daosup` for root, else `$XDG_STATE_HOME/daosup`, "
+        "else `~/.local/state/daosup`",
+    )
     redis: RedisConfig = table("The registry.", RedisConfig)
     network: NetworkConfig = table("Addresses and ports of the streams.", NetworkConfig)
     control: ControlConfig = table("The control socket, for daosupctl.", ControlConfig)
     publish: PublishConfig = table("What this host gives to others.", PublishConfig)
-    mirror: MirrorConfig = table("What this host takes from others.", MirrorConfig)
+    mirrors: MirrorsConfig = table("How this host mirrors segments of others.", MirrorsConfig)
+    workers: WorkersConfig = table("The processes that move frames, and what they may use.", WorkersConfig)
     log: LogConfig = table("Logging.", LogConfig)
-    role: Optional[Role] = key(one_of(Role), "Role of this host; without it, hosts agree on a master by themselves.")
-    heartbeat_interval_s: float = key(seconds(0.1, 3600), "How often this host tells the registry that it lives.", 30.0)
+    worker: tuple[WorkerConfig, ...] = tables(
+        "Workers that are to be limited otherwise than `[workers]` says; the first table that matches counts.",
+        WorkerConfig,
+        is_live=True,
+    )
+    role: Optional[Role] = key(
+        one_of(Role),
+        "Role of this host; without it, hosts agree on a master by themselves. "
+        'A second "master" ends with exit code 69 (`daosupd --takeover`).',
+    )
+    heartbeat_interval_s: float = key(
+        seconds(0.1, 3600), "How often this host tells the registry that it lives.", 30.0, is_live=True
+    )
     segment_folder: Path = key(kinds.PATH, "Folder of the segments.", "/tmp")
+    mirror: tuple[MirrorConfig, ...] = tables("A mirror that comes up by itself.", MirrorConfig, is_live=True)
+
+    def making_of(self, source: types.Source) -> tuple[int, MirrorLayout]:
+        """Mode and layout of the mirror of ``source``."""
+        own = next((each for each in self.mirror if each.source == source), None)
+        mode = own.mode if own else None
+        layout = own.layout if own else None
+        return (self.mirrors.mode if mode is None else mode), layout or self.mirrors.layout
 
     @classmethod
     def from_mapping(
@@ -266,12 +237,10 @@ def _read(
     check_redis(values, places, mistakes)
     settle_ports(values, places, mistakes, NetworkConfig.base_pub_port)
     settle_names(values, places, mistakes, instance)
+    place = (command_line if "mirror" in command_line.values else source).place
+    check_mirrors(values.get("mirror", ()), values.get("host"), place, mistakes)
     if mistakes:
         return None
     values.update({"instance": instance, "file": file})
-    values["redis.is_configured"] = any(k in values for k in ("redis.url", "redis.host", "redis.port"))
+    values["redis.is_configured"] = not values.keys().isdisjoint(REDIS_ADDRESS)
     return build(Config, values)
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

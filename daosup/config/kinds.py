@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from daosup.core.types import SEGMENT_SUFFIX, check_host
+from daosup.core.types import SEGMENT_SUFFIX, Source, check_host
 from daosup.errors import UsageError
 
 SHOWN_CHARACTERS = 80
@@ -54,14 +54,27 @@ class Kind(NamedTuple):
 
 
 class Key(NamedTuple):
-    """One key of the configuration; ``default`` is in words, as the reference shows it."""
+    """One key of the configuration; ``default`` is in words, as the reference shows it.
+
+    One that is ``is_live`` takes effect when the configuration is read anew, any other when the supervisor is started.
+    """
 
     kind: Kind
     doc: str
     default: str
+    is_live: bool = False
 
 
-def key(kind: Kind, doc: str, default: object = None, *, derived: str = "") -> Any:
+def key(
+    kind: Kind,
+    doc: str,
+    default: object = None,
+    *,
+    derived: str = "",
+    is_required: bool = False,
+    unset: str = "none",
+    is_live: bool = False,
+) -> Any:
     """A dataclass field that is a key of the configuration.
 
     Args:
@@ -69,18 +82,23 @@ def key(kind: Kind, doc: str, default: object = None, *, derived: str = "") -> A
         doc: What the key does, for the reference.
         default: As an operator would write it; None if the key may be absent.
         derived: If the default is found out at start: how, in words. Such a field is required by its class.
+        is_required: If it must be given; only in arrays of tables.
+        unset: What it means to leave out a key without a default, in words.
+        is_live: If a running supervisor takes a new value when it reads its configuration anew.
     """
-    if derived:
-        return field(metadata={"key": Key(kind, doc, derived)})
+    if derived or is_required:
+        return field(metadata={"key": Key(kind, doc, derived or "must be set", is_live)})
     value = None if default is None else kind.read(default)
-    words = "none" if default is None else f"`{as_toml(default)}`"
-    return field(default=value, repr=not kind.is_secret, metadata={"key": Key(kind, doc, words)})
+    words = unset if default is None else f"`{as_toml(default)}`"
+    return field(default=value, repr=not kind.is_secret, metadata={"key": Key(kind, doc, words, is_live)})
 
 
 def as_toml(value: object) -> str:
     """A default as it would stand in the file."""
     if isinstance(value, list):
         return "[" + ", ".join(as_toml(item) for item in value) + "]"
+    if isinstance(value, bool):
+        return found(value)
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
@@ -207,6 +225,13 @@ def _read_advertise(value: object) -> str:
     return text
 
 
+def _read_source(value: object) -> Source:
+    try:
+        return Source.parse(_text(value))
+    except UsageError:
+        raise Refused('for example "rts:wfs"') from None
+
+
 def _is_ip(text: str) -> bool:
     import ipaddress  # only a configured address pays for this import
 
@@ -246,9 +271,42 @@ def _read_redis_url(value: object) -> str:
         raise Refused from None
     is_tcp = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and is_port_fine
     is_tcp = is_tcp and re.match(r"(/[0-9]{0,4})?\Z", parts.path) is not None
-    if not text.isprintable() or not (is_tcp or (parts.scheme == "unix" and len(parts.path) > 1)):
+    is_unix = parts.scheme == "unix" and len(parts.path) > 1
+    if not text.isprintable() or not (is_tcp or is_unix):
         raise Refused
+    if not re.match(r"(db=[0-9]{1,4})?\Z" if is_unix else r"\Z", parts.query):
+        raise Refused("leave out what follows '?'; user, certificates and time-out have keys of their own")
     return text
+
+
+def _read_sentinels(value: object) -> tuple[tuple[str, int], ...]:
+    if not isinstance(value, (list, tuple)):
+        raise Refused("put it in brackets: [...]")
+    if not value:
+        raise Refused("name at least one")
+    return tuple(_read_sentinel(item, index) for index, item in enumerate(value))
+
+
+def _read_sentinel(item: object, index: int) -> tuple[str, int]:
+    match = re.match(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+)):([0-9]{1,5})\Z", item) if isinstance(item, str) else None
+    if match is None:
+        raise Refused("", index)
+    host, port = match[1] or match[2], int(match[3])
+    if not (_is_ip(host) or re.match(_DNS_NAME, host)) or not 1 <= port <= 65535:
+        raise Refused("", index)
+    return host, port
+
+
+def matching(allowed: str, pattern: str) -> Kind:
+    """A text that ``pattern`` matches as a whole."""
+
+    def read(value: object) -> object:
+        text = _text(value)
+        if not re.match(pattern, text):
+            raise Refused
+        return text
+
+    return Kind(allowed, read)
 
 
 PATH = Kind("an absolute path", _read_path)
@@ -257,6 +315,7 @@ HOST = Kind("1 to 63 letters, digits, '-', '_' or '.', beginning with a letter o
 SERVER = Kind("an IP address or a host name", _read_server)
 BIND = Kind('an IP address of this host, or "*" for all', _read_bind)
 ADVERTISE = Kind("an IPv4 address or a host name", _read_advertise)
+SOURCE = Kind("a segment of another host as HOST:NAME", _read_source)
 GROUP = Kind("the name of a group", _read_group)
 GLOBS = Kind(f"an array of patterns for {_GLOB_WORDS}", _read_globs, f"a pattern for {_GLOB_WORDS}")
 REDIS_URL = Kind(
@@ -264,3 +323,8 @@ REDIS_URL = Kind(
     _read_redis_url,
     is_secret=True,
 )
+SENTINELS = Kind(
+    'an array of "host:port", an IPv6 address in brackets', _read_sentinels, '"host:port", an IPv6 address in brackets'
+)
+SERVICE = matching("1 to 128 letters, digits, '.', '-' or '_'", r"[A-Za-z0-9._-]{1,128}\Z")
+USER = matching("1 to 128 characters without blanks", r"[^\s\x00-\x1f\x7f]{1,128}\Z")

@@ -6,7 +6,8 @@ Invariant: every key of `Config` is in the text, in the words that its check use
 from __future__ import annotations
 
 from daosup.config import Config
-from daosup.config.reading import keys_of, tables_of
+from daosup.config.kinds import Key
+from daosup.config.reading import arrays_of, keys_of, tables_of
 
 _HEAD = """\
 # Configuration
@@ -20,10 +21,15 @@ The file is checked as a whole before anything is started. All mistakes are repo
 key, and the daemon ends with exit code 78; systemd does not start it again until somebody does. An unknown key is a
 mistake.
 
+It is read anew on `systemctl reload`, `daosupctl reload` and SIGHUP, by the same rules: if anything in it is wrong, all
+of it is refused and what was in force stays so. A key that takes effect by *reload* is in force at once, and only what
+it concerns is touched. A key that takes effect by *restart* keeps its old value until the supervisor is restarted; log,
+`daosupctl status` and the answer of `daosupctl reload` name it.
+
 `packaging/master.toml` has all keys with their defaults; `packaging/minion.toml` is what a further host needs.
 """
 
-_ROW = "| key | allowed | default | meaning |\n|---|---|---|---|\n"
+_ROW = "| key | allowed | default | takes effect by | meaning |\n|---|---|---|---|---|\n"
 
 _TAIL = """\
 `redis.url` replaces `redis.host`, `redis.port` and `redis.db`; giving both is a mistake. An address on the command line
@@ -40,11 +46,20 @@ def markdown() -> str:
     rows: dict[str, list[str]] = {"": [], **{name: [] for name in tables}}
     for dotted, key in keys_of(Config).items():
         table, _, name = dotted.rpartition(".")
-        rows[table].append(f"| `{name}` | {key.kind.allowed} | {key.default} | {key.doc} |\n")
+        rows[table].append(_row(name, key, is_live=key.is_live))
     sections = [_HEAD, "## Top level\n\n" + _ROW + "".join(rows[""])]
     for name, (_, doc) in tables.items():
         sections.append(f"## [{name}]\n\n{doc}\n\n" + _ROW + "".join(rows[name]))
+    for name, array in arrays_of(Config).items():
+        rows_of_each = (_row(inner, key, is_live=array.is_live) for inner, key in keys_of(array.cls).items())
+        text = f"{array.doc} There may be any number of these."
+        sections.append(f"## [[{name}]]\n\n{text}\n\n" + _ROW + "".join(rows_of_each))
     return "\n".join([*sections, _TAIL])
+
+
+def _row(name: str, key: Key, *, is_live: bool) -> str:
+    effect = "reload" if is_live else "restart"
+    return f"| `{name}` | {key.kind.allowed} | {key.default} | {effect} | {key.doc} |\n"
 
 
 if __name__ == "__main__":

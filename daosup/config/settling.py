@@ -12,45 +12,11 @@ from pathlib import Path
 from typing import cast
 
 from daosup.config.kinds import HOST, Refused, found
-from daosup.config.reading import Source
 
 LAST_PORT = 65535
 USUAL_PORT_COUNT = 2000
 # sockaddr_un.sun_path is 108 bytes with its closing zero.
 SOCKET_PATH_BYTES = 107
-
-_URL_PARTS = ("redis.host", "redis.port", "redis.db")
-
-
-def settle_address(file: Source, command_line: Source) -> None:
-    """An address of Redis on the command line replaces the whole address in the file, not a part of it."""
-    if "redis.url" in command_line.values:
-        for dotted in _URL_PARTS:
-            file.values.pop(dotted, None)
-    elif not command_line.values.keys().isdisjoint(_URL_PARTS):
-        file.values.pop("redis.url", None)
-
-
-def check_redis(values: Mapping[str, object], places: Mapping[str, str], mistakes: list[str]) -> None:
-    """The address and the password are each given once, and mean one server."""
-    url = values.get("redis.url")
-    if url is None:
-        return
-    mistakes.extend(
-        f"{places[dotted]}: {dotted} stands beside redis.url; give the address once, in one of the two"
-        for dotted in _URL_PARTS
-        if dotted in values
-    )
-    if getattr(values.get("redis.embedded"), "value", None) == "always":
-        mistakes.append(
-            f"{places['redis.embedded']}: redis.embedded is 'always' beside redis.url; leave out the URL to start "
-            "a server, or redis.embedded to use the one at the URL"
-        )
-    if "redis.password_file" in values and _has_password(str(url)):
-        mistakes.append(
-            f"{places['redis.password_file']}: redis.password_file stands beside a redis.url with a password; "
-            "take the password out of the URL"
-        )
 
 
 def settle_ports(values: dict[str, object], places: Mapping[str, str], mistakes: list[str], usual_base: int) -> None:
@@ -73,6 +39,7 @@ def settle_names(values: dict[str, object], places: Mapping[str, str], mistakes:
     except Refused:
         if "host" not in values:
             mistakes.append(f"host: this machine's name is {found(machine)}, not {HOST.allowed}; set host")
+    values.setdefault("state_folder", _usual_state_folder())
     folder = cast(Path, values.setdefault("runtime_folder", _usual_runtime_folder()))
     socket = cast(Path, values.setdefault("control.socket", folder / f"{instance}.sock"))
     size = len(os.fsencode(socket))
@@ -84,6 +51,18 @@ def settle_names(values: dict[str, object], places: Mapping[str, str], mistakes:
         )
 
 
+def _usual_state_folder() -> Path:
+    from_systemd = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if from_systemd.startswith("/"):
+        return Path(from_systemd)
+    of_user = os.environ.get("XDG_STATE_HOME", "")
+    if not of_user.startswith("/"):
+        of_user = os.path.join(os.path.expanduser("~"), ".local", "state")
+    if os.geteuid() == 0 or not of_user.startswith("/"):  # a user without a home has nothing else to try
+        return Path("/var/lib/daosup")
+    return Path(of_user) / "daosup"
+
+
 def _usual_runtime_folder() -> Path:
     from_systemd = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
     if from_systemd.startswith("/"):
@@ -92,10 +71,3 @@ def _usual_runtime_folder() -> Path:
         return Path("/run/daosup")
     of_session = os.environ.get("XDG_RUNTIME_DIR", "")
     return Path(of_session) / "daosup" if of_session.startswith("/") else Path(f"/tmp/daosup-{os.geteuid()}")
-
-
-def _has_password(url: str) -> bool:
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(url)
-    return parts.password is not None or "password=" in parts.query

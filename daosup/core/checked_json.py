@@ -25,14 +25,14 @@ def encode_json(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
-def parse_json(raw: bytes) -> object:
+def parse_json(raw: bytes, max_bytes: int = MAX_VALUE_BYTES) -> object:
     """The JSON value in ``raw``.
 
     Raises:
         ProtocolError: If it is too long, too deep or no JSON.
     """
-    if len(raw) > MAX_VALUE_BYTES:
-        raise ProtocolError(f"a value of more than {MAX_VALUE_BYTES} bytes")
+    if len(raw) > max_bytes:
+        raise ProtocolError(f"a value of more than {max_bytes} bytes")
     try:
         parsed: object = json.loads(raw.decode("utf-8"))
     except (ValueError, RecursionError):

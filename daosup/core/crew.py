@@ -1,22 +1,28 @@
 """The workers of a host: wanted against running.
 
-Invariant: for each key there is at most one process; one that is wanted and absent is started as soon as its back-off
-allows; one that is not wanted, or is wanted otherwise, is stopped first. What was said about one process (by pid) never
-changes what is known of another.
+Invariants: for each key there is at most one process; one that is wanted and absent is started as soon as its back-off
+allows, also out of quarantine, so none is ever given up; one that is not wanted, or is wanted otherwise, is stopped
+first. What was said about one process (by pid) never changes what is known of another, and nothing that happens to one
+worker changes what happens to another, or when. A worker that was ended because it hung is never said to have crashed.
+A process that was found alive stands in for the one that would be started.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Optional
 
-from daosup.core.events import Action, Report, StartWorker, StopWorker
-from daosup.core.restart import Backoff
+from daosup.core.events import Action, FoundWorker, Report, StartWorker, StopWorker
+from daosup.core.restart import HEALTHY_S, Backoff
 from daosup.core.types import WorkerKey
 
 #: How long a worker may take to end when asked politely.
 STOP_TIMEOUT_S = 2.0
+#: Whoever reaches its memory limit sooner than this reaches it again, so it counts as having died young.
+HEALTHY_GROWTH_S = 60.0
+_MB = 1_000_000
 
 
 class Phase(Enum):
@@ -26,11 +32,34 @@ class Phase(Enum):
     RUNNING = "running"
     RESTARTING = "restarting"
     STOPPING = "stopping"
+    #: It died young too often; it is tried again slowly, or when its cause changes.
+    FAILED = "failed"
+
+
+#: No process, and another is to come.
+WAITING = (Phase.RESTARTING, Phase.FAILED)
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """Why a process is ended only to be followed by another.
+
+    ``what`` is what it did and ``cause`` what is said of its end; both are empty if somebody asked for it, and so the
+    process is not to blame.
+    """
+
+    what: str = ""
+    cause: str = ""
+    lived_s: float = 0.0
+    healthy_s: float = HEALTHY_S
 
 
 @dataclass
 class Worker:
-    """One worker as its host knows it; times are the supervisor's monotonic clock in seconds."""
+    """One worker as its host knows it; times are the supervisor's monotonic clock in seconds.
+
+    ``since_s`` is when its phase began, ``began_s`` when its process was ordered, ``retry_s`` when its next one comes.
+    """
 
     order: StartWorker
     phase: Phase
@@ -40,8 +69,12 @@ class Worker:
     restarts: int = 0
     backoff: Backoff = field(default_factory=Backoff)
     retry_s: float = 0.0
-    last_exit: str | None = None
+    last_exit: Optional[str] = None
+    last_details: str = ""
     is_killed: bool = False
+    began_s: float = 0.0
+    hangs: int = 0
+    renewal: Optional[Renewal] = None
 
 
 class Crew:
@@ -55,22 +88,47 @@ class Crew:
         for key, order in wanted.items():
             worker = self.workers.get(key)
             if worker is None:
-                self.workers[key] = Worker(order, Phase.STARTING, now, port=order.port)
+                self.workers[key] = Worker(order, Phase.STARTING, now, port=order.port, began_s=now)
                 yield order
-            elif worker.phase is Phase.RESTARTING:
+            elif worker.phase in WAITING:
+                if worker.order != order and worker.phase is Phase.FAILED:
+                    worker.backoff = Backoff()  # what made it fail may be gone
                 if worker.order != order or now >= worker.retry_s:
-                    worker.order, worker.phase, worker.since_s = order, Phase.STARTING, now
+                    if worker.order.port != order.port:
+                        worker.port = order.port  # it may not have the one it had any more
+                    worker.order, worker.phase, worker.since_s, worker.began_s = order, Phase.STARTING, now, now
+                    worker.is_killed, worker.renewal = False, None
                     yield self._with_port(worker)
             elif worker.phase is not Phase.STOPPING and worker.order != order:
+                worker.renewal = Renewal()
                 yield from self._stop(key, worker, now)
         for key, worker in list(self.workers.items()):
             if worker.phase is Phase.STOPPING:
                 yield from self._insist(key, worker, now)
             elif key not in wanted:
-                if worker.phase is Phase.RESTARTING:
+                if worker.phase in WAITING:
                     del self.workers[key]
                 else:
                     yield from self._stop(key, worker, now)
+
+    def adopt(self, found: FoundWorker, now: float) -> Iterator[Action]:
+        """A process was found alive; it goes on if it was told what we would tell it, else another takes its place."""
+        key, port = found.order.key, found.order.port
+        worker = self.workers.get(key)
+        if worker is None:
+            worker = self.workers[key] = Worker(found.order, Phase.STARTING, now, port=port)
+        elif worker.phase not in WAITING:
+            return  # known, or about to find out by itself that there is another
+        worker.order, worker.pid, worker.port = found.order, found.pid, port
+        worker.since_s = worker.began_s = now
+        worker.is_killed, worker.renewal = False, None
+        worker.phase = Phase.RUNNING if found.is_ready else Phase.STARTING
+        story = (("worker", str(key)), ("pid", found.pid), ("port", port or None))
+        if found.is_matching:
+            yield Report("info", "worker adopted", story)
+        else:
+            yield Report("info", "worker found that was told otherwise; it is replaced", story)
+            yield from self.restart(key, now)
 
     def started(self, key: WorkerKey, pid: int, now: float) -> Iterator[Action]:
         """A process exists now."""
@@ -89,24 +147,84 @@ class Crew:
         worker.phase, worker.port = Phase.RUNNING, port
         return is_new
 
-    def exited(self, key: WorkerKey, pid: int, cause: str, now: float) -> Iterator[Action]:
-        """A process ended."""
+    def exited(self, key: WorkerKey, pid: int, cause: str, now: float, details: str = "") -> Iterator[Action]:
+        """A process ended; ``details`` are its last words."""
         worker = self.workers.get(key)
-        if worker is None or worker.pid != pid:
+        if worker is None or worker.pid != pid or worker.phase in WAITING:
             return
-        if worker.phase is Phase.STOPPING:
+        about = (("worker", str(key)), ("pid", pid))
+        if worker.phase is Phase.STOPPING and worker.renewal is None:
             del self.workers[key]
-            yield Report("info", "worker stopped", (("worker", str(key)), ("pid", pid), ("cause", cause)))
+            yield Report("info", "worker stopped", (*about, ("cause", cause)))
             return
-        delay_s, worker.backoff = worker.backoff.died(now - worker.since_s)
-        worker.phase, worker.retry_s, worker.since_s = Phase.RESTARTING, now + delay_s, now
-        worker.pid, worker.last_exit = 0, cause
+        renewal = worker.renewal or Renewal("died", cause, now - worker.began_s)
+        worker.pid, worker.since_s = 0, now
+        if not renewal.cause:
+            worker.phase, worker.retry_s, worker.backoff = Phase.RESTARTING, now, Backoff()
+            yield Report("info", "worker stopped; it is started anew", (*about, ("cause", cause)))
+            return
+        # That the system has no room for a process is no reason to put this worker in quarantine.
+        backoff = worker.backoff if pid else worker.backoff.spared()
+        delay_s, worker.backoff = backoff.died(renewal.lived_s, str(key), renewal.healthy_s)
+        worker.phase = Phase.FAILED if worker.backoff.is_quarantined else Phase.RESTARTING
+        worker.retry_s = now + delay_s
+        worker.last_exit, worker.last_details = renewal.cause, details
         worker.restarts += 1
-        yield Report(
-            "error",
-            "worker died; it is started again",
-            (("worker", str(key)), ("pid", pid), ("cause", cause), ("delay_s", delay_s)),
+        again = (
+            "it failed too often and is tried again slowly" if worker.phase is Phase.FAILED else "it is started again"
         )
+        last_words = (("details", details),) if details else ()
+        fields = (("cause", renewal.cause), ("delay_s", round(delay_s, 3)), *last_words)
+        yield Report("error", f"worker {renewal.what}; {again}", (*about, *fields))
+
+    def hung(self, key: WorkerKey, pid: int, beat_age_s: float, now: float) -> Iterator[Action]:
+        """A process is there, but its loop has stood still for ``beat_age_s``: end it; it cannot be asked to."""
+        worker = self._working(key, pid)
+        if worker is None:
+            return
+        cause = f"hung: its loop stood still for {beat_age_s:.1f} s"
+        worker.renewal = Renewal("hung", cause, max(0.0, now - beat_age_s - worker.began_s))
+        worker.phase, worker.since_s, worker.is_killed = Phase.STOPPING, now, True
+        worker.hangs += 1
+        yield Report("error", "worker hung; it is killed", (("worker", str(key)), ("pid", pid), ("cause", cause)))
+        yield StopWorker(key, pid, is_forced=True)
+
+    def grown(self, key: WorkerKey, pid: int, memory_bytes: int, limit_bytes: int, now: float) -> Iterator[Action]:
+        """A process has more memory of its own than it may: replace it."""
+        worker = self._working(key, pid)
+        if worker is None:
+            return
+        cause = f"stopped: {memory_bytes / _MB:.0f} MB of own memory, and memory_limit_mb is {limit_bytes / _MB:.0f}"
+        worker.renewal = Renewal("grew too big", cause, now - worker.began_s, HEALTHY_GROWTH_S)
+        yield Report(
+            "error", "worker grew too big; it is stopped", (("worker", str(key)), ("pid", pid), ("cause", cause))
+        )
+        yield from self._stop(key, worker, now)
+
+    def nudge(self, key: WorkerKey, now: float, why: str) -> Iterator[Action]:
+        """What made a worker fail may be gone: if it is in quarantine, its next start comes now and is a first one."""
+        worker = self.workers.get(key)
+        if worker is not None and worker.phase is Phase.FAILED:
+            worker.backoff, worker.retry_s = Backoff(), now
+            yield Report("info", "worker is tried again", (("worker", str(key)), ("why", why)))
+
+    def restart(self, key: WorkerKey, now: float) -> Iterator[Action]:
+        """A worker is to be started anew, with the port that its readers know, and its deaths forgotten."""
+        worker = self.workers.get(key)
+        if worker is None:
+            return
+        if worker.phase in WAITING:
+            worker.backoff, worker.retry_s = Backoff(), now
+        elif worker.phase is not Phase.STOPPING:
+            worker.renewal = Renewal()
+            yield from self._stop(key, worker, now)
+        elif worker.renewal is not None:
+            worker.backoff = Backoff()
+
+    def _working(self, key: WorkerKey, pid: int) -> Optional[Worker]:
+        worker = self.workers.get(key)
+        is_working = worker is not None and pid != 0 and worker.pid == pid and worker.phase is not Phase.STOPPING
+        return worker if is_working else None
 
     def _stop(self, key: WorkerKey, worker: Worker, now: float) -> Iterator[Action]:
         worker.phase, worker.since_s = Phase.STOPPING, now
@@ -122,4 +240,4 @@ class Crew:
     def _with_port(worker: Worker) -> StartWorker:
         """A publisher comes back on the port that its readers know."""
         order = worker.order
-        return StartWorker(order.key, worker.port or order.port, order.endpoint)
+        return replace(order, port=worker.port or order.port)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Optional, Union
 
-from daosup.core.types import Machine, Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey
+from daosup.core.desired import Desired
+from daosup.core.host_facts import HostFacts
+from daosup.core.lease import Lease
+from daosup.core.registry_values import Instance
+from daosup.core.types import HostSign, Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey
 
 # -- events
 
 
 @dataclass(frozen=True)
 class RegistryConnected:
-    """Redis answers."""
+    """Redis answers. ``started_ms``: when this process started, in Redis's time."""
 
     server: str
+    started_ms: int = 0
 
 
 @dataclass(frozen=True)
@@ -26,23 +31,89 @@ class RegistryLost:
 
 
 @dataclass(frozen=True)
-class MachinesSeen:
-    """All hosts of the registry were read."""
+class LeaseSeen:
+    """The master's lease as Redis had it after what we asked for at ``asked_s`` was carried out, or was not.
 
-    machines: tuple[Machine, ...]
+    ``value`` is what stands there (``b""``: nothing), ``holder`` what it says if it is a lease. It expires in
+    ``left_s`` seconds; below 0 it does not.
+    """
+
+    asked_s: float
+    value: bytes
+    holder: Optional[Lease]
+    left_s: float
+
+
+@dataclass(frozen=True)
+class ClockCompared:
+    """This host's clock is ``offset_s`` ahead of Redis's, give or take half of ``round_trip_s``."""
+
+    offset_s: float
+    round_trip_s: float
+
+
+@dataclass(frozen=True)
+class HostsSeen:
+    """The last signs of life of all hosts were read, at ``redis_s`` by Redis's clock (seconds since 1970)."""
+
+    signs: tuple[HostSign, ...]
+    redis_s: float
+
+
+@dataclass(frozen=True)
+class HostEvicted:
+    """A host that gave no sign of life was taken out of the registry."""
+
+    host: str
+
+
+@dataclass(frozen=True)
+class ActRefused:
+    """Redis refused what we wanted to do as master: the lease of this epoch is ours no longer."""
+
+    act: str
+    epoch: int
+
+
+@dataclass(frozen=True)
+class ReplacedInstance:
+    """Our announcement was written over that of another process under our host name, alive or not."""
+
+    other: Instance
 
 
 @dataclass(frozen=True)
 class ReadersSeen:
-    """Our readers were read: by segment name, then by host. ``is_announced``: our own key was still there."""
+    """Our readers were read: by segment name, then by host. ``is_announced``: our own key was still there.
+
+    ``other`` is the process under our host name that wrote its own instead. ``entry_count``: how many readers the
+    registry has, those included that mean nothing.
+    """
 
     readers: Mapping[str, Mapping[str, Reader]]
     is_announced: bool
+    other: Optional[Instance] = None
+    entry_count: int = 0
+
+
+@dataclass(frozen=True)
+class RegistryChecked:
+    """The registry still takes writes; whether our own key is there, and how many readers it has for us."""
+
+    is_announced: bool
+    entry_count: int
 
 
 @dataclass(frozen=True)
 class RecordsSeen:
-    """What the registry knows of a source."""
+    """What the registry knows of some sources."""
+
+    sources: tuple[SourceSeen, ...]
+
+
+@dataclass(frozen=True)
+class SourceSeen:
+    """What the registry knows of a source; not an event of its own."""
 
     source: Source
     is_host_known: bool
@@ -63,10 +134,26 @@ class RecordNotified:
 
 
 @dataclass(frozen=True)
-class SegmentsSeen:
-    """The segment folder was looked through."""
+class LinksSeen:
+    """The workers' connections now: sources whose mirrors have a link, and our segments that are subscribed to."""
 
-    segments: tuple[SegmentFacts, ...]
+    linked: frozenset[Source]
+    subscribed: frozenset[str]
+
+
+@dataclass(frozen=True)
+class SegmentsChanged:
+    """Segments of this host came, are otherwise than before (or as before, which is no news), or are gone."""
+
+    found: tuple[SegmentFacts, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MirrorsLeft:
+    """A supervisor before this one, which did not end in order, had made mirrors of these sources."""
+
+    sources: tuple[Source, ...]
 
 
 @dataclass(frozen=True)
@@ -93,6 +180,20 @@ class HolderGone:
 
 
 @dataclass(frozen=True)
+class ConfigChanged:
+    """The configuration says something else of this host, or was read for the first time."""
+
+    facts: HostFacts
+
+
+@dataclass(frozen=True)
+class DesiredChanged:
+    """What operators want to last was read, or is something else now."""
+
+    desired: Desired
+
+
+@dataclass(frozen=True)
 class WorkerStarted:
     """A worker's process exists."""
 
@@ -111,11 +212,67 @@ class WorkerReady:
 
 @dataclass(frozen=True)
 class WorkerExited:
-    """A worker's process ended, or could not be started (pid 0)."""
+    """A worker's process ended, or could not be started (pid 0). ``details``: its last lines, if it left any."""
 
     key: WorkerKey
     pid: int
     cause: str
+    details: str = ""
+
+
+@dataclass(frozen=True)
+class WorkerHung:
+    """A worker's process is there, but its loop stands still, and did so for ``beat_age_s`` now."""
+
+    key: WorkerKey
+    pid: int
+    beat_age_s: float
+
+
+@dataclass(frozen=True)
+class WorkerGrown:
+    """A worker's process has more memory of its own than the configuration allows."""
+
+    key: WorkerKey
+    pid: int
+    memory_bytes: int
+    limit_bytes: int
+
+
+@dataclass(frozen=True)
+class RestartAsked:
+    """Somebody wants a worker ended and started anew, or, if it waits for its next try, tried now."""
+
+    key: WorkerKey
+
+
+@dataclass(frozen=True)
+class FoundWorker:
+    """A process that a supervisor before us started: what it was told, and the port that it is bound to.
+
+    ``is_matching``: it is told exactly what we would tell it.
+    """
+
+    order: StartWorker
+    pid: int
+    is_ready: bool
+    is_matching: bool = True
+
+
+@dataclass(frozen=True)
+class WorkersFound:
+    """Workers were found alive, and what was written down as RememberMirrors says. SegmentsChanged came before."""
+
+    workers: tuple[FoundWorker, ...]
+    by_operator: tuple[Source, ...] = ()
+    by_others: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True)
+class RenewAsked:
+    """These workers are to be replaced by new ones, one after the other."""
+
+    keys: tuple[WorkerKey, ...]
 
 
 @dataclass(frozen=True)
@@ -139,9 +296,11 @@ class StopAsked:
 
 
 Event = Union[
-    RegistryConnected, RegistryLost, MachinesSeen, ReadersSeen, RecordsSeen, ReadersNotified, RecordNotified,
-    SegmentsSeen, MirrorAsked, MirrorReleased, HolderGone, WorkerStarted, WorkerReady, WorkerExited,
-    AnnounceAsked, WithdrawAsked, Ticked, StopAsked,
+    RegistryConnected, RegistryLost, RegistryChecked, LeaseSeen, ClockCompared, HostsSeen, HostEvicted, ActRefused,
+    ReplacedInstance, ReadersSeen, RecordsSeen, ReadersNotified, RecordNotified, LinksSeen, SegmentsChanged,
+    MirrorsLeft, MirrorAsked, MirrorReleased, HolderGone, WorkerStarted, WorkerReady, WorkerExited, WorkerHung,
+    WorkerGrown, WorkersFound, RestartAsked, RenewAsked, AnnounceAsked, WithdrawAsked, ConfigChanged, DesiredChanged,
+    Ticked, StopAsked,
 ]  # fmt: skip
 
 # -- actions
@@ -153,8 +312,56 @@ class ConnectRegistry:
 
 
 @dataclass(frozen=True)
-class ReadMachines:
-    """Answered by MachinesSeen."""
+class CheckRegistry:
+    """Find out cheaply whether anything needs to be done; answered by RegistryChecked."""
+
+
+@dataclass(frozen=True)
+class LookAtLease:
+    """Answered by LeaseSeen, as the next three are."""
+
+    asked_s: float
+
+
+@dataclass(frozen=True)
+class TakeLease:
+    """Become master, if ``expected`` still stands where the lease belongs, with an epoch above ``above``."""
+
+    asked_s: float
+    expected: bytes
+    above: int
+
+
+@dataclass(frozen=True)
+class RenewLease:
+    """Stay master, if we still are."""
+
+    asked_s: float
+    lease: Lease
+
+
+@dataclass(frozen=True)
+class GiveUpLease:
+    """Let another be master, if we are: whatever the epoch."""
+
+    asked_s: float
+
+
+@dataclass(frozen=True)
+class ReadHosts:
+    """Answered by HostsSeen."""
+
+
+@dataclass(frozen=True)
+class Evict:
+    """Take a host out of the registry, if the lease is still ours and the host gave no other sign of life.
+
+    Answered by HostEvicted or ActRefused, or not at all.
+    """
+
+    lease: Lease
+    host: str
+    last_connect: str
 
 
 @dataclass(frozen=True)
@@ -166,7 +373,7 @@ class ReadReaders:
 class ReadRecords:
     """Answered by RecordsSeen."""
 
-    source: Source
+    sources: tuple[Source, ...]
 
 
 @dataclass(frozen=True)
@@ -194,6 +401,13 @@ class DropSegment:
 
 
 @dataclass(frozen=True)
+class DropLeftovers:
+    """Take what a daemon that was killed left out of the registry: segments of this host other than these."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class PutRecords:
     """Write the connection records of a segment and tell these hosts."""
 
@@ -211,17 +425,18 @@ class DropReaders:
 
 @dataclass(frozen=True)
 class Ask:
-    """Write down, or renew, that this host reads a source."""
+    """Write down, or renew, that this host reads these sources; their owners are told if that ``is_news``."""
 
-    source: Source
+    sources: tuple[Source, ...]
     beat: int
+    is_news: bool
 
 
 @dataclass(frozen=True)
 class Unask:
-    """This host reads a source no longer."""
+    """This host reads these sources no longer."""
 
-    source: Source
+    sources: tuple[Source, ...]
 
 
 @dataclass(frozen=True)
@@ -231,11 +446,15 @@ class Withdraw:
 
 @dataclass(frozen=True)
 class StartWorker:
-    """Start a process. A publisher should take ``port`` if it can (0: any); a mirror connects to ``endpoint``."""
+    """Start a process. A publisher should take ``port`` if it can (0: any); a mirror connects to ``endpoint``.
+
+    ``terms`` are what the configuration says of it, only to be compared.
+    """
 
     key: WorkerKey
     port: int = 0
     endpoint: str = ""
+    terms: Hashable = None
 
 
 @dataclass(frozen=True)
@@ -255,8 +474,18 @@ class RemoveMirror:
 
 
 @dataclass(frozen=True)
+class RememberMirrors:
+    """Write down, for a supervisor that comes after a crash, what is mirrored: as the operator asked for, or others."""
+
+    by_operator: tuple[Source, ...]
+    by_others: tuple[Source, ...]
+
+
+@dataclass(frozen=True)
 class Finish:
-    """Nothing is left to do: the supervisor may end."""
+    """The supervisor may end: nothing is left to do, or with an ``error`` it cannot serve here now (exit 69)."""
+
+    error: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -269,6 +498,7 @@ class Report:
 
 
 Action = Union[
-    ConnectRegistry, ReadMachines, ReadReaders, ReadRecords, Announce, PutSegment, DropSegment, PutRecords,
-    DropReaders, Ask, Unask, Withdraw, StartWorker, StopWorker, RemoveMirror, Finish, Report,
+    ConnectRegistry, CheckRegistry, LookAtLease, TakeLease, RenewLease, GiveUpLease, ReadHosts, Evict, ReadReaders,
+    ReadRecords, Announce, PutSegment, DropSegment, DropLeftovers, PutRecords, DropReaders, Ask, Unask, Withdraw,
+    StartWorker, StopWorker, RemoveMirror, RememberMirrors, Finish, Report,
 ]  # fmt: skip

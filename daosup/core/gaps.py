@@ -76,10 +76,10 @@ class GapTracker:
         self.skipped += missing
         return Verdict.GAP
 
-    def advance(self) -> None:
-        """Take the frame that was expected, which somebody else has judged."""
-        self.counter = self.expected
-        self.expected += 1
+    def advance(self, count: int) -> None:
+        """Take so many frames, each just the one expected, as somebody else has judged."""
+        self.expected += count
+        self.counter = self.expected - 1
 
     def is_behind(self, counter: int) -> bool:
         """Whether the source, by its word, has a newer frame than the last one taken."""

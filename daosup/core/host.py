@@ -1,8 +1,13 @@
 """All decisions of a host's supervisor: events in, actions out.
 
 Invariants:
-- a segment is published exactly while it exists here, may be published and somebody reads it;
-- a source is mirrored from when its owner has a stream of ours for somebody here who holds it until nobody holds it;
+- a segment is published exactly while it exists here, may be published, is not stopped and somebody reads it: is
+  written down as its reader in the registry, or is subscribed to what is published already;
+- a source is mirrored from when its owner has a stream of ours for somebody here who holds it until nobody holds it, or
+  it is stopped;
+- what was found running goes on as long as it may be wanted: a publisher until its readers are known, a mirror until
+  those who held it had the time to come back;
+- a configuration read anew replaces just the workers of which it says something else;
 - losing the registry, or what it knew, stops nothing: what runs goes on, and is announced anew when it is back;
 - after StopAsked nothing is started, announced or asked for, and Finish comes once every worker has ended.
 """
@@ -10,37 +15,29 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import replace
 from typing import ClassVar, Optional
 
 from daosup.core import events as e
+from daosup.core.adoption import Presumed
+from daosup.core.clock import Clock
 from daosup.core.crew import Crew, Phase
-from daosup.core.mirrors import POLL_INTERVAL_S, Mirrors
+from daosup.core.election import Election
+from daosup.core.host_facts import HostFacts
+from daosup.core.mirrors import CONFIGURED, KEPT, Mirrors
+from daosup.core.namesakes import Namesakes
 from daosup.core.readership import Readership
-from daosup.core.restart import Backoff
+from daosup.core.registry_values import Instance
+from daosup.core.renewal import Renewal
+from daosup.core.standing import Standing
 from daosup.core.types import Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
+from daosup.core.wanted import wanted_workers
 
-
-@dataclass(frozen=True)
-class HostFacts:
-    """What a host is told about itself."""
-
-    host: str
-    ip: str
-    role: Optional[Role] = None
-    heartbeat_interval_s: float = 30.0
-    base_port: int = 0
-    port_count: int = 2000
-    may_publish: Callable[[str], bool] = lambda name: True
-
-
-class RegistryPhase(Enum):
-    """How we stand with Redis."""
-
-    CONNECTING = "connecting"
-    UP = "up"
-    DOWN = "down"
+#: How often the registry is looked at; and how often all our readers are read, although nothing seems to have changed.
+CHECK_INTERVAL_S = 1.0
+READ_INTERVAL_S = 5.0
+#: How long a mirror that a dead supervisor left is kept for whoever asks for it again.
+LEFTOVER_GRACE_S = 10.0
 
 
 class HostState:
@@ -48,68 +45,89 @@ class HostState:
 
     def __init__(self, facts: HostFacts) -> None:
         self.facts = facts
-        self.role = facts.role
+        self.election = Election(facts.host, facts.instance, facts.role, is_takeover=facts.is_takeover)
+        self.clock = Clock()
+        self.namesakes = Namesakes(facts.host, facts.instance)
         self.segments: dict[str, SegmentFacts] = {}
         self.readership = Readership()
+        self.presumed = Presumed()
         self.mirrors = Mirrors(facts.host)
+        self.stopped_segments: frozenset[str] = frozenset()
         self.crew = Crew()
-        self.registry = RegistryPhase.DOWN
-        self.registry_since_s = 0.0
-        self.registry_server = ""
-        self.registry_error: Optional[str] = None
+        self.renewal = Renewal(self.crew)
+        self.standing = Standing()
         self.is_registered = True
         self.is_stopping = False
         self._is_finished = False
-        self._retry_registry_s = 0.0
-        self._registry_backoff = Backoff()
+        self._error: Optional[str] = None
+        self._told_role = self.role
         self._beat_s = 0.0
-        self._looked_s = 0.0
-        self._mirrored: set[Source] = set()
+        self._checked_s = 0.0
+        self._read_s = 0.0
+        self._entry_count = 0
+        self.subscribed: frozenset[str] = frozenset()
+        self._is_cleared = False
+        self._left: set[Source] = set()
+        self._left_until_s = 0.0
         self._told: dict[str, tuple[StreamRecord, ...]] = {}
 
     def handle(self, event: e.Event, now: float) -> list[e.Action]:
         """Take in an event at ``now`` (seconds, monotonic) and say what is to be done."""
         actions = list(self._handlers[type(event)](self, event, now))
+        actions += self._follow_election(now)
         actions += self._reconcile(now)
         return actions
+
+    @property
+    def role(self) -> Optional[Role]:
+        """What this host is now; None if that is not known yet."""
+        return self.election.role
 
     # -- the registry
 
     def _registry_connected(self, event: e.RegistryConnected, now: float) -> Iterator[e.Action]:
-        self.registry, self.registry_since_s, self.registry_error = RegistryPhase.UP, now, None
-        self.registry_server = event.server
-        self._registry_backoff = Backoff()
+        yield from self.standing.connected(event.server, now)
         self.readership.forgive(now)
-        yield e.Report("info", "registry connected", (("server", event.server),))
+        self.namesakes.started_ms = event.started_ms
+        self.presumed.interrupt()
         if self.is_stopping:
             return
-        self._looked_s = now
-        if self.role is None:
-            yield e.ReadMachines()
-        else:
+        yield from self.election.connected(now)
+        if self.role is not None:
             yield from self._introduce(now)
         yield from self.mirrors.ask_all(now)
 
-    def _registry_lost(self, event: e.RegistryLost, now: float) -> Iterator[e.Action]:
-        if self.registry is RegistryPhase.UP:
-            self.registry_since_s = now
-        if event.reason != self.registry_error:
-            yield e.Report("warning", "registry away; streams go on", (("reason", event.reason),))
-        self.registry, self.registry_error = RegistryPhase.DOWN, event.reason
-        delay_s, self._registry_backoff = self._registry_backoff.died(0.0)
-        self._retry_registry_s = now + min(1.0, max(0.1, delay_s))
+    def _registry_lost(self, event: e.RegistryLost, now: float) -> Iterable[e.Action]:
+        return self.standing.lost(event.reason, now)
 
-    def _machines_seen(self, event: e.MachinesSeen, now: float) -> Iterator[e.Action]:
-        if self.role is None:
-            others = [each for each in event.machines if each.hostname != self.facts.host]
-            has_master = any(each.role == Role.MASTER.value for each in others)
-            self.role = Role.MINION if has_master else Role.MASTER
-            yield e.Report("info", "role chosen: the configuration asks for none", (("role", self.role.value),))
-            yield from self._introduce(now)
+    def _registry_checked(self, event: e.RegistryChecked, now: float) -> Iterator[e.Action]:
+        is_forgotten = self._is_announced and not event.is_announced
+        is_old = now >= self._read_s + READ_INTERVAL_S
+        if is_forgotten or is_old or event.entry_count != self._entry_count:
+            yield from self._readers_notified(e.ReadersNotified(), now)
+
+    def _follow_election(self, now: float) -> Iterator[e.Action]:
+        """The registry says what our role is; one that cannot be had ends us, and stops nothing."""
+        yield from self.election.expire(now)
+        if self.election.refusal and not self.is_stopping:
+            self.is_stopping = self._is_finished = True
+            yield from self.election.give_up(now, is_connected=True)
+            yield e.Finish(self.election.refusal)
+        elif self.role is not self._told_role:
+            is_first, self._told_role = self._told_role is None, self.role
+            yield e.Report("info", "role of this host", (("role", self.role.value if self.role else None),))
+            if is_first:
+                yield from self._introduce(now)
+            elif self._is_announced:
+                yield self._announce(now)
 
     def _introduce(self, now: float) -> Iterator[e.Action]:
         if self._is_serving:
+            self._checked_s = now
             yield self._announce(now) if self.is_registered else e.Withdraw()
+            if self.is_registered and not self._is_cleared:
+                self._is_cleared = True
+                yield e.DropLeftovers(tuple(self.segments))
             yield e.ReadReaders()
 
     def _announce(self, now: float) -> e.Announce:
@@ -126,44 +144,60 @@ class HostState:
     def _withdraw_asked(self, event: e.WithdrawAsked, now: float) -> Iterator[e.Action]:
         self.is_registered = False
         self._told.clear()
-        if self.registry is RegistryPhase.UP:
+        if self.standing.is_up:
             yield e.Withdraw()
 
     # -- what we own
 
-    def _segments_seen(self, event: e.SegmentsSeen, now: float) -> Iterator[e.Action]:
-        found = {facts.name: facts for facts in event.segments if self.facts.may_publish(facts.name)}
-        gone = [name for name in self.segments if name not in found]
-        changed = [facts for facts in found.values() if self.segments.get(facts.name) != facts]
-        self.segments = found
-        for name in gone:
+    def _segments_changed(self, event: e.SegmentsChanged, now: float) -> Iterator[e.Action]:
+        hidden = tuple(facts.name for facts in event.found if not self.facts.may_publish(facts.name))
+        for name in (*event.gone, *hidden):
+            if self.segments.pop(name, None) is None:
+                continue
             yield e.Report("info", "segment gone", (("segment", name),))
             if self._is_announced:
                 yield e.DropSegment(name)
                 self._told.pop(name, None)
-        for facts in changed:
+        for facts in event.found:
+            if facts.name in hidden or self.segments.get(facts.name) == facts:
+                continue
+            self.segments[facts.name] = facts
             shape = "x".join(map(str, facts.shape))
             yield e.Report("info", "segment found", (("segment", facts.name), ("shape", shape), ("dtype", facts.dtype)))
             if self._is_announced:
                 yield e.PutSegment(facts, self._told.get(facts.name, ()))
+            yield from self.crew.nudge(self._publisher_key(facts.name), now, "its segment was made anew")
 
     def _readers_notified(self, event: e.ReadersNotified, now: float) -> Iterator[e.Action]:
         if self._is_serving:
             yield e.ReadReaders()
 
     def _readers_seen(self, event: e.ReadersSeen, now: float) -> Iterator[e.Action]:
+        self._read_s, self._entry_count = now, event.entry_count
         is_forgotten = self._is_announced and not event.is_announced
+        why = "the registry forgot this host"
+        if is_forgotten and event.other is not None:
+            yield from self._namesake_met(event.other, now)
+            why = f"another daosupd, pid {event.other.pid} at {event.other.ip or 'unknown'}, uses this host's name"
+            is_forgotten = not self.is_stopping and self.namesakes.may_answer(now)
         if is_forgotten:
             self.readership.forgive(now)
         vanished = self.readership.update(event.readers, now)
+        self.presumed.readers_told(self.readership.names, now)
         if vanished:
             yield e.DropReaders(vanished)
             for name, host in vanished:
                 yield e.Report("warning", "reader vanished", (("segment", name), ("peer", host)))
         if is_forgotten:
-            yield e.Report("warning", "the registry forgot this host; announcing it anew")
+            yield e.Report("warning", f"{why}; announcing it anew")
             yield self._announce(now)
             yield from self.mirrors.ask_all(now)
+
+    def _namesake_met(self, other: Instance, now: float) -> Iterator[e.Action]:
+        reason = self.namesakes.met(other)
+        if reason and not self.is_stopping:
+            self._error = reason
+            yield from self._stop_asked(e.StopAsked(), now)
 
     def _records_of(self, name: str) -> tuple[StreamRecord, ...]:
         worker = self.crew.workers.get(self._publisher_key(name))
@@ -179,20 +213,63 @@ class HostState:
         return self.mirrors.hold(event.source, event.holder, now, is_serving=self._is_serving)
 
     def _mirror_released(self, event: e.MirrorReleased, now: float) -> Iterable[e.Action]:
-        return self.mirrors.release(event.source, event.holder, is_connected=self.registry is RegistryPhase.UP)
+        return self.mirrors.release([event.source], event.holder, is_connected=self.standing.is_up)
 
-    def _holder_gone(self, event: e.HolderGone, now: float) -> Iterator[e.Action]:
-        for source in list(self.mirrors):
-            yield from self._mirror_released(e.MirrorReleased(source, event.holder), now)
+    def _holder_gone(self, event: e.HolderGone, now: float) -> Iterable[e.Action]:
+        return self.mirrors.release(list(self.mirrors), event.holder, is_connected=self.standing.is_up)
 
     def _record_notified(self, event: e.RecordNotified, now: float) -> Iterable[e.Action]:
-        return self.mirrors.look(event.source, now) if self._is_serving else ()
+        return self.mirrors.look((event.source,), now) if self._is_serving else ()
 
-    def _records_seen(self, event: e.RecordsSeen, now: float) -> Iterable[e.Action]:
-        self.mirrors.take(event)
-        return ()
+    def _records_seen(self, event: e.RecordsSeen, now: float) -> Iterator[e.Action]:
+        for seen in event.sources:
+            if self.mirrors.take(seen):
+                yield from self.crew.nudge(WorkerKey(WorkerKind.MIRROR, seen.source), now, "its owner is back")
+
+    # -- what is configured, and what operators want to last
+
+    def _config_changed(self, event: e.ConfigChanged, now: float) -> Iterator[e.Action]:
+        before = self.facts
+        self.facts = replace(event.facts, role=before.role, instance=before.instance, is_takeover=before.is_takeover)
+        if self.is_stopping:
+            return
+        if self._is_announced and _introduction(before) != _introduction(event.facts):
+            yield self._announce(now)
+        yield from self.mirrors.hold_exactly(event.facts.mirrors, CONFIGURED, now, **self._connection)
+
+    def _desired_changed(self, event: e.DesiredChanged, now: float) -> Iterator[e.Action]:
+        if self.is_stopping:
+            return
+        desired = event.desired
+        self.stopped_segments = desired.stopped_segments
+        yield from self.mirrors.stop_exactly(desired.stopped_mirrors, now, **self._connection)
+        yield from self.mirrors.hold_exactly(desired.kept_mirrors, KEPT, now, **self._connection)
+
+    def _mirrors_left(self, event: e.MirrorsLeft, now: float) -> Iterator[e.Action]:
+        self._left, self._left_until_s = set(event.sources), now + LEFTOVER_GRACE_S
+        if self._left:
+            text = ", ".join(map(str, sorted(self._left)))
+            yield e.Report("info", "mirrors were left; those that nobody asks for go", (("sources", text),))
 
     # -- workers
+
+    def _links_seen(self, event: e.LinksSeen, now: float) -> Iterable[e.Action]:
+        self.mirrors.links_seen(event.linked)
+        self.subscribed = event.subscribed
+        return ()
+
+    def _workers_found(self, event: e.WorkersFound, now: float) -> Iterator[e.Action]:
+        yield from self.mirrors.find(event, now, is_serving=self._is_serving, is_stopping=self.is_stopping)
+        for found in event.workers:
+            key = found.order.key
+            if key.kind is WorkerKind.PUBLISHER:
+                self.presumed.add(key.source.name)
+            order = replace(found.order, terms=self.facts.terms_of(key))
+            yield from self.crew.adopt(replace(found, order=order), now)
+
+    def _renew_asked(self, event: e.RenewAsked, now: float) -> Iterable[e.Action]:
+        self.renewal.ask(event.keys)
+        return self.renewal.step(now)
 
     def _worker_started(self, event: e.WorkerStarted, now: float) -> Iterable[e.Action]:
         return self.crew.started(event.key, event.pid, now)
@@ -202,35 +279,62 @@ class HostState:
             yield e.Report(
                 "info", "worker ready", (("worker", str(event.key)), ("pid", event.pid), ("port", event.port or None))
             )
+            yield from self.renewal.step(now)
 
     def _worker_exited(self, event: e.WorkerExited, now: float) -> Iterable[e.Action]:
-        return self.crew.exited(event.key, event.pid, event.cause, now)
+        return self.crew.exited(event.key, event.pid, event.cause, now, event.details)
+
+    def _worker_hung(self, event: e.WorkerHung, now: float) -> Iterable[e.Action]:
+        return self.crew.hung(event.key, event.pid, event.beat_age_s, now)
+
+    def _worker_grown(self, event: e.WorkerGrown, now: float) -> Iterable[e.Action]:
+        return self.crew.grown(event.key, event.pid, event.memory_bytes, event.limit_bytes, now)
+
+    def _restart_asked(self, event: e.RestartAsked, now: float) -> Iterable[e.Action]:
+        return self.crew.restart(event.key, now)
 
     # -- time and the end
 
     def _ticked(self, event: e.Ticked, now: float) -> Iterator[e.Action]:
         if self.is_stopping:
             return
-        if self.registry is RegistryPhase.DOWN and now >= self._retry_registry_s:
-            self.registry = RegistryPhase.CONNECTING
-            yield e.ConnectRegistry()
-        if self.registry is not RegistryPhase.UP:
+        if now >= self._left_until_s:
+            yield from self._own_left_mirrors()
+        yield from self.renewal.step(now)
+        yield from self.mirrors.release_adopted(now, is_connected=self.standing.is_up)
+        yield from self.standing.tick(now)
+        if not self.standing.is_up:
             return
         if self._is_announced and now >= self._beat_s + self.facts.heartbeat_interval_s:
             yield self._announce(now)
-        if self.role is not None and now >= self._looked_s + POLL_INTERVAL_S:
-            self._looked_s = now
-            yield e.ReadReaders()
+        if self.role is not None and now >= self._checked_s + CHECK_INTERVAL_S:
+            self._checked_s = now
+            yield e.CheckRegistry()
+        yield from self.election.tick(now)
         yield from self.mirrors.tick(now)
 
     def _stop_asked(self, event: e.StopAsked, now: float) -> Iterator[e.Action]:
         self.is_stopping = True
-        for source in list(self.mirrors):
-            yield from self._mirror_released(e.MirrorReleased(source, None), now)
+        yield from self.election.give_up(now, is_connected=self.standing.is_up)
+        yield from self._own_left_mirrors()
+        # Who ends for a namesake's sake leaves what is written down of the host's readings to that one.
+        yield from self.mirrors.release_all(is_connected=self.standing.is_up and self._error is None)
+
+    @property
+    def _connection(self) -> dict[str, bool]:
+        return {"is_serving": self._is_serving, "is_connected": self.standing.is_up}
+
+    def _own_left_mirrors(self) -> Iterator[e.Action]:
+        """What a dead supervisor mirrored, and nobody asks for again, is treated as released just now."""
+        left, self._left = self._left, set()
+        self.mirrors.made(left)
+        unwanted = tuple(sorted(left - self.mirrors.keys()))
+        if unwanted and self.standing.is_up and self._error is None:
+            yield e.Unask(unwanted)
 
     @property
     def _is_serving(self) -> bool:
-        return self.registry is RegistryPhase.UP and not self.is_stopping
+        return self.standing.is_up and not self.is_stopping
 
     @property
     def _is_announced(self) -> bool:
@@ -242,60 +346,67 @@ class HostState:
     def _wanted(self) -> dict[WorkerKey, e.StartWorker]:
         if self.is_stopping:
             return {}
-        wanted: dict[WorkerKey, e.StartWorker] = {}
-        for name in sorted(self.readership.names & self.segments.keys()):
-            key = self._publisher_key(name)
-            running = self.crew.workers.get(key)
-            wanted[key] = running.order if running else e.StartWorker(key, self._free_port(wanted.values()))
-        wanted.update((order.key, order) for order in self.mirrors.orders())
-        return wanted
-
-    def _free_port(self, orders: Iterable[e.StartWorker]) -> int:
-        """The first port that no publisher of ours has or is given; another program may still have it."""
-        if not self.facts.base_port:
-            return 0
-        taken = {worker.port for worker in self.crew.workers.values()} | {order.port for order in orders}
-        last = self.facts.base_port + self.facts.port_count
-        return next((port for port in range(self.facts.base_port, last) if port not in taken), 0)
+        # A host that cannot reach the registry cannot say that it reads us; that it is subscribed says it too.
+        kept = {name for name in self.subscribed if self._publisher_key(name) in self.crew.workers}
+        read = self.readership.names | self.presumed.names | kept
+        published = (read & self.segments.keys()) - self.stopped_segments
+        return wanted_workers(self.facts, published, self.mirrors, self.crew)
 
     def _reconcile(self, now: float) -> Iterator[e.Action]:
+        if self._is_finished:
+            return
         wanted = self._wanted()
         yield from self.crew.reconcile(wanted, now)
-        self._mirrored |= {key.source for key in wanted if key.kind is WorkerKind.MIRROR}
-        held = set() if self.is_stopping else self.mirrors.keys()
-        for source in sorted(self._mirrored - held):
-            if WorkerKey(WorkerKind.MIRROR, source) not in self.crew.workers:
-                self._mirrored.discard(source)
-                yield e.RemoveMirror(source)
+        yield from self.mirrors.tidy(wanted.keys(), self.crew.workers.keys(), is_stopping=self.is_stopping)
         if self._is_announced:
             for name in sorted((self.readership.names | self._told.keys()) & self.segments.keys()):
                 records = self._records_of(name)
                 if records != self._told.get(name, ()):
                     self._told[name] = records
                     yield e.PutRecords(name, records, tuple(record.client_hostname for record in records))
-        if self.is_stopping and not self.crew.workers and not self._is_finished:
+        if self.is_stopping and not self.crew.workers:
             self._is_finished = True
-            if self.registry is RegistryPhase.UP:
+            if self.standing.is_up:
                 yield e.Withdraw()
-            yield e.Finish()
+            yield e.Finish(self._error)
 
     _handlers: ClassVar[dict[type, Callable[..., Iterable[e.Action]]]] = {
         e.RegistryConnected: _registry_connected,
         e.RegistryLost: _registry_lost,
-        e.MachinesSeen: _machines_seen,
+        e.RegistryChecked: _registry_checked,
+        e.LeaseSeen: lambda self, event, now: self.election.lease_seen(event, now),
+        e.HostsSeen: lambda self, event, now: self.election.hosts_seen(event, now),
+        e.HostEvicted: lambda self, event, now: self.election.evicted(event),
+        e.ActRefused: lambda self, event, now: self.election.refused(event, now),
+        e.ClockCompared: lambda self, event, now: self.clock.compared(event),
+        e.ReplacedInstance: lambda self, event, now: self._namesake_met(event.other, now),
         e.ReadersSeen: _readers_seen,
         e.RecordsSeen: _records_seen,
         e.ReadersNotified: _readers_notified,
         e.RecordNotified: _record_notified,
-        e.SegmentsSeen: _segments_seen,
+        e.SegmentsChanged: _segments_changed,
+        e.MirrorsLeft: _mirrors_left,
         e.MirrorAsked: _mirror_asked,
         e.MirrorReleased: _mirror_released,
         e.HolderGone: _holder_gone,
+        e.LinksSeen: _links_seen,
         e.WorkerStarted: _worker_started,
         e.WorkerReady: _worker_ready,
         e.WorkerExited: _worker_exited,
+        e.ConfigChanged: _config_changed,
+        e.DesiredChanged: _desired_changed,
+        e.WorkerHung: _worker_hung,
+        e.WorkerGrown: _worker_grown,
+        e.WorkersFound: _workers_found,
+        e.RestartAsked: _restart_asked,
+        e.RenewAsked: _renew_asked,
         e.AnnounceAsked: _announce_asked,
         e.WithdrawAsked: _withdraw_asked,
         e.Ticked: _ticked,
         e.StopAsked: _stop_asked,
     }
+
+
+def _introduction(facts: HostFacts) -> tuple[object, ...]:
+    """What the registry is told of a host, and for how long it holds."""
+    return facts.ip, facts.heartbeat_interval_s

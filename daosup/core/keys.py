@@ -9,12 +9,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Optional
 
 from daosup.core.types import Source, check_host, check_name
 from daosup.errors import ProtocolError, UsageError
 
 ALL_MACHINES = b"dao:machines:*"
+ALL_SIGNS_OF_LIFE = b"dao:machines:*:last_connect"
+LEASE = b"daosup:master"
+"""Who is master (core/lease.py)."""
+
+EPOCH = b"daosup:epoch"
+"""The number of the last lease that anybody took."""
+
 MACHINE_FIELDS = ("ip", "hostname", "role", "last_connect")
 SEGMENT_FIELDS = ("dimensions", "dtype", "connections")
 HEARTBEAT_TTL_S = 75.0
@@ -85,6 +93,7 @@ def reader_field(name: str, client: str) -> bytes:
     return _bytes(f"{name}|{client}")
 
 
+@lru_cache(maxsize=4096)  # every host reads the same fields again and again
 def parse_reader_field(raw: bytes) -> tuple[str, str]:
     """Segment name and client of a field of the readers hash.
 

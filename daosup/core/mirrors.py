@@ -1,12 +1,16 @@
 """The sources that somebody on this host holds, and what the registry says of them.
 
-Invariant: a source is in here exactly as long as it has a holder; its endpoint, once known, stays until another is
-known, so an owner that is away for a while finds its mirrors waiting.
+Invariants: a source is in here exactly as long as it has a holder, and the configuration's and the kept ones are held
+whatever others release. Its endpoint, once known, stays until another is known, so an owner that is away for a while
+finds its mirrors waiting. One that is stopped is held, but neither asked for nor ordered. Of two sources whose mirrors
+would have the same file, the one that was held first has it. What is asked or looked for is ordered for all sources at
+once, so many quiet mirrors cost little more than one. A mirror that was found running is held for a while by nobody in
+particular: whoever held it may be coming back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Container, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -14,8 +18,14 @@ from daosup.core import events as e
 from daosup.core.readership import BEAT_INTERVAL_S
 from daosup.core.types import PROTOCOL, Source, WorkerKey, WorkerKind
 
-#: The fallback for a notification that got lost.
+#: The fallback for a notification that got lost: for sources without a stream, and for those that have one.
 POLL_INTERVAL_S = 2.0
+SWEEP_INTERVAL_S = 30.0
+#: Holds what is asked for on the command line, until it is released there. Programs have a name of their own.
+OPERATOR = "operator"
+#: Holds what was found running, until the programs that hold it have found us.
+ADOPTED = "adopted"
+ADOPTED_S = 30.0
 
 
 @dataclass
@@ -27,9 +37,14 @@ class Mirror:
     reason: Optional[str] = "asking the registry"
     is_unknown: bool = False
     is_unsupported: bool = False
-    asked_s: float = 0.0
+    is_linked: bool = True
     looked_s: float = 0.0
-    beat: int = 0
+    adopted_s: float = 0.0
+
+
+#: Holders that nobody else can be called.
+CONFIGURED = "[[mirror]]"
+KEPT = "--keep"
 
 
 class Mirrors(dict[Source, Mirror]):
@@ -38,6 +53,11 @@ class Mirrors(dict[Source, Mirror]):
     def __init__(self, host: str) -> None:
         super().__init__()
         self._host = host
+        self.stopped: frozenset[Source] = frozenset()
+        self._beat = 0
+        self._beat_s = 0.0
+        self._made: set[Source] = set()
+        self._remembered: tuple[set[Source], set[Source]] = (set(), set())
 
     def hold(self, source: Source, holder: str, now: float, *, is_serving: bool) -> Iterator[e.Action]:
         """Somebody wants a source."""
@@ -46,52 +66,147 @@ class Mirrors(dict[Source, Mirror]):
             mirror = self[source] = Mirror()
             yield e.Report("info", "mirror asked for", (("source", str(source)), ("holder", holder)))
         mirror.holders.add(holder)
-        if is_serving and not mirror.endpoint:
-            yield from self._ask(source, now)
+        if is_serving and not mirror.endpoint and source not in self.stopped:
+            yield self._ask((source,), is_news=True)
+            yield from self.look((source,), now)
 
-    def release(self, source: Source, holder: Optional[str], *, is_connected: bool) -> Iterator[e.Action]:
-        """A holder, or with None everybody, does not want it any more."""
-        mirror = self.get(source)
-        if mirror is None:
-            return
-        mirror.holders -= mirror.holders if holder is None else {holder}
-        if not mirror.holders:
-            del self[source]
+    def release(self, sources: Iterable[Source], holder: Optional[str], *, is_connected: bool) -> Iterator[e.Action]:
+        """A holder, or with None everybody who may, does not want these sources any more."""
+        gone = []
+        for source in sources:
+            mirror = self.get(source)
+            if mirror is None:
+                continue
+            mirror.holders &= {CONFIGURED, KEPT} if holder is None else mirror.holders - {holder}
+            if not mirror.holders:
+                del self[source]
+                gone.append(source)
+                yield e.Report("info", "mirror released", (("source", str(source)),))
+        if gone and is_connected:
+            yield e.Unask(tuple(gone))
+
+    def release_all(self, *, is_connected: bool) -> Iterator[e.Action]:
+        """Nothing is mirrored any more, whoever holds it: the end of the host."""
+        gone = tuple(self)
+        self.clear()
+        for source in gone:
             yield e.Report("info", "mirror released", (("source", str(source)),))
-            if is_connected:
-                yield e.Unask(source)
+        if gone and is_connected:
+            yield e.Unask(gone)
+
+    def hold_exactly(
+        self, sources: Collection[Source], holder: str, now: float, *, is_serving: bool, is_connected: bool
+    ) -> Iterator[e.Action]:
+        """A holder wants these sources and no others."""
+        held = [source for source, mirror in self.items() if holder in mirror.holders]
+        yield from self.release((each for each in held if each not in sources), holder, is_connected=is_connected)
+        for source in sorted(sources):
+            if source not in self or holder not in self[source].holders:
+                yield from self.hold(source, holder, now, is_serving=is_serving)
+
+    def stop_exactly(
+        self, sources: frozenset[Source], now: float, *, is_serving: bool, is_connected: bool
+    ) -> Iterator[e.Action]:
+        """These sources are not to be mirrored, whoever holds them, and no others."""
+        changed, self.stopped = self.stopped ^ sources, sources
+        changed &= self.keys()
+        for source in changed:
+            self[source].endpoint, self[source].reason = "", "asking the registry"
+        stopped, going = tuple(sorted(changed & sources)), tuple(sorted(changed - sources))
+        if stopped and is_connected:
+            yield e.Unask(stopped)
+        if going and is_serving:
+            yield self._ask(going, is_news=True)
+            yield from self.look(going, now)
+
+    def find(self, event: e.WorkersFound, now: float, *, is_serving: bool, is_stopping: bool) -> Iterator[e.Action]:
+        """Take over what was mirrored before we began, whether a worker of it lives or not."""
+        endpoints = dict.fromkeys(event.by_others, "")
+        for found in event.workers:
+            if found.order.key.kind is WorkerKind.MIRROR:
+                endpoints[found.order.key.source] = found.order.endpoint
+        self._made.update(event.by_operator, endpoints)
+        if is_stopping:
+            return
+        for source in event.by_operator:
+            yield from self.hold(source, OPERATOR, now, is_serving=is_serving)
+        for source, endpoint in endpoints.items():
+            self._adopt(source, endpoint, now)
+
+    def _adopt(self, source: Source, endpoint: str, now: float) -> None:
+        mirror = self.setdefault(source, Mirror())
+        mirror.holders.add(ADOPTED)
+        mirror.adopted_s = now
+        if endpoint and not mirror.endpoint:
+            mirror.endpoint, mirror.reason = endpoint, None
+
+    def made(self, sources: Iterable[Source]) -> None:
+        """There are mirror segments of these sources."""
+        self._made.update(sources)
+
+    def tidy(
+        self, wanted: Iterable[WorkerKey], running: Container[WorkerKey], *, is_stopping: bool
+    ) -> Iterator[e.Action]:
+        """Remove the segments of what is not held any more, and have remembered what is mirrored now."""
+        self._made |= {key.source for key in wanted if key.kind is WorkerKind.MIRROR}
+        for source in sorted(self._made if is_stopping else self._made - self.keys()):
+            if WorkerKey(WorkerKind.MIRROR, source) not in running:
+                self._made.discard(source)
+                yield e.RemoveMirror(source)
+        by_operator = {source for source, mirror in self.items() if OPERATOR in mirror.holders}
+        remembered = by_operator, (self.keys() | self._made) - by_operator
+        if remembered != self._remembered and not is_stopping:
+            self._remembered = remembered
+            yield e.RememberMirrors(*(tuple(sorted(each)) for each in remembered))
+
+    def release_adopted(self, now: float, *, is_connected: bool) -> Iterator[e.Action]:
+        """Give up what was found running and nobody came for."""
+        over = [s for s, each in self.items() if ADOPTED in each.holders and now >= each.adopted_s + ADOPTED_S]
+        return self.release(over, ADOPTED, is_connected=is_connected)
 
     def ask_all(self, now: float) -> Iterator[e.Action]:
         """Ask for everything, to a registry that may know nothing of it."""
-        for source in self:
-            yield from self._ask(source, now)
+        self._beat_s = now
+        if self._going:
+            yield self._ask(self._going, is_news=True)
+            yield from self.look(self._going, now)
 
     def tick(self, now: float) -> Iterator[e.Action]:
         """Renew what is asked for, and look for what no message told."""
-        for source, mirror in self.items():
-            if now >= mirror.asked_s + BEAT_INTERVAL_S:
-                yield from self._ask(source, now)
-            elif now >= mirror.looked_s + POLL_INTERVAL_S:
-                yield from self.look(source, now)
+        if self._going and now >= self._beat_s + BEAT_INTERVAL_S:
+            self._beat_s = now
+            yield self._ask(self._going, is_news=False)
+        yield from self.look(tuple(source for source in self._going if now >= _due_s(self[source])), now)
 
-    def look(self, source: Source, now: float) -> Iterator[e.Action]:
-        """Read what the registry has of a source, if it is held."""
-        if source in self:
+    @property
+    def _going(self) -> tuple[Source, ...]:
+        """All that are not stopped."""
+        return tuple(source for source in self if source not in self.stopped)
+
+    def look(self, sources: Iterable[Source], now: float) -> Iterator[e.Action]:
+        """Read what the registry has of those of the sources that are held."""
+        held = tuple(source for source in sources if source in self)
+        for source in held:
             self[source].looked_s = now
-            yield e.ReadRecords(source)
+        if held:
+            yield e.ReadRecords(held)
 
-    def _ask(self, source: Source, now: float) -> Iterator[e.Action]:
-        mirror = self[source]
-        mirror.beat += 1
-        mirror.asked_s = now
-        yield e.Ask(source, mirror.beat)
-        yield from self.look(source, now)
+    def _ask(self, sources: tuple[Source, ...], *, is_news: bool) -> e.Ask:
+        self._beat += 1
+        return e.Ask(sources, self._beat, is_news)
 
-    def take(self, seen: e.RecordsSeen) -> None:
-        """Take in what the registry has of a source."""
+    def links_seen(self, sources: Iterable[Source]) -> None:
+        """Of all sources, those whose mirrors have a link to their owner now."""
+        linked = frozenset(sources)
+        for source, mirror in self.items():
+            mirror.is_linked = source in linked
+
+    def take(self, seen: e.SourceSeen) -> bool:
+        """Take in what the registry has of a source; True if its owner streams it again, or from another place."""
         source, mirror = seen.source, self.get(seen.source)
-        if mirror is None:
-            return
+        if mirror is None or source in self.stopped:
+            return False
+        before = mirror.reason, mirror.endpoint
         mirror.is_unknown = not (seen.is_host_known and seen.is_segment_known)
         ours = [record for record in seen.records if record.protocol == PROTOCOL]
         mirror.is_unsupported = bool(seen.records) and not ours
@@ -106,13 +221,32 @@ class Mirrors(dict[Source, Mirror]):
             mirror.reason = f"host {source.host} streams {source.name} only in a form that this version cannot read"
         else:
             mirror.reason = f"waiting for {source.host} to publish {source.name}"
+        return mirror.reason is None and before != (None, mirror.endpoint)
 
-    def orders(self) -> Iterator[e.StartWorker]:
+    def orders(self, terms_of: Callable[[WorkerKey], Hashable]) -> Iterator[e.StartWorker]:
         """The workers that there should be."""
-        for source, mirror in sorted(self.items()):
-            if mirror.endpoint:
-                yield e.StartWorker(WorkerKey(WorkerKind.MIRROR, source), 0, mirror.endpoint)
+        files: set[str] = set()
+        for source, mirror in self.items():
+            is_first = source.mirror_name not in files
+            files.add(source.mirror_name)
+            if mirror.endpoint and is_first and source not in self.stopped:
+                key = WorkerKey(WorkerKind.MIRROR, source)
+                yield e.StartWorker(key, 0, mirror.endpoint, terms_of(key))
+
+    def reason_of(self, source: Source) -> Optional[str]:
+        """Why a source that is held is not mirrored, as far as is known here."""
+        mirror = self[source]
+        if source in self.stopped:
+            return f"stopped here; `daosupctl start {source}` starts it"
+        first = self.namesake(source) if mirror.endpoint and mirror.reason is None else None
+        if first is not None:
+            return f"{first} has the same file, {source.mirror_name}; release one of the two"
+        return mirror.reason
 
     def namesake(self, source: Source) -> Optional[Source]:
         """Another source whose mirror would have the same file: ``a_b:c`` and ``a:b_c`` are both remote_a_b_c."""
         return next((other for other in self if other != source and other.mirror_name == source.mirror_name), None)
+
+
+def _due_s(mirror: Mirror) -> float:
+    return mirror.looked_s + (SWEEP_INTERVAL_S if mirror.endpoint and mirror.is_linked else POLL_INTERVAL_S)

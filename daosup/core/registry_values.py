@@ -65,12 +65,18 @@ class StreamRequest:
 
 @dataclass(frozen=True)
 class Instance:
-    """The process that speaks for a host (``daosup:host:<host>``); ``instance`` differs for each start of it."""
+    """The process that speaks for a host (``daosup:host:<host>``); ``instance`` differs for each start of it.
+
+    ``started_ms`` is when it started in Redis's time; ``beat`` grows each time it writes itself down.
+    """
 
     instance: str
     protocol: int
     version: str
     pid: int
+    ip: str = ""
+    started_ms: int = 0
+    beat: int = 0
 
 
 def encode_records(records: Iterable[StreamRecord]) -> bytes:
@@ -177,6 +183,9 @@ def encode_instance(instance: Instance) -> bytes:
             "protocol": instance.protocol,
             "version": instance.version,
             "pid": instance.pid,
+            "ip": instance.ip,
+            "started_ms": instance.started_ms,
+            "beat": instance.beat,
         }
     )
 
@@ -193,6 +202,9 @@ def decode_instance(raw: bytes) -> Instance:
         protocol=integer_field(entry, "protocol", 1, 1000),
         version=string_field(entry, "version", WORD),
         pid=integer_field(entry, "pid", 1, 2**31 - 1),
+        ip=string_field(entry, "ip", _OPTIONAL_ADDRESS, default=""),
+        started_ms=integer_field(entry, "started_ms", 0, 2**53, default=0),
+        beat=integer_field(entry, "beat", 0, 2**53, default=0),
     )
 
 

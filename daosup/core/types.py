@@ -11,10 +11,13 @@ from daosup.errors import UsageError
 
 SEGMENT_SUFFIX = ".im.shm"
 MIRROR_PREFIX = "remote_"
+#: The keyword by which a mirror says that it is one, as in DAO's own network service.
+REPLICA_KEYWORD = "NET_REPLICA"
 PROTOCOL = 2
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62})\Z")
-_NAME = re.compile(r"[^\s/:\x00-\x1f\x7f]{1,120}\Z")
+# The last range: what Python makes of file names that are not UTF-8, which nothing else understands.
+_NAME = re.compile(r"[^\s/:\x00-\x1f\x7f\ud800-\udfff]{1,120}\Z")
 
 
 class Role(Enum):
@@ -130,6 +133,21 @@ class Machine:
     role: str
     last_connect: str
     segments: tuple[SegmentEntry, ...] = ()
+
+
+@dataclass(frozen=True)
+class HostSign:
+    """A host's last sign of life in the registry.
+
+    ``last_connect`` is the text as it stands there, ``stamp_s`` the same as seconds since 1970, None if it is no time.
+    ``is_lasting``: it does not expire, so an old daemon wrote it.
+    """
+
+    host: str
+    role: str
+    last_connect: str
+    stamp_s: Optional[float]
+    is_lasting: bool
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import os
 import sys
 
 from daosup import __version__
-from daosup.errors import DaosupError
+from daosup.errors import ConfigError, DaosupError
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
@@ -37,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run daosupctl with ``arguments`` (by default the process's own) and return the exit code."""
     try:
         return _run(sys.argv[1:] if arguments is None else arguments)
+    except ConfigError as error:
+        return max(_fail(mistake, error.exit_code) for mistake in str(error).split("\n"))
     except DaosupError as error:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -57,7 +59,7 @@ def _run(arguments: list[str]) -> int:
     options = parse(arguments, COMMANDS)
     exit_code = 0
     if options.help:
-        print(help_text(COMMANDS), end="")
+        print(help_text(COMMANDS, options.command), end="")
     elif options.version:
         print(f"daosupctl {__version__}")
     elif options.command is not None:

@@ -17,16 +17,13 @@ if TYPE_CHECKING:
     from daosup.ctl.commands import Command
 
 EPILOG = """\
-commands:
+commands; `daosupctl COMMAND --help` has examples:
 {commands}
-
-for example:
-  daosupctl mirror rts:wfs --wait 10  have rts:wfs here as remote_rts_wfs
-  daosupctl ls --json                 the whole fleet, for a program
 
 exit codes: 0 all is well; 1 status: a worker does not run, or the registry is
   not there; 64 wrong command line; 69 no daemon, host, segment or answer;
-  74 result not written; 76 daemon cannot do this; 77 denied; 130 interrupted
+  74 result not written; 76 daemon cannot do this; 77 denied;
+  78 configuration refused; 130 interrupted
 """
 
 
@@ -34,11 +31,12 @@ class Options(argparse.Namespace):
     """What the command line says."""
 
     command: str | None
-    source: str | None
+    name: str | None
     instance: str | None
     socket: str | None
     json: bool
     wait: float | None
+    keep: bool
     version: bool
     help: bool
 
@@ -69,38 +67,45 @@ def parse(arguments: list[str], commands: Mapping[str, Command]) -> Options:
     command = commands.get(options.command)
     if command is None:
         raise UsageError(f"there is no command {options.command!r}{_nearest(options.command, list(commands))}")
-    if command.has_source and options.source is None:
+    if command.name and options.name is None:
         raise UsageError(f"{options.command} needs a segment, for example: daosupctl {options.command} rts:wfs")
-    if options.source is not None and not command.has_source:
-        raise UsageError(f"{options.command} takes no {options.source!r} (see daosupctl --help)")
-    if options.wait is not None and not command.has_wait:
-        raise UsageError(f"{options.command} takes no --wait (see daosupctl --help)")
+    if options.name is not None and not command.name:
+        raise UsageError(f"{options.command} takes no {options.name!r} (see daosupctl --help)")
+    for option, is_given in (("--wait", options.wait is not None), ("--keep", options.keep)):
+        if is_given and option not in command.options:
+            raise UsageError(f"{options.command} takes no {option} (see daosupctl {options.command} --help)")
     return options
 
 
-def help_text(commands: Mapping[str, Command]) -> str:
-    """What --help prints."""
-    return _parser(commands).format_help()
+def help_text(commands: Mapping[str, Command], name: str | None = None) -> str:
+    """What --help prints: of one command, if it is one, else of all."""
+    command = commands.get(name or "")
+    if command is None:
+        return _parser(commands).format_help()
+    own = "".join(f" [{option}{' S' if option == '--wait' else ''}]" for option in command.options)
+    usage = " ".join(filter(None, ("daosupctl [OPTION ...]", name, command.name)))
+    return f"usage: {usage}{own}\n\n{command.summary}.\n\n{command.more}"
 
 
 def _parser(commands: Mapping[str, Command]) -> _Parser:
-    forms = {name: f"{name} HOST:NAME" if command.has_source else name for name, command in commands.items()}
+    forms = {name: f"{name} {command.name}".rstrip() for name, command in commands.items()}
     width = max(map(len, forms.values()))
     summaries = "\n".join(f"  {form:{width}}   {commands[name].summary}" for name, form in forms.items())
     parser = _Parser(
         prog="daosupctl",
-        usage="daosupctl [OPTION ...] COMMAND [HOST:NAME]",
+        usage="daosupctl [OPTION ...] COMMAND [NAME | HOST:NAME]",
         epilog=EPILOG.format(commands=summaries),
         formatter_class=_Formatter,
         allow_abbrev=False,
         add_help=False,
     )
     parser.add_argument("command", nargs="?", help=argparse.SUPPRESS)
-    parser.add_argument("source", nargs="?", help=argparse.SUPPRESS)
+    parser.add_argument("name", nargs="?", help=argparse.SUPPRESS)
     parser.add_argument("--instance", metavar="NAME", help="the daosupd to ask, if several run here")
     parser.add_argument("--socket", metavar="PATH", help="its control socket (default: $DAOSUP_SOCKET, or found)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument("--wait", type=_seconds, metavar="S", help="mirror: wait up to S seconds for data (default 30)")
+    parser.add_argument("--wait", type=_seconds, metavar="S", help="wait up to S seconds until it is so (default 30)")
+    parser.add_argument("--keep", action="store_true", help="mirror: for good, over restarts")
     parser.add_argument("--version", action="store_true", help="print the version")
     parser.add_argument("-h", "--help", action="store_true", help="print this")
     return parser

@@ -1,110 +1,161 @@
-"""The commands of daosupctl: what each asks the daemon, and how its result is told.
-
-Invariant: with --json a command prints exactly what the daemon answered.
-"""
+"""The commands of daosupctl: what each is called, takes and does."""
 
 from __future__ import annotations
 
-import os
-import sys
-
-from daosup.adapters.control_client import ControlClient, find_socket
-from daosup.ctl.reports import is_well, machines_report, status_report
-from daosup.ctl.tables import Style, safe
-from daosup.ctl.units import shape
-from daosup.errors import ProtocolError
+from daosup.ctl import looking, mirroring, running
 
 TYPE_CHECKING = False  # typing's own costs more than all else here
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from daosup.ctl.arguments import Options
 
-NOT_WELL = 1
-STATUS_S = 5.0
-MACHINES_S = 10.0
-MIRROR_S = 30.0
-ANSWER_S = 5.0
-"""How much longer than the mirror's own wait its answer may take, seconds."""
+SOURCE = "HOST:NAME"
+NAME = "NAME"
 
 
 class Command:
-    """One command: how it is run and what its command line may have."""
+    """One command.
+
+    Attributes:
+        run: Does it; returns the exit code.
+        summary: What it does, in a few words.
+        name: What its argument is, if it has one: SOURCE, or NAME for a segment of this host as well.
+        options: Those that not every command has.
+        more: What ``daosupctl COMMAND --help`` says beside, with examples.
+    """
 
     def __init__(
-        self, run: Callable[[Options], int], summary: str, *, has_source: bool = False, has_wait: bool = False
+        self,
+        run: Callable[[Options], int],
+        summary: str,
+        name: str = "",
+        options: tuple[str, ...] = (),
+        *,
+        more: str,
     ) -> None:
         self.run = run
         self.summary = summary
-        self.has_source = has_source
-        self.has_wait = has_wait
+        self.name = name
+        self.options = options
+        self.more = more
 
 
-def _status(options: Options) -> int:
-    status = _object(_ask(options, "status", STATUS_S))
-    _tell(options, status, lambda style, width: status_report(status, style, width))
-    return 0 if is_well(status) else NOT_WELL
-
-
-def _ls(options: Options) -> int:
-    machines = _ask(options, "machines", MACHINES_S)
-    if not isinstance(machines, list):
-        raise ProtocolError("daosupd answered with something else than a list of machines")
-    _tell(options, machines, lambda style, width: machines_report(machines, style, width))
-    return 0
-
-
-def _mirror(options: Options) -> int:
-    wait_s = MIRROR_S if options.wait is None else options.wait
-    source = _source(options)
-    arguments = {"source": source, "bidirectional": False, "wait_s": wait_s, "holder": "operator"}
-    mirror = _object(_ask(options, "mirror", wait_s + ANSWER_S, arguments))
-    what = f"{shape(mirror.get('shape'))} {safe(mirror.get('dtype'))}" if mirror.get("shape") else "shape not yet known"
-    told = f"{source} is mirrored as {safe(mirror.get('name'))} ({what}): {safe(mirror.get('state'))}"
-    _tell(options, mirror, lambda style, width: [told, f"file {safe(mirror.get('path'))}"])
-    return 0
-
-
-def _release(options: Options) -> int:
-    source = _source(options)
-    released = _ask(options, "release", MACHINES_S, {"source": source})
-    _tell(options, released, lambda style, width: [f"{source} is released"])
-    return 0
+_ABOUT_NAME = """\
+NAME is a segment of this host, then it is about its publisher; or HOST:NAME,
+then it is about this host's mirror of that source."""
 
 
 COMMANDS = {
-    "status": Command(_status, "how the daemon, registry, segments and workers are"),
-    "ls": Command(_ls, "all hosts of the fleet and their segments"),
-    "mirror": Command(_mirror, "mirror another host's segment here", has_source=True, has_wait=True),
-    "release": Command(_release, "give up a mirror", has_source=True),
+    "status": Command(
+        looking.status,
+        "how the daemon, registry, segments and workers are",
+        more="""\
+Exit code 1 tells that the registry is away or a worker does not run.
+
+  daosupctl status
+  daosupctl status --json | jq '.workers[] | {source, state, rate_hz}'
+""",
+    ),
+    "ls": Command(
+        looking.ls,
+        "all hosts of the fleet and their segments",
+        more="""\
+  daosupctl ls
+  daosupctl ls --json
+""",
+    ),
+    "mirror": Command(
+        mirroring.mirror,
+        "mirror another host's segment here",
+        SOURCE,
+        ("--wait", "--keep"),
+        more="""\
+Returns when the first frame is there, or fails. The mirror lasts until it is
+released or the daemon stops; with --keep it is there after restarts, too.
+
+  daosupctl mirror rts:wfs            have it as remote_rts_wfs
+  daosupctl mirror rts:wfs --wait 10  fail if there is no frame within 10 s
+  daosupctl mirror rts:wfs --keep     for good
+""",
+    ),
+    "keep": Command(
+        mirroring.keep,
+        "mirror it for good, whenever its host is there",
+        SOURCE,
+        more="""\
+Returns at once, although the host may not be there yet. `release` forgets it.
+
+  daosupctl keep rts:wfs
+""",
+    ),
+    "release": Command(
+        mirroring.release,
+        "give up a mirror, also one that is kept",
+        SOURCE,
+        more="""\
+Whoever holds it loses it. One of the configuration cannot be released.
+
+  daosupctl release rts:wfs
+""",
+    ),
+    "stop": Command(
+        running.stop,
+        "stop publisher or mirror until `start`, over restarts",
+        NAME,
+        ("--wait",),
+        more=f"""\
+{_ABOUT_NAME}
+A stopped segment is not published although it is read; a stopped mirror's file
+stays as it is, marked stale. Returns when the worker has ended.
+
+  daosupctl stop wfs
+  daosupctl stop rts:wfs
+""",
+    ),
+    "start": Command(
+        running.start,
+        "take back a stop",
+        NAME,
+        ("--wait",),
+        more=f"""\
+{_ABOUT_NAME}
+Returns when it runs again, or tells why there is nothing to run now.
+
+  daosupctl start wfs
+""",
+    ),
+    "restart": Command(
+        running.restart,
+        "end a worker and start it anew, also a failed one",
+        NAME,
+        ("--wait",),
+        more=f"""\
+{_ABOUT_NAME}
+Returns when the new process works. One that waits for its next try is tried at
+once.
+
+  daosupctl restart rts:wfs
+""",
+    ),
+    "reload": Command(
+        running.reload,
+        "have the daemon read its configuration anew",
+        more="""\
+Refused as a whole, with exit code 78, if anything in it is wrong. Only what
+changed is touched; what needs a restart is named. As `systemctl reload`.
+
+  daosupctl reload
+""",
+    ),
+    "reexec": Command(
+        running.reexec,
+        "have the installed version take over; streams go on",
+        more="""\
+The daemon becomes the installed version in the same process, with the
+configuration as it is now; workers of another version are renewed one by one.
+
+  daosupctl reexec
+""",
+    ),
 }
-
-
-def _ask(options: Options, command: str, timeout_s: float, arguments: dict[str, Any] | None = None) -> object:
-    with ControlClient(find_socket(options.instance, options.socket), timeout_s) as client:
-        return client.call(command, **(arguments or {}))
-
-
-def _source(options: Options) -> str:
-    from daosup.core.types import Source  # dear to import, and status does without
-
-    return str(Source.parse(options.source or ""))
-
-
-def _object(result: object) -> dict[str, Any]:
-    if not isinstance(result, dict):
-        raise ProtocolError("daosupd answered with something else than an object")
-    return result
-
-
-def _tell(options: Options, result: object, lines: Callable[[Style, int | None], list[str]]) -> None:
-    if options.json:
-        import json
-
-        print(json.dumps(result, indent=2))
-        return
-    is_terminal = sys.stdout.isatty()
-    has_colours = is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    width = os.get_terminal_size(1).columns if is_terminal else None
-    print("\n".join(lines(Style(has_colours), width or None)))

@@ -17,10 +17,12 @@ STATE_COLOURS = {
     "running": "good",
     "down": "bad",
     "restarting": "bad",
+    "failed": "bad",
     "connecting": "doubtful",
     "starting": "doubtful",
     "stopping": "doubtful",
     "waiting": "doubtful",
+    "stopped": "doubtful",
 }
 _WORKER_COLUMNS = (
     Column("WORKER"),
@@ -50,14 +52,15 @@ _SOURCE_COLUMNS = (
 
 
 def is_well(status: dict[str, Any]) -> bool:
-    """Whether the registry is up and every worker runs."""
+    """Whether the registry is up, and every worker that is not stopped on purpose runs."""
     states = [worker.get("state") for worker in status.get("workers", ())]
-    return bool(status.get("registry", {}).get("state") == "up" and all(state == "running" for state in states))
+    is_up = status.get("registry", {}).get("state") == "up"
+    return bool(is_up and all(state in ("running", "stopped") for state in states))
 
 
 def status_report(status: dict[str, Any], style: Style, width: int | None) -> list[str]:
     """The lines of ``daosupctl status``."""
-    registry = status.get("registry", {})
+    registry, config = status.get("registry", {}), status.get("config", {})
     name = safe(status.get("host"))
     role = safe(status.get("role") or "role not yet decided")
     about = f"instance {safe(status.get('instance'))}, pid {status.get('pid')}, daosup {safe(status.get('version'))}"
@@ -66,12 +69,45 @@ def status_report(status: dict[str, Any], style: Style, width: int | None) -> li
     server = f", {safe(registry['server'])}" if registry.get("server") else ""
     lines = [
         f"{style(name, 'strong')}  {role}, up {duration(status.get('uptime_s'))}",
-        f"{about}, {safe(status.get('config_file') or 'no configuration file')}",
+        f"{about}, {safe(config.get('file') or 'no configuration file')}",
+        *(f"  {style(safe(told), 'bad')}" for told in _told_of_config(status)),
         f"registry {style(safe(state), STATE_COLOURS.get(state, ''))}  {where}{server}",
     ]
     if registry.get("error"):
         lines.append(f"  {style(safe(registry['error']), 'bad')}")
+    if registry.get("effect"):
+        lines.append(f"  {style(safe(registry['effect']), 'doubtful')}")
+    lines += lease_lines(status.get("lease") or {}, style)
+    if (status.get("clock") or {}).get("is_off"):
+        told = f"off by {duration(abs(status['clock'].get('offset_s') or 0))} against the registry's; set it (NTP)"
+        lines.append(f"clock    {style(told, 'bad')}")
     lines += ["", *segment_table(status, style, width), "", *worker_table(status, style, width)]
+    return lines
+
+
+def _told_of_config(status: dict[str, Any]) -> list[str]:
+    config = status.get("config", {})
+    told = [f"refused, the one before is in force: {mistake}" for mistake in config.get("mistakes", ())]
+    if config.get("needs_restart"):
+        told.append(f"needs a restart: {', '.join(config['needs_restart'])}")
+    return [*told, status["state_error"]] if status.get("state_error") else told
+
+
+def lease_lines(lease: dict[str, Any], style: Style) -> list[str]:
+    """Who is master, as far as this host knows."""
+    if not lease:
+        return []
+    epoch = f"epoch {lease.get('epoch')}"
+    if lease.get("state") == "held":
+        told = f"{style('held', 'good')} by this host, {epoch}, for {duration(lease.get('left_s'))} more at least"
+    elif lease.get("state") == "none":
+        told = style("nobody's", "doubtful")
+    else:
+        word = "held" if lease.get("state") == "other" else style("lapsed", "bad")
+        told = f"{word} by {safe(lease.get('holder'))} ({safe(lease.get('ip'))}, pid {lease.get('pid')}), {epoch}"
+    lines = [f"lease    {told}"]
+    if lease.get("yields_to"):
+        lines.append(f"  {safe(lease['yields_to'])}, a daemon without leases, is master; this host only keeps watch")
     return lines
 
 
@@ -119,6 +155,8 @@ def worker_table(status: dict[str, Any], style: Style, width: int | None) -> lis
         told = trouble_of(worker)
         if told:
             lines.append(f"{safe(worker.get('kind'))} {safe(worker.get('source'))}: {style(safe(told), 'doubtful')}")
+        if worker.get("state") == "failed":
+            lines += [f"  {safe(line)}" for line in str(worker.get("last_details") or "").splitlines()]
     return lines
 
 
@@ -129,9 +167,14 @@ def trouble_of(worker: dict[str, Any]) -> str:
         told.append(str(worker["reason"]))
     if worker.get("link", "up") != "up" and worker.get("state") == "running":
         told.append(f"link {worker['link']}")
+    if worker.get("next_try_s") is not None:
+        told.append(f"next try in {duration(worker['next_try_s'])}")
     if worker.get("restarts"):
-        last_exit = f", last: {worker['last_exit']}" if worker.get("last_exit") else ""
-        told.append(f"restarted {worker['restarts']}x{last_exit}")
+        hangs = f" ({worker['hangs']} hung)" if worker.get("hangs") else ""
+        is_told = worker.get("last_exit") in (None, worker.get("reason"))
+        told.append(f"restarted {worker['restarts']}x{hangs}" + ("" if is_told else f", last: {worker['last_exit']}"))
+    if worker.get("warning"):
+        told.append(str(worker["warning"]))
     if worker.get("rejected"):
         told.append(f"{count(worker['rejected'])} messages rejected")
     return "; ".join(told)

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ role = {role}
 heartbeat_interval_s = 2.0
 segment_folder = {segments}
 runtime_folder = {runtime}
+state_folder = {runtime}
 
 [redis]
 url = {redis_url}
@@ -52,6 +54,9 @@ base_pub_port = 0
 [control]
 socket = {socket}
 mode = "0600"
+
+[workers]
+survive_supervisor = false
 """
 
 
@@ -202,9 +207,9 @@ class _Builder:
 
 def _mirror(fleet: Fleet, source: Source, ending: Ending) -> None:
     """Ask until the owner has announced the segment and its frames arrive."""
-    tries = int(MIRRORED_WITHIN_S / (CALL_S + TRY_AGAIN_S))
+    deadline_s = time.monotonic() + MIRRORED_WITHIN_S
     last = UnavailableError("never asked")
-    for _ in range(tries):
+    while time.monotonic() < deadline_s:
         ending.check()
         fleet.check()
         try:

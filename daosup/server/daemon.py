@@ -12,17 +12,21 @@ import sys
 import tempfile
 import threading
 import time
-import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
 
 from daosup.adapters.control_client import ControlClient, find_socket
-from daosup.errors import UnavailableError, UsageError
+from daosup.errors import NotFoundError, UnavailableError, UsageError
+from daosup.server.holding import CALL_TIMEOUT_S, Holding
 
 START_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 8.0
-CALL_TIMEOUT_S = 10.0
+#: The machine's daosupd may be restarting; only if it does not come back for so long we do without it.
+COMING_BACK_S = 10.0
 _POLL_S = 0.02
+#: How much longer than the mirror itself its answer may take.
+_ANSWER_S = 5.0
 _INSTANCE = "embedded"
 
 
@@ -38,12 +42,47 @@ class Daemon:
         self._lock = threading.RLock()  # a signal handler may stop us in the middle of a call
         self._process: Optional[subprocess.Popen[bytes]] = None
         self._folder: Optional[Path] = None
-        self._holding: Optional[ControlClient] = None
-        self.holder = uuid.uuid4().hex
+        self._has_found = False
+        self._holding = Holding(self._reach)
 
     @property
-    def path(self) -> str:
-        """The control socket.
+    def held(self) -> tuple[str, ...]:
+        """The sources that this program holds."""
+        return tuple(self._holding.sources)
+
+    def hold(self) -> None:
+        """Have what this program asks for last as long as it runs, over restarts of the supervisor too.
+
+        Raises:
+            UnavailableError: If no supervisor runs and none may be started, or the start fails.
+        """
+        self._holding.ensure()
+
+    def mirror(self, source: str, timeout_s: float, *, is_bidirectional: bool = False) -> dict[str, Any]:
+        """Have a source mirrored, and hold it; errors as the command "mirror"."""
+        self._holding.ensure()
+        mirror: dict[str, Any] = self.call(
+            "mirror",
+            timeout_s=timeout_s + _ANSWER_S,
+            source=source,
+            wait_s=timeout_s,
+            bidirectional=is_bidirectional,
+            holder=self._holding.holder,
+        )
+        self._holding.sources[source] = None
+        return mirror
+
+    def release(self, source: str) -> None:
+        """Hold a source no longer."""
+        if source in self._holding.sources:
+            del self._holding.sources[source]
+            with suppress(NotFoundError):
+                self.call("release", source=source, holder=self._holding.holder)
+
+    def _reach(self, is_in_background: bool = False) -> str:
+        """The control socket of the supervisor of now, which is started if there is none.
+
+        But not in the background beside the machine's own: that one will be back.
 
         Raises:
             UnavailableError: If no supervisor runs and none may be started, or the start fails.
@@ -53,40 +92,37 @@ class Daemon:
                 self._clean_up()
             if self._folder is not None:
                 return str(self._folder / f"{_INSTANCE}.sock")
-            try:
-                found = find_socket()
-                ControlClient(found, CALL_TIMEOUT_S).call("status")
-                return found
-            except (UnavailableError, UsageError):
-                if self._options is None:
-                    raise
+            is_patient = self._has_found and not is_in_background
+            deadline = time.monotonic() + (COMING_BACK_S if is_patient else 0.0)
+            while True:
+                try:
+                    found = find_socket()
+                    _status_of(found)
+                    self._has_found = True
+                    return found
+                except (UnavailableError, UsageError):
+                    if time.monotonic() >= deadline:
+                        if self._options is None or (self._has_found and is_in_background):
+                            raise
+                        break
+                time.sleep(_POLL_S)
             return self._start(self._options)
 
     def call(self, command: str, *, timeout_s: float = CALL_TIMEOUT_S, **arguments: Any) -> Any:
         """Have the supervisor do something; errors as ``ControlClient.call``."""
-        client = ControlClient(self.path, timeout_s)
+        client = ControlClient(self._reach(), timeout_s)
         try:
             return client.call(command, **arguments)
         finally:
             client.close()
 
-    def hold(self) -> bool:
-        """Tell the supervisor that what ``holder`` asks for lasts as long as this program.
-
-        Returns:
-            Whether this was news: the supervisor was started since, and knows of nothing that was asked for before.
-        """
-        with self._lock:
-            path = self.path
-            if self._holding is None or self._holding.path != path:
-                self._holding = ControlClient(path, CALL_TIMEOUT_S)
-            return bool(self._holding.call("hold", holder=self.holder))
-
     def _start(self, options: list[str]) -> str:
         self._folder = Path(tempfile.mkdtemp(prefix="daosup-"))
         path = self._folder / f"{_INSTANCE}.sock"
         command = [sys.executable, "-m", "daosup.daosupd", "--instance", _INSTANCE, "--end-with-stdin"]
-        command += ["--set", f'runtime_folder="{self._folder}"', *options]
+        for key, value in (("runtime_folder", self._folder), ("state_folder", self._folder)):
+            command += ["--set", f'{key}="{value}"']
+        command += ["--set", "workers.survive_supervisor=false", *options]
         # A session of its own: Ctrl-C is for the program, which then ends us in order.
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -96,7 +132,7 @@ class Daemon:
                 self._clean_up()
                 raise UnavailableError(f"the supervisor ended at once with exit code {code}; its message is above")
             try:
-                if ControlClient(path, CALL_TIMEOUT_S).call("status")["registry"]["state"] == "up":  # type: ignore[index]
+                if _status_of(str(path))["registry"]["state"] == "up":
                     return str(path)
             except UnavailableError:
                 pass
@@ -106,10 +142,8 @@ class Daemon:
 
     def stop(self) -> None:
         """Let go of everything; end the supervisor if it is our own."""
+        self._holding.close()
         with self._lock:
-            if self._holding is not None:
-                self._holding.close()
-                self._holding = None
             if self._process is None:
                 return
             if self._process.stdin is not None:
@@ -127,3 +161,8 @@ class Daemon:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
         self._process = self._folder = None
+
+
+def _status_of(path: str) -> Any:
+    with ControlClient(path, CALL_TIMEOUT_S) as client:
+        return client.call("status")

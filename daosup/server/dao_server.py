@@ -28,7 +28,6 @@ from daosup.server.opening import MIRROR_TIMEOUT_S
 from daosup.shm.daoshm import shm
 
 ROLES = ("master", "minion")
-_WATCH_INTERVAL_S = 0.5
 
 
 class DaoServer:
@@ -67,7 +66,6 @@ class DaoServer:
         options += ["--role", role] if role else []
         self._daemon = Daemon(options)
         self._stopped = threading.Event()
-        self._wanted: dict[Source, None] = {}
 
     # -- life
 
@@ -79,15 +77,13 @@ class DaoServer:
         """
         self._stopped.clear()
         with _as_documented():
+            self._daemon.hold()
             self._daemon.call("register")
-        while not self._stopped.wait(_WATCH_INTERVAL_S):
-            with _as_documented():
-                self._keep_up()
+        self._stopped.wait()
 
     def stop(self) -> None:
         """Release what this object mirrors, end the supervisor if it is our own, and let ``start`` return."""
         self._stopped.set()
-        self._wanted.clear()
         self._daemon.stop()
 
     # -- the fleet
@@ -159,44 +155,18 @@ class DaoServer:
         """
         with _as_documented():
             source = Source(check_host(hostname), check_name(clean_name(name)))
-            self._keep_up()
-            mirror = self._mirror(source, bidirectional=bidirectional)
-            self._wanted[source] = None
+            mirror = self._daemon.mirror(str(source), MIRROR_TIMEOUT_S, is_bidirectional=bidirectional)
             return shm(mirror["path"])
 
     def release_remote_shm(self, hostname: str, name: str) -> None:
         """Stop mirroring; the mirror goes when nobody else on this host holds it. Not mirrored: nothing happens."""
-        source = Source(hostname, clean_name(name))
-        if source not in self._wanted:
-            return
-        del self._wanted[source]
         with _as_documented():
-            try:
-                self._daemon.call("release", source=str(source), holder=self._daemon.holder)
-            except NotFoundError:
-                return
+            self._daemon.release(str(Source(hostname, clean_name(name))))
 
     @staticmethod
     def discover(port: int = 6379, timeout: float = 0.3, max_workers: int = 64) -> list[dict[str, Any]]:
         """Look for Redis servers on the local networks; as ``discover_redis``."""
         return discover_redis(port=port, timeout=timeout, max_workers=max_workers)
-
-    def _keep_up(self) -> None:
-        """See that there is a supervisor and that it knows what we hold, also if it was started anew."""
-        if self._daemon.hold():
-            for source in list(self._wanted):
-                self._mirror(source, bidirectional=False)
-
-    def _mirror(self, source: Source, *, bidirectional: bool) -> dict[str, Any]:
-        result: dict[str, Any] = self._daemon.call(
-            "mirror",
-            timeout_s=MIRROR_TIMEOUT_S + 5,
-            source=str(source),
-            wait_s=MIRROR_TIMEOUT_S,
-            bidirectional=bidirectional,
-            holder=self._daemon.holder,
-        )
-        return result
 
 
 @contextmanager

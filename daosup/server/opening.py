@@ -34,6 +34,4 @@ def open_source(source: str, *, timeout_s: float = MIRROR_TIMEOUT_S) -> Segment:
     with _lock:
         if _daemon is None:
             _daemon = Daemon(options=None)
-    _daemon.hold()
-    mirror = _daemon.call("mirror", timeout_s=timeout_s + 5, source=asked, wait_s=timeout_s, holder=_daemon.holder)
-    return Segment.open(mirror["path"])
+    return Segment.open(_daemon.mirror(asked, timeout_s)["path"])

@@ -3,9 +3,7 @@
 
 #include <string.h>
 
-#include "frames.h"
 #include "guard.h"
-#include "semaphores.h"
 
 static PyObject *guard_memory(PyObject *Py_UNUSED(module), PyObject *memory)
 {
@@ -47,10 +45,24 @@ static PyObject *unlink_semaphores(PyObject *Py_UNUSED(module), PyObject *argume
     Py_RETURN_NONE;
 }
 
+static PyObject *load_libzmq(PyObject *Py_UNUSED(module), PyObject *arguments)
+{
+    const char *path;
+    if (!PyArg_ParseTuple(arguments, "s", &path))
+        return NULL;
+    const char *wrong = libzmq_load(path);
+    if (wrong != NULL) {
+        PyErr_Format(PyExc_ImportError, "%s %s", path, wrong);
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef module_methods[] = {
     {"guard", guard_memory, METH_O, "guard(memory) -> slot: from now on a missing page of it is no fault."},
     {"unguard", unguard_memory, METH_O, "unguard(slot)"},
     {"renew_guards", renew_guards, METH_NOARGS, "renew_guards(): take SIGBUS again if somebody else took it since."},
+    {"load_libzmq", load_libzmq, METH_VARARGS, "load_libzmq(path): send and take frames by the libzmq of this module, pyzmq's."},
     {"unlink_semaphores", unlink_semaphores, METH_VARARGS, "unlink_semaphores(base, count)"},
     {NULL, NULL, 0, NULL},
 };
@@ -70,7 +82,8 @@ PyMODINIT_FUNC PyInit__native(void)
     if (!module || !window || PyModule_AddObject(module, "Window", window) != 0 ||
         PyModule_AddIntConstant(module, "NEW", FRAMES_OK) != 0 ||
         PyModule_AddIntConstant(module, "TIMEOUT", FRAMES_TIMEOUT) != 0 ||
-        PyModule_AddIntConstant(module, "WOKEN", FRAMES_WOKEN) != 0) {
+        PyModule_AddIntConstant(module, "WOKEN", FRAMES_WOKEN) != 0 ||
+        PyModule_AddIntConstant(module, "OTHER", PUMP_OTHER) != 0) {
         Py_XDECREF(module);
         return NULL;
     }

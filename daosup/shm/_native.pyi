@@ -2,6 +2,7 @@
 NEW: int
 TIMEOUT: int
 WOKEN: int
+OTHER: int
 
 class Window:
     cnt0: int
@@ -10,8 +11,11 @@ class Window:
     atime_ns: int
     slot: int
     retries: int
+    sequence: int
+    sent: int
     skipped: int
     gaps: int
+    taken: int
     missed_wakeups: int
     def __init__(
         self,
@@ -29,10 +33,21 @@ class Window:
     def snapshot(self, buffer: object, offset: int, slot: int, timeout_s: float) -> None: ...
     def commit(self, buffer: object, offset: int, cnt2: int, atime_ns: int) -> None: ...
     def wait(self, last: int, semaphore: int, timeout_s: float, spin: bool) -> int: ...
-    def next_message(
-        self, message: object, sequence: int, last: int, semaphore: int, timeout_s: float, read_timeout_s: float
+    def send_frames(
+        self,
+        socket: int,
+        header: bytes,
+        semaphore: int,
+        rest_s: float,
+        read_timeout_s: float,
+        until_s: float,
+        begin: bytes = b"",
+        end: bytes = b"",
     ) -> int: ...
-    def commit_message(self, message: object, begin: bytes, end: bytes, counter: int) -> bool: ...
+    def note_sent(self) -> None: ...
+    def take_frames(
+        self, socket: int, begin: bytes, end: bytes, counter: int, until_s: float
+    ) -> tuple[int, bytes | None]: ...
     def counter(self, slot: int = -1) -> int: ...
     def newest_slot(self) -> int: ...
     def check(self) -> None: ...
@@ -42,4 +57,5 @@ class Window:
 def guard(memory: object) -> int: ...
 def unguard(slot: int) -> None: ...
 def renew_guards() -> None: ...
+def load_libzmq(path: str) -> None: ...
 def unlink_semaphores(base: str, count: int) -> None: ...

@@ -87,13 +87,18 @@ void frames_init(struct frames *self)
     read_header(self, &self->header);
 }
 
-bool frames_lost(const struct frames *self)
+bool frames_spoiled(const struct frames *self)
 {
     struct frames_header now;
-    struct stat facts;
     read_header(self, &now);
-    return guard_lost(self->guard) || memcmp(&now, &self->header, sizeof now) != 0 ||
-           fstat(self->fd, &facts) != 0 || (size_t)facts.st_size != self->length || facts.st_nlink == 0;
+    return guard_lost(self->guard) || memcmp(&now, &self->header, sizeof now) != 0;
+}
+
+bool frames_lost(const struct frames *self)
+{
+    struct stat facts;
+    return frames_spoiled(self) || fstat(self->fd, &facts) != 0 || (size_t)facts.st_size != self->length ||
+           facts.st_nlink == 0;
 }
 
 uint64_t frames_counter(const struct frames *self, uint32_t slot)
@@ -177,7 +182,7 @@ enum frames_result frames_snapshot(struct frames *self, void *into, int64_t slot
 /* The flag stays up until the counter is stored, so no reader can take the new data for the old frame's. */
 enum frames_result frames_commit(struct frames *self, const void *from, uint64_t cnt2, int64_t atime_ns)
 {
-    if (frames_lost(self))
+    if (frames_spoiled(self))
         return FRAMES_LOST;
     uint32_t before = frames_newest_slot(self);
     uint32_t slot = (before + 1) % self->depth;
@@ -206,7 +211,7 @@ static enum frames_result look(const struct frames *self, uint64_t last)
     uint64_t now = frames_counter(self, frames_newest_slot(self));
     if (now == last)
         return FRAMES_TIMEOUT;
-    return frames_lost(self) ? FRAMES_LOST : FRAMES_OK;
+    return frames_spoiled(self) ? FRAMES_LOST : FRAMES_OK;
 }
 
 /* Nobody posts for us: look at the counter, the less often the longer nothing came. */

@@ -52,17 +52,22 @@ struct frames {
     uint32_t slot;
 
     uint64_t retries;        /* snapshots begun again because the writer came in between */
-    uint64_t skipped;        /* frames that were written and never taken by next_message */
-    uint64_t gaps;           /* how often at least one was */
     uint64_t missed_wakeups; /* frames found by looking, whose post another waiter took */
 };
 
 void frames_init(struct frames *self);
+/* Whether the file is not the one that was mapped any more: all that can be known, for one system call. */
 bool frames_lost(const struct frames *self);
+/* What of that the memory shows by itself: made anew in place, or gone where it was touched. The rest (unlinked, grown,
+ * cut where nobody touched it) spoils no frame that is written, so a loop over frames asks for it only now and then. */
+bool frames_spoiled(const struct frames *self);
 uint32_t frames_newest_slot(const struct frames *self);
 uint64_t frames_counter(const struct frames *self, uint32_t slot);
+/* A copy is trusted only after frames_lost: a file that is cut within its last page gives zeroes there, and no fault. */
 enum frames_result frames_snapshot(struct frames *self, void *into, int64_t slot, int64_t deadline_ns);
+/* Sees no more than frames_spoiled does. */
 enum frames_result frames_commit(struct frames *self, const void *from, uint64_t cnt2, int64_t atime_ns);
+/* A frame is announced after no more than frames_spoiled; only waiting in vain looks for all. */
 enum frames_result frames_wait(struct frames *self, struct semaphores *semaphores, int index, uint64_t last,
                                int64_t deadline_ns);
 enum frames_result frames_spin(struct frames *self, uint64_t last, int64_t deadline_ns);

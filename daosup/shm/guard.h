@@ -11,7 +11,8 @@
 
 /* A slot number for guard_lost and guard_release, or -1 if all slots are taken. */
 int guard_acquire(void *start, size_t length);
-/* Take SIGBUS again if somebody else took it since (faulthandler, say); a fraction of a microsecond. */
+/* Take SIGBUS again if somebody else took it since (faulthandler, say). Each call from Python does so first; within one,
+ * where frames flow without Python, it need not be repeated: nobody but a Python program takes signals here. */
 void guard_renew(void);
 bool guard_lost(int slot);
 void guard_release(int slot);

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 import struct
 import time
 from contextlib import suppress
@@ -35,7 +36,7 @@ def layout_named(layout: Union[str, Layout]) -> Layout:
 def fresh_metadata(path: str, geometry: Geometry) -> bytes:
     """The metadata blocks of a segment that was never written."""
     block = bytearray(geometry.layout.metadata_bytes)
-    name = path.encode()[-(tables.NAME_BYTES - 1) :]
+    name = os.fsencode(path)[-(tables.NAME_BYTES - 1) :]
     block[: len(name)] = name
     block[tables.NAXIS] = len(geometry.shape)
     struct.pack_into(f"<{len(geometry.shape)}I", block, tables.SIZE, *geometry.shape)
@@ -77,6 +78,16 @@ def create_file(path: str, first_bytes: bytes, length: int, mode: int) -> None:
             f"{path}: a segment of {length} bytes cannot be made: {error.strerror}; "
             f"check that {folder or '.'} exists, has room and may be written"
         ) from error
+
+
+def permit(path: Path, mode: int) -> None:
+    """Give a segment's file and semaphores these permissions, as far as they are ours."""
+    # Where glibc and musl keep semaphores is fixed.
+    ends = [f"{index:02d}" for index in range(tables.SEMAPHORE_COUNT)] + ["log"]
+    for each in (path, *(f"/dev/shm/sem.{semaphore_base(path)}_sem{end}" for end in ends)):
+        with suppress(FileNotFoundError, PermissionError):
+            if stat.S_IMODE(os.stat(each).st_mode) != mode:
+                os.chmod(each, mode)
 
 
 def semaphore_base(path: Path) -> str:

@@ -6,6 +6,7 @@ cut short under its readers gives an error at the next call and never a fault.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import stat
@@ -59,6 +60,19 @@ def open_file(path: str, *, is_writable: bool) -> int:
         raise SegmentNotFoundError(f"{path}: there is no such segment; its writer creates it") from None
     except OSError as error:
         raise SegmentError(f"{path}: cannot be opened: {error.strerror}") from error
+
+
+def open_as_allowed(path: str) -> tuple[int, bool]:
+    """As ``open_file``, to write if that is allowed, and whether it is; errors are the same.
+
+    It is tried, not asked before: between question and opening the file may be made anew.
+    """
+    try:
+        return open_file(path, is_writable=True), True
+    except SegmentError as error:
+        if getattr(error.__cause__, "errno", None) not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+    return open_file(path, is_writable=False), False
 
 
 def examine(path: str, fd: int) -> tuple[Geometry, os.stat_result]:

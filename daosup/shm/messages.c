@@ -30,18 +30,11 @@ static uint64_t get(const unsigned char *message, size_t offset)
     return value;
 }
 
-enum frames_result message_fill(struct frames *self, unsigned char *message, uint64_t sequence, uint64_t last,
-                                int64_t deadline_ns)
+enum frames_result message_fill(struct frames *self, unsigned char *message, uint64_t sequence, int64_t deadline_ns)
 {
     enum frames_result result = frames_snapshot(self, message + MESSAGE_HEADER_BYTES, -1, deadline_ns);
     if (result != FRAMES_OK)
         return result;
-    if (self->cnt0 < last)
-        return FRAMES_LOST;
-    if (self->cnt0 > last + 1) {
-        self->skipped += self->cnt0 - last - 1;
-        self->gaps++;
-    }
     put(message, SEQUENCE, sequence);
     put(message, CNT0, self->cnt0);
     put(message, CNT2, self->cnt2);
@@ -50,11 +43,16 @@ enum frames_result message_fill(struct frames *self, unsigned char *message, uin
     return result;
 }
 
-bool message_is(const struct frames *self, const unsigned char *message, size_t length, const unsigned char *begin,
-                const unsigned char *end, uint64_t counter)
+bool message_belongs(const struct frames *self, const unsigned char *message, size_t length, const unsigned char *begin,
+                     const unsigned char *end)
 {
     return length == MESSAGE_HEADER_BYTES + self->frame_bytes && memcmp(message, begin, MESSAGE_BEGIN_BYTES) == 0 &&
-           memcmp(message + END, end, MESSAGE_END_BYTES) == 0 && get(message, CNT0) == counter;
+           memcmp(message + END, end, MESSAGE_END_BYTES) == 0;
+}
+
+uint64_t message_counter(const unsigned char *message)
+{
+    return get(message, CNT0);
 }
 
 enum frames_result message_commit(struct frames *self, const unsigned char *message)

@@ -21,7 +21,7 @@ from daosup.errors import SegmentBusyError, SegmentError, SegmentLostError
 from daosup.shm import _native
 from daosup.shm.keywords import Keyword, Keywords
 from daosup.shm.making import create_file, fresh_metadata, layout_named, semaphore_base, unlink_segment
-from daosup.shm.memory import Memory, map_file, open_file
+from daosup.shm.memory import Memory, map_file, open_as_allowed, open_file
 
 Array = npt.NDArray[Any]
 Path = Union[str, "os.PathLike[str]"]
@@ -92,8 +92,9 @@ class Segment:
         """
         name = os.path.abspath(os.fspath(path))
         if writable is None:
-            writable = os.access(name, os.W_OK)
-        fd = open_file(name, is_writable=writable)
+            fd, writable = open_as_allowed(name)
+        else:
+            fd = open_file(name, is_writable=writable)
         try:
             return cls(name, fd, is_writable=writable)
         finally:

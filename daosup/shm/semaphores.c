@@ -33,7 +33,7 @@ void semaphores_init(struct semaphores *self, const char *base, int count)
     self->count = count > SEMAPHORES_MAX ? SEMAPHORES_MAX : count;
 }
 
-static sem_t *open_existing(struct semaphores *self, int index)
+static sem_t *open_existing(const struct semaphores *self, int index)
 {
     char name[SEMAPHORE_NAME_MAX + 16];
     name_of(name, sizeof name, self->base, index, self->count);
@@ -50,6 +50,12 @@ sem_t *semaphores_get(struct semaphores *self, int index)
     if (self->handles[index] == NULL)
         self->handles[index] = open_existing(self, index);
     return self->handles[index];
+}
+
+void semaphores_take(struct semaphores *self, int index)
+{
+    if (index >= 0 && index < self->count && self->handles[index] != NULL)
+        sem_trywait(self->handles[index]);
 }
 
 void semaphores_forget(struct semaphores *self, int index)
@@ -96,6 +102,16 @@ void semaphores_post(struct semaphores *self)
     for (int index = 0; index <= self->count; index++)
         if (self->handles[index] != NULL)
             semaphore_post_capped(self->handles[index]);
+}
+
+bool semaphores_kick(const struct semaphores *self, int index)
+{
+    sem_t *handle = index < 0 || index >= self->count ? NULL : open_existing(self, index);
+    if (handle == NULL)
+        return false;
+    semaphore_post_capped(handle);
+    sem_close(handle); /* counted by the C library, like the opening: the waiter's own handle stays */
+    return true;
 }
 
 void semaphores_close(struct semaphores *self)

@@ -27,10 +27,14 @@ void semaphores_init(struct semaphores *self, const char *base, int count);
 void semaphores_close(struct semaphores *self);
 /* Open a numbered one; NULL (with errno) if it does not exist or may not be used. */
 sem_t *semaphores_get(struct semaphores *self, int index);
+/* Take a post that is there already, if that one is open. */
+void semaphores_take(struct semaphores *self, int index);
 void semaphores_forget(struct semaphores *self, int index);
 /* Make those that are missing; 0 or an errno. */
 int semaphores_create(struct semaphores *self, mode_t mode);
 void semaphores_post(struct semaphores *self);
+/* Post one from any thread, also while another thread waits on it and may be opening it anew; false if there is none. */
+bool semaphores_kick(const struct semaphores *self, int index);
 void semaphores_unlink(const char *base, int count);
 bool semaphore_post_capped(sem_t *handle);
 /* 0, ETIMEDOUT or EINTR; the deadline is on CLOCK_MONOTONIC, so a stepped wall clock changes nothing. */

@@ -8,23 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "frames.h"
 #include "guard.h"
-#include "messages.h"
-#include "semaphores.h"
 
 static PyObject *lost_error, *busy_error, *segment_error;
 
-typedef struct {
-    PyObject_HEAD
-    PyObject *memory; /* the mmap object; keeps the mapping alive */
-    PyObject *path;
-    bool is_writable;
-    struct frames frames;
-    struct semaphores semaphores;
-} Window;
-
-static PyObject *raise_result(Window *self, enum frames_result result)
+PyObject *window_raise(Window *self, enum frames_result result)
 {
     if (result == FRAMES_LOST)
         PyErr_Format(lost_error, "%U: truncated, replaced or made anew while it was open; open it again", self->path);
@@ -36,7 +24,7 @@ static PyObject *raise_result(Window *self, enum frames_result result)
     return NULL;
 }
 
-static int64_t deadline_of(double timeout_s)
+int64_t deadline_of(double timeout_s)
 {
     if (!(timeout_s < 1e9))
         timeout_s = 1e9;
@@ -149,7 +137,7 @@ static PyObject *window_snapshot(PyObject *object, PyObject *arguments)
         if (result == FRAMES_OK)
             Py_RETURN_NONE;
         if (result != FRAMES_BUSY || monotonic_ns() >= deadline_ns)
-            return raise_result(self, result);
+            return window_raise(self, result);
         if (PyErr_CheckSignals() != 0)
             return NULL;
     }
@@ -175,12 +163,12 @@ static PyObject *window_commit(PyObject *object, PyObject *arguments)
         return NULL;
     Py_BEGIN_ALLOW_THREADS
     guard_renew();
-    result = frames_commit(&self->frames, address, cnt2, atime_ns);
+    result = frames_lost(&self->frames) ? FRAMES_LOST : frames_commit(&self->frames, address, cnt2, atime_ns);
     if (result == FRAMES_OK)
         semaphores_post(&self->semaphores);
     Py_END_ALLOW_THREADS
     if (result != FRAMES_OK)
-        return raise_result(self, result);
+        return window_raise(self, result);
     Py_RETURN_NONE;
 }
 
@@ -200,77 +188,16 @@ static PyObject *window_wait(PyObject *object, PyObject *arguments)
         guard_renew();
         result = spin ? frames_spin(&self->frames, last, deadline_ns)
                       : frames_wait(&self->frames, &self->semaphores, index, last, deadline_ns);
+        if (result == FRAMES_OK && frames_lost(&self->frames))
+            result = FRAMES_LOST;
         Py_END_ALLOW_THREADS
         if (result == FRAMES_LOST)
-            return raise_result(self, result);
+            return window_raise(self, result);
         if (result != FRAMES_INTERRUPTED)
             return PyLong_FromLong((long)result);
         if (PyErr_CheckSignals() != 0)
             return NULL;
     }
-}
-
-/* What a publisher does for each frame, in one go: wait for it and have its message ready. */
-static PyObject *window_next_message(PyObject *object, PyObject *arguments)
-{
-    Window *self = (Window *)object;
-    PyObject *buffer;
-    unsigned long long sequence, last;
-    double timeout_s, read_timeout_s;
-    int index;
-    void *address;
-    Py_ssize_t length;
-    enum frames_result result;
-
-    if (!PyArg_ParseTuple(arguments, "OKKidd", &buffer, &sequence, &last, &index, &timeout_s, &read_timeout_s) ||
-        PyObject_AsWriteBuffer(buffer, &address, &length) != 0 ||
-        place_in(self, address, length, MESSAGE_HEADER_BYTES) == NULL)
-        return NULL;
-    int64_t deadline_ns = deadline_of(timeout_s);
-    for (;;) {
-        Py_BEGIN_ALLOW_THREADS
-        guard_renew();
-        result = frames_wait(&self->frames, &self->semaphores, index, last, deadline_ns);
-        bool is_new = result == FRAMES_OK;
-        if (is_new)
-            result = message_fill(&self->frames, address, sequence, last, deadline_of(read_timeout_s));
-        Py_END_ALLOW_THREADS
-        if (result == FRAMES_LOST || result == FRAMES_BUSY)
-            return raise_result(self, result);
-        if (result != FRAMES_INTERRUPTED)
-            return PyLong_FromLong((long)result);
-        if (PyErr_CheckSignals() != 0)
-            return NULL;
-    }
-}
-
-/* What a mirror does for each frame, in one go: write it if it is just the one expected; else leave it. */
-static PyObject *window_commit_message(PyObject *object, PyObject *arguments)
-{
-    Window *self = (Window *)object;
-    PyObject *buffer;
-    const char *begin, *end;
-    Py_ssize_t begin_length, end_length, length;
-    unsigned long long counter;
-    const void *message;
-    enum frames_result result;
-
-    if (!PyArg_ParseTuple(arguments, "Oy#y#K", &buffer, &begin, &begin_length, &end, &end_length, &counter) ||
-        PyObject_AsReadBuffer(buffer, &message, &length) != 0)
-        return NULL;
-    if (!self->is_writable || begin_length != MESSAGE_BEGIN_BYTES || end_length != MESSAGE_END_BYTES ||
-        !message_is(&self->frames, message, (size_t)length, (const unsigned char *)begin, (const unsigned char *)end,
-                    counter))
-        Py_RETURN_FALSE;
-    Py_BEGIN_ALLOW_THREADS
-    guard_renew();
-    result = message_commit(&self->frames, message);
-    if (result == FRAMES_OK)
-        semaphores_post(&self->semaphores);
-    Py_END_ALLOW_THREADS
-    if (result != FRAMES_OK)
-        return raise_result(self, result);
-    Py_RETURN_TRUE;
 }
 
 static PyObject *window_counter(PyObject *object, PyObject *arguments)
@@ -299,7 +226,7 @@ static PyObject *window_check(PyObject *object, PyObject *Py_UNUSED(unused))
     Window *self = (Window *)object;
     guard_renew();
     if (frames_lost(&self->frames))
-        return raise_result(self, FRAMES_LOST);
+        return window_raise(self, FRAMES_LOST);
     Py_RETURN_NONE;
 }
 
@@ -318,28 +245,28 @@ static PyObject *window_create_semaphores(PyObject *object, PyObject *arguments)
     Py_RETURN_NONE;
 }
 
-/* Wake whoever waits on one semaphore of this segment, without a frame. */
+/* Wake whoever waits on one semaphore of this segment, without a frame: another thread, of this process or not. */
 static PyObject *window_kick(PyObject *object, PyObject *arguments)
 {
     Window *self = (Window *)object;
     int index;
     if (!PyArg_ParseTuple(arguments, "i", &index))
         return NULL;
-    sem_t *semaphore = semaphores_get(&self->semaphores, index);
-    if (semaphore == NULL)
-        Py_RETURN_FALSE;
-    semaphore_post_capped(semaphore);
-    Py_RETURN_TRUE;
+    return PyBool_FromLong(semaphores_kick(&self->semaphores, index));
 }
 
 static PyMethodDef window_methods[] = {
     {"snapshot", window_snapshot, METH_VARARGS, "snapshot(buffer, offset, slot, timeout_s): copy a whole frame out; slot -1 is the newest."},
     {"commit", window_commit, METH_VARARGS, "commit(buffer, offset, cnt2, atime_ns): copy a frame in and tell the readers."},
     {"wait", window_wait, METH_VARARGS, "wait(last, semaphore, timeout_s, spin) -> NEW, TIMEOUT or WOKEN."},
-    {"next_message", window_next_message, METH_VARARGS,
-     "next_message(message, sequence, last, semaphore, timeout_s, read_timeout_s) -> as wait; NEW: the message is filled."},
-    {"commit_message", window_commit_message, METH_VARARGS,
-     "commit_message(message, begin, end, counter) -> whether it was the frame `counter` of that stream, and is written."},
+    {"send_frames", window_send_frames, METH_VARARGS,
+     "send_frames(socket, header, semaphore, rest_s, read_timeout_s, until_s, begin=b'', end=b'') -> NEW, TIMEOUT or WOKEN:\n"
+     "send each new frame, and with a `begin` pickled, too: between `begin` and `end`, to readers of the old protocol;\n"
+     "NEW: one is left, as a reader said something or it came after until_s (time.monotonic())."},
+    {"note_sent", window_note_sent, METH_NOARGS, "note_sent(): the frame last read was sent, by other means."},
+    {"take_frames", window_take_frames, METH_VARARGS,
+     "take_frames(socket, begin, end, counter, until_s) -> (NEW or TIMEOUT, None) or (OTHER, message):\n"
+     "write the frame `counter` of the stream with that begin and end, and those after it; NEW: it is past until_s."},
     {"counter", window_counter, METH_VARARGS, "counter(slot=-1) -> cnt0."},
     {"newest_slot", window_newest_slot, METH_NOARGS, "newest_slot() -> index of the newest whole frame."},
     {"check", window_check, METH_NOARGS, "check(): raise SegmentLostError unless the file is still the one mapped."},
@@ -355,8 +282,11 @@ static PyMemberDef window_members[] = {
     {"atime_ns", T_LONGLONG, offsetof(Window, frames.atime_ns), READONLY, "Its write time, ns since 1970 UTC."},
     {"slot", T_UINT, offsetof(Window, frames.slot), READONLY, "Its FIFO slot."},
     {"retries", T_ULONGLONG, offsetof(Window, frames.retries), READONLY, "Snapshots begun again."},
-    {"skipped", T_ULONGLONG, offsetof(Window, frames.skipped), READONLY, "Frames that next_message never took."},
-    {"gaps", T_ULONGLONG, offsetof(Window, frames.gaps), READONLY, "How often it missed at least one."},
+    {"sequence", T_ULONGLONG, offsetof(Window, outgoing.sequence), 0, "Frames sent; may be set."},
+    {"sent", T_ULONGLONG, offsetof(Window, outgoing.sent), 0, "Counter of the frame sent last; may be set."},
+    {"skipped", T_ULONGLONG, offsetof(Window, outgoing.skipped), READONLY, "Frames that were never sent."},
+    {"gaps", T_ULONGLONG, offsetof(Window, outgoing.gaps), READONLY, "How often at least one was not."},
+    {"taken", T_ULONGLONG, offsetof(Window, taken), READONLY, "Frames that take_frames wrote."},
     {"missed_wakeups", T_ULONGLONG, offsetof(Window, frames.missed_wakeups), READONLY, "Frames whose post went elsewhere."},
     {NULL, 0, 0, 0, NULL},
 };

@@ -9,13 +9,36 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "frames.h"
+#include "pump.h"
+#include "semaphores.h"
+
 /* In the stable ABI of every Python 3, though headers deprecate or leave them out: the buffer protocol proper
  * is in the limited API from 3.11 only. What they point to lives as long as the object does. */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 extern int PyObject_AsReadBuffer(PyObject *object, const void **buffer, Py_ssize_t *length);
 extern int PyObject_AsWriteBuffer(PyObject *object, void **buffer, Py_ssize_t *length);
 
+typedef struct {
+    PyObject_HEAD
+    PyObject *memory; /* the mmap object; keeps the mapping alive */
+    PyObject *path;
+    bool is_writable;
+    struct frames frames;
+    struct semaphores semaphores;
+    struct outgoing outgoing; /* where its publisher is */
+    unsigned long long taken; /* frames that take_frames wrote */
+} Window;
+
 /* The class, or NULL with an exception set. */
 PyObject *window_type(void);
+/* Raise SegmentLostError, or SegmentBusyError for anything but FRAMES_LOST; returns NULL. */
+PyObject *window_raise(Window *self, enum frames_result result);
+int64_t deadline_of(double timeout_s);
+
+/* Its methods for streams, in streams.c. */
+PyObject *window_send_frames(PyObject *window, PyObject *arguments);
+PyObject *window_note_sent(PyObject *window, PyObject *unused);
+PyObject *window_take_frames(PyObject *window, PyObject *arguments);
 
 #endif

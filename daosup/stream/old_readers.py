@@ -1,8 +1,9 @@
-"""Readers of the old protocol at a segment's port: who is there, and the frames they get.
+"""Readers of the old protocol at a segment's port: who is there, and what makes a frame one of theirs.
 
 Invariants: a frame goes out as two parts, the topic ``frameData`` and the pickled array, to old readers and to nobody
-else; each is a whole frame and newer than the one before; while no old reader is there, nothing is made for them.
-Nothing is pickled for a frame: it is copied into the middle of a pickle that was written once.
+else; they get the frames that readers of protocol 2 get; while no old reader is there, nothing is made for them.
+Nothing is pickled for a frame: it is copied into the middle of a pickle that was written once, by the native part
+while frames flow (``ends`` are for ``Window.send_frames``).
 
 An old reader is a subscription that ``frameData`` begins with, the empty one included (which gets protocol 2's messages
 too, as it asks for). libzmq tells of each subscription and takes one back when its socket is gone; a socket that
@@ -15,13 +16,13 @@ from typing import Optional
 
 import zmq
 
-from daosup.core.pickled import pickled_ends
-from daosup.shm import Segment
+from daosup.core.header import MAX_FRAME_BYTES
+from daosup.core.layout import Geometry
+from daosup.core.pickled import Ends, pickled_ends
 from daosup.stream.old_frames import OLD_TOPIC
 
 _CHANGES = {b"\x01": 1, b"\x00": -1}
-_NOBLOCK = int(zmq.NOBLOCK)
-_MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
+_NOBODY = Ends(b"", b"")
 
 
 class OldReaders:
@@ -29,7 +30,7 @@ class OldReaders:
 
     Attributes:
         count: How many there are.
-        sent: Frames sent to them.
+        ends: What stands around each frame that is sent to them; nothing if there are none.
 
     Args:
         socket: The XPUB socket they are connected to.
@@ -37,48 +38,28 @@ class OldReaders:
 
     def __init__(self, socket: zmq.Socket[bytes]) -> None:
         self.count = 0
-        self.sent = 0
-        self._send = super(zmq.Socket, socket).send
-        self._message: Optional[bytearray] = None
-        self._frame_at = 0
-        self._last = 0  # counter of the last frame sent
+        self.ends = _NOBODY
+        self._socket = socket
+        self._geometry: Optional[Geometry] = None
 
     def hear(self, said: bytes) -> None:
         """Take in what a reader said: a byte for subscribed or not, and the topic; strangers may say anything."""
         if OLD_TOPIC.startswith(said[1:]):
             self.count = max(0, self.count + _CHANGES.get(said[:1], 0))
-        if self.count == 0:
-            self._message = None
+            self._put_ends()
 
-    def follow(self, segment: Segment) -> None:
-        """Send this segment's frames from now on."""
-        self._segment = segment
-        self._message = None
-        self._last = 0
+    def follow(self, geometry: Geometry) -> None:
+        """Send frames of this shape and dtype from now on."""
+        self._geometry = geometry
+        self._put_ends()
 
-    def send_newest(self, timeout_s: float) -> None:
-        """Send the newest frame if it was not sent yet; never waits for a reader: one that is too slow goes without.
+    def _put_ends(self) -> None:
+        geometry = self._geometry
+        has_frames = geometry is not None and geometry.frame_bytes <= MAX_FRAME_BYTES
+        self.ends = pickled_ends(geometry) if geometry is not None and has_frames and self.count else _NOBODY
 
-        Args:
-            timeout_s: How long to try to get a whole frame.
-
-        Raises:
-            SegmentBusyError: If there was none.
-            SegmentLostError: If the segment was made anew; ``follow`` the new one.
-        """
-        window = self._segment.window
-        if self._message is None:
-            self._message = self._write_pickle()
-        window.snapshot(self._message, self._frame_at, -1, timeout_s)
-        if window.cnt0 == self._last:
-            return
-        self._last = window.cnt0
-        self._send(OLD_TOPIC, _MORE)
-        self._send(self._message, _NOBLOCK)
-        self.sent += 1
-
-    def _write_pickle(self) -> bytearray:
-        geometry = self._segment.geometry
-        begin, end = pickled_ends(geometry)
-        self._frame_at = len(begin)
-        return bytearray(begin + bytes(geometry.frame_bytes) + end)
+    def send(self, frame: memoryview) -> None:
+        """Send one frame; never waits for a reader: one that is too slow goes without."""
+        if self.ends.begin:
+            self._socket.send(OLD_TOPIC, zmq.NOBLOCK | zmq.SNDMORE)
+            self._socket.send(b"".join((self.ends.begin, frame, self.ends.end)), zmq.NOBLOCK)

@@ -13,33 +13,34 @@ from typing import Callable, Optional
 import zmq
 
 from daosup.core.header import KIND_OFFSET, MAGIC, MAX_FRAME_BYTES, Kind
-from daosup.stream.sender import HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, queue_frames, socket_buffer_bytes
+from daosup.stream.sender import (
+    HANDSHAKE_MS,
+    HEARTBEAT_MS,
+    HEARTBEAT_TIMEOUT_MS,
+    queue_frames,
+    share_libzmq,
+    socket_buffer_bytes,
+)
 
 RECONNECT_MS = 20
-RECONNECT_MAX_MS = 500
+RECONNECT_MAX_MS = 250
+#: A network that swallows packets answers none; the kernel alone would ask again after 1, 3, 7, 15, ... s.
+CONNECT_MS = 500
 #: The longest a receive waits before it returns with nothing.
 WAIT_MS = 250
 #: While frames pour in faster than they are taken out, one is handed on after so many at the latest.
 MOST_PASSED_OVER = 4
-#: A receive that took longer had to wait: the message came just now, and to look for a newer one is not worth its time.
-BLOCKED_S = 50e-6
 #: A stream is asked to describe itself again at most so often.
 ASK_PAUSE_S = 0.05
 #: A second subscription below the first one's topic, which no message has, only to be noticed by the sender.
 _NONCE_BYTES = 4
-
-# Plain integers: the data path has no time for enumerations.
-_DESCRIBE = int(Kind.DESCRIBE)
-_EVENTS = int(zmq.EVENTS)
-_POLLIN = int(zmq.POLLIN)
-_NOBLOCK = int(zmq.NOBLOCK)
 
 
 class Receiver:
     """Takes the newest message from a sender; what is in it is the caller's to judge.
 
     Attributes:
-        received_s: When the last receive ended, monotonic clock.
+        address: Of the socket, for ``Window.take_frames``.
 
     Args:
         endpoint: ``tcp://HOST:PORT``; it does not matter whether anybody listens there yet.
@@ -47,7 +48,8 @@ class Receiver:
         frame_bytes: What is known of a frame's size, to size buffers.
     """
 
-    def __init__(self, endpoint: str, on_description: Callable[[zmq.Frame], None], frame_bytes: int = 65536) -> None:
+    def __init__(self, endpoint: str, on_description: Callable[[memoryview], None], frame_bytes: int = 65536) -> None:
+        share_libzmq()
         self._on_description = on_description
         self._context = zmq.Context(io_threads=1)
         self._socket = self._context.socket(zmq.SUB)
@@ -56,10 +58,13 @@ class Receiver:
             zmq.RCVHWM: queue_frames(frame_bytes),
             zmq.RCVBUF: socket_buffer_bytes(frame_bytes),
             zmq.RCVTIMEO: WAIT_MS,
+            # Where packets vanish the kernel tries ever less often: a network that is back would not be seen for long.
             zmq.RECONNECT_IVL: RECONNECT_MS,
             zmq.RECONNECT_IVL_MAX: RECONNECT_MAX_MS,
             zmq.HEARTBEAT_IVL: HEARTBEAT_MS,
             zmq.HEARTBEAT_TIMEOUT: HEARTBEAT_TIMEOUT_MS,
+            zmq.CONNECT_TIMEOUT: CONNECT_MS,
+            zmq.HANDSHAKE_IVL: HANDSHAKE_MS,
             zmq.TCP_KEEPALIVE: 1,
             zmq.MAXMSGSIZE: MAX_FRAME_BYTES + 16 * 1024 * 1024,
         }
@@ -67,36 +72,24 @@ class Receiver:
             self._socket.setsockopt(option, value)
         self._socket.setsockopt(zmq.SUBSCRIBE, MAGIC)
         self._socket.connect(endpoint)
+        self.address = int(self._socket.underlying)
         self._asked = 0.0
-        self.received_s = 0.0
-        self._receive = self._socket.recv
-        self._look = self._socket.getsockopt
 
-    def receive(self) -> Optional[zmq.Frame]:
+    def receive(self) -> Optional[memoryview]:
         """Wait a moment for a message, and return the newest one that is there by then; None if none came."""
-        began = time.monotonic()
+        newest, flags = None, 0
         try:
-            message = self._receive(copy=False)
+            for _ in range(1 + MOST_PASSED_OVER):
+                message = self._socket.recv(flags, copy=False).buffer
+                if newest is not None:
+                    self._pass_over(newest)
+                newest, flags = message, zmq.NOBLOCK
         except zmq.Again:
-            self.received_s = time.monotonic()
-            return None
-        self.received_s = now = time.monotonic()
-        if now - began > BLOCKED_S:
-            return message
-        for _ in range(MOST_PASSED_OVER):
-            if not self._look(_EVENTS) & _POLLIN:  # type: ignore[operator]
-                break
-            try:
-                newer = self._receive(_NOBLOCK, copy=False)
-            except zmq.Again:  # what was there did not pass libzmq's own filter
-                break
-            self._pass_over(message)
-            message = newer
-        return message
+            pass
+        return newest
 
-    def _pass_over(self, message: zmq.Frame) -> None:
-        head = message.buffer[: KIND_OFFSET + 1]
-        if len(head) > KIND_OFFSET and head[KIND_OFFSET] == _DESCRIBE:
+    def _pass_over(self, message: memoryview) -> None:
+        if len(message) > KIND_OFFSET and message[KIND_OFFSET] == Kind.DESCRIBE:
             self._on_description(message)
 
     def ask_description(self) -> None:

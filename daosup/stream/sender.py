@@ -7,10 +7,12 @@ dropped for that reader alone, who sees it in the sequence. A new subscription i
 from __future__ import annotations
 
 import errno
+import sys
 import time
 from collections.abc import Iterable
 
 import zmq
+import zmq.backend
 
 from daosup.core.header import (
     DESCRIPTION_BYTES,
@@ -23,7 +25,7 @@ from daosup.core.header import (
 )
 from daosup.core.layout import KEYWORD_BYTES
 from daosup.errors import UnavailableError
-from daosup.shm import Segment
+from daosup.shm import Segment, _native
 from daosup.shm.segment import READ_TIMEOUT_S
 from daosup.stream.old_readers import OldReaders
 
@@ -36,19 +38,20 @@ DESCRIBE_PAUSE_S = 0.005
 #: What may wait for one reader, in bytes, and its bounds in frames.
 QUEUE_BYTES = 512 * 1024
 QUEUE_FRAMES = (2, 32)
-HEARTBEAT_MS = 1000
-HEARTBEAT_TIMEOUT_MS = 3000
+#: An end that says nothing for the sum of both is gone, though nobody closed its connection.
+HEARTBEAT_MS = 500
+HEARTBEAT_TIMEOUT_MS = 2000
+#: Whoever connects says who he is within this time; else a connection that was cut in between would block for 30 s.
+HANDSHAKE_MS = 1000
 
 _SUBSCRIBED = 1
 
-# Plain integers: the data path has no time for enumerations.
-_EVENTS = int(zmq.EVENTS)
-_POLLIN = int(zmq.POLLIN)
-_NOBLOCK = int(zmq.NOBLOCK)
-
 
 def queue_frames(frame_bytes: int) -> int:
-    """How many frames of a size may wait for a reader."""
+    """How many frames of a size may wait for a reader.
+
+    To be set before there is a connection: libzmq's account of a queue whose limit changes meanwhile can stand still.
+    """
     fewest, most = QUEUE_FRAMES
     return max(fewest, min(most, QUEUE_BYTES // frame_bytes))
 
@@ -58,8 +61,33 @@ def socket_buffer_bytes(frame_bytes: int) -> int:
     return max(128 * 1024, min(8 * 1024 * 1024, 2 * frame_bytes))
 
 
+def share_libzmq() -> None:
+    """Let the native part send and receive through the very libzmq that pyzmq has loaded, on pyzmq's sockets.
+
+    Raises:
+        UnavailableError: If this pyzmq does not call libzmq from an extension module of its own.
+    """
+    module = sys.modules[zmq.backend.Socket.__module__]
+    try:
+        _native.load_libzmq(str(module.__file__))
+    except ImportError as error:
+        raise UnavailableError(
+            f"cannot share libzmq with pyzmq {zmq.__version__}: {error}; install pyzmq 25 or newer, with its Cython "
+            "backend (CPython, PYZMQ_BACKEND not set to another) and libzmq 4.2 or newer"
+        ) from None
+
+
 class Sender:
-    """Sends the frames of one segment."""
+    """Sends the frames of one segment.
+
+    Attributes:
+        address: Of the socket, for ``Window.send_frames``.
+        port: Where readers find it.
+        reader_count: How many there are of protocol 2.
+        old_readers: Those of the old protocol.
+        is_asked: Whether one of them waits for a description.
+        burst_until: Until then every message describes, monotonic clock.
+    """
 
     def __init__(self, bind: str, ports: Iterable[int], frame_bytes: int) -> None:
         """Bind the first free one of ``ports`` (0: any).
@@ -67,6 +95,7 @@ class Sender:
         Raises:
             UnavailableError: If none is free, or the address is not ours.
         """
+        share_libzmq()
         self._context = zmq.Context(io_threads=1)
         self._socket = self._context.socket(zmq.XPUB)
         options = {
@@ -76,6 +105,7 @@ class Sender:
             zmq.XPUB_VERBOSER: 1,
             zmq.HEARTBEAT_IVL: HEARTBEAT_MS,
             zmq.HEARTBEAT_TIMEOUT: HEARTBEAT_TIMEOUT_MS,
+            zmq.HANDSHAKE_IVL: HANDSHAKE_MS,
             zmq.TCP_KEEPALIVE: 1,
             zmq.MAXMSGSIZE: 4096,  # all that a reader ever sends is a subscription
         }
@@ -87,10 +117,7 @@ class Sender:
             self.close()
             raise
         self.old_readers = OldReaders(self._socket)
-        self._look = self._socket.getsockopt
-        # pyzmq's own send without the layer above it, which is for group and router sockets.
-        self._send = super(zmq.Socket, self._socket).send
-        self.sequence = 0
+        self.address = int(self._socket.underlying)
         self.reader_count = 0
         self.burst_until = 0.0
         self._described = 0.0
@@ -119,7 +146,7 @@ class Sender:
 
     def hear(self) -> None:
         """Take in what readers said; never waits."""
-        while self._look(_EVENTS) & _POLLIN:  # type: ignore[operator]
+        while int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             try:
                 said = self._socket.recv(zmq.NOBLOCK)
             except zmq.Again:
@@ -154,7 +181,7 @@ class Sender:
 
     def send(self, message: bytearray) -> None:
         """Hand a message over without waiting; for a reader whose queue is full it is dropped."""
-        self._send(message, _NOBLOCK)
+        self._socket.send(message, zmq.NOBLOCK)
 
     def close(self) -> None:
         """Give the port free."""
@@ -163,10 +190,11 @@ class Sender:
 
 
 class Messages:
-    """The messages for one opened segment, built in buffers that are made once.
+    """The messages for one opened segment.
 
     Attributes:
-        frame: A frame's message, which ``Window.next_message`` fills.
+        header: What the headers of all frames have in common, for ``Window.send_frames``.
+        frame_message_bytes: Length of a frame's message.
     """
 
     def __init__(self, segment: Segment, epoch: int, source: str = "") -> None:
@@ -176,10 +204,16 @@ class Messages:
         self.description = Description(geometry, segment.creation_time, source)
         self._layout_id = self.description.layout_id
         self._frame_at = HEADER_BYTES + DESCRIPTION_BYTES + geometry.keyword_count * KEYWORD_BYTES
-        self.frame = bytearray(HEADER_BYTES + geometry.frame_bytes)
-        self._pack(self.frame, Kind.FRAME, Flag.NONE, 0)
         self._described = bytearray(self._frame_at + geometry.frame_bytes)
         self._described[HEADER_BYTES : HEADER_BYTES + DESCRIPTION_BYTES] = self.description.encode()
+        self.frame_message_bytes = HEADER_BYTES + geometry.frame_bytes
+        header = bytearray(HEADER_BYTES)
+        self._pack(header, Kind.FRAME, Flag.NONE, 0, geometry.frame_bytes)
+        self.header = bytes(header)
+
+    def frame_of(self, message: bytearray) -> memoryview:
+        """The frame in a describe message that has one."""
+        return memoryview(message)[self._frame_at :]
 
     def describe(self, sequence: int, *, has_frame: bool) -> bytearray:
         """A describe message, with the newest frame or without; errors as ``Segment.read``."""
@@ -189,15 +223,16 @@ class Messages:
             message = self._described
         else:
             message = self._described[: self._frame_at]
-        self._pack(message, Kind.DESCRIBE, Flag.HAS_FRAME if has_frame else Flag.NONE, sequence)
+        flags = Flag.HAS_FRAME if has_frame else Flag.NONE
+        self._pack(message, Kind.DESCRIBE, flags, sequence, len(message) - HEADER_BYTES)
         return message
 
-    def _pack(self, message: bytearray, kind: int, flags: int, sequence: int) -> None:
+    def _pack(self, message: bytearray, kind: int, flags: int, sequence: int, payload_bytes: int) -> None:
         window = self.segment.window
         pack_header(
             message,
             (
                 kind, flags, self.epoch, sequence, window.cnt0, window.cnt2, window.atime_ns, time.time_ns(),
-                self._layout_id, len(message) - HEADER_BYTES,
+                self._layout_id, payload_bytes,
             ),
         )  # fmt: skip

@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 from daosup.adapters.registry import Lost, Notified, Registry, RegistryEvent
+from daosup.adapters.registry_lease import LeaseAnswer, Removal
 from daosup.core import events as e
 from daosup.core.host import HostState
+from daosup.core.lease import Lease
 from daosup.core.registry_values import NoticeKind
-from daosup.core.types import Reader, Source
+from daosup.core.types import Reader
 from daosup.errors import UnavailableError
+from daosup.supervisor.order_queue import OrderQueue
 
 #: Our keys live this many heartbeats; at the usual 30 s that is the 120 s after which old daemons drop a host.
 LIFETIME_BEATS = 4
@@ -24,7 +27,13 @@ MIN_LIFETIME_S = 10.0
 #: The list of a host's readers; each reader renews it every 10 s.
 READERS_LIFETIME_S = 90.0
 CLOSE_TIMEOUT_S = 3.0
-_Item = Union[e.Action, "asyncio.Future[None]"]
+#: An order that waited longer is carried out by a Redis that is too slow to be of use: what it says is old.
+MOST_LAG_S = 10.0
+
+
+def lifetime_s(heartbeat_interval_s: float) -> float:
+    """How long our keys live without a heartbeat, in seconds."""
+    return max(MIN_LIFETIME_S, LIFETIME_BEATS * heartbeat_interval_s)
 
 
 class RegistryDesk:
@@ -41,21 +50,28 @@ class RegistryDesk:
         self._registry = registry
         self._state = state
         self._instance = instance
-        self._ttl_s = max(MIN_LIFETIME_S, LIFETIME_BEATS * heartbeat_interval_s)
+        self.set_heartbeat(heartbeat_interval_s)
         self._post = post
-        self._queue: asyncio.Queue[_Item] = asyncio.Queue()
+        self._queue = OrderQueue()
         self._performers: dict[type, Callable[[Any], Awaitable[Optional[e.Event]]]] = {
             e.ConnectRegistry: self._connect,
-            e.ReadMachines: self._read_machines,
+            e.CheckRegistry: self._check,
+            e.LookAtLease: lambda a: self._lease(a.asked_s, registry.lease.look()),
+            e.TakeLease: lambda a: self._lease(a.asked_s, registry.lease.take(a.expected, a.above)),
+            e.RenewLease: lambda a: self._lease(a.asked_s, registry.lease.renew(a.lease)),
+            e.GiveUpLease: lambda a: self._lease(a.asked_s, registry.lease.give_up()),
+            e.ReadHosts: self._read_hosts,
+            e.Evict: self._evict,
             e.ReadReaders: self._read_readers,
             e.ReadRecords: self._read_records,
             e.Announce: self._announce,
             e.PutSegment: lambda a: registry.put_segment(a.facts, a.records, self._ttl_s),
             e.DropSegment: lambda a: registry.drop_segment(a.name),
+            e.DropLeftovers: self._drop_leftovers,
             e.PutRecords: lambda a: registry.put_records(a.name, a.records, self._ttl_s, a.notify),
             e.DropReaders: lambda a: registry.drop_readers(a.pairs),
             e.Ask: self._ask,
-            e.Unask: lambda a: registry.unask([a.source], state.facts.host),
+            e.Unask: lambda a: registry.unask(a.sources, state.facts.host),
             e.Withdraw: lambda a: registry.withdraw(),
         }
         self._task = asyncio.get_running_loop().create_task(self._work())
@@ -73,9 +89,13 @@ class RegistryDesk:
 
         return take
 
+    def set_heartbeat(self, interval_s: float) -> None:
+        """Have what is written from now on live as long as this interval needs."""
+        self._ttl_s = lifetime_s(interval_s)
+
     def put(self, action: e.Action) -> None:
         """Order something."""
-        self._queue.put_nowait(action)
+        self._queue.put(action)
 
     def on_failure(self, fail: Callable[[BaseException], None]) -> None:
         """Call ``fail`` if the work ends by an exception, which is a bug."""
@@ -90,16 +110,24 @@ class RegistryDesk:
     async def settle(self) -> None:
         """Wait until everything ordered so far was carried out."""
         marker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.put_nowait(marker)
+        self._queue.put(marker)
         await marker
 
     async def machines(self) -> tuple[Any, ...]:
         """All hosts of the registry."""
         return tuple(await self._registry.machines())
 
-    async def remove_machine(self, host: str) -> int:
-        """Remove another host from the registry."""
-        return await self._registry.remove_machine(host)
+    async def redis_s(self) -> float:
+        """Redis's time: seconds since 1970."""
+        await self._registry.lease.look()
+        return self._registry.clock.now_s()
+
+    async def remove_host(self, lease: Lease, host: str, last_connect: str = "") -> Removal:
+        """Remove another host from the registry, as master; with ``last_connect`` only if that is its last sign."""
+        removal = await self._registry.lease.remove_host(lease, host, last_connect)
+        if removal is Removal.NOT_MASTER:
+            self._post(e.ActRefused(f"remove {host}", lease.epoch))
+        return removal
 
     async def close(self) -> None:
         """Carry out what waits, if that takes no longer than a stop may, then disconnect."""
@@ -111,47 +139,66 @@ class RegistryDesk:
 
     async def _work(self) -> None:
         while True:
-            item = await self._queue.get()
+            lag_s, item = await self._queue.take()
             if isinstance(item, asyncio.Future):
                 if not item.done():
                     item.set_result(None)
                 continue
             try:
+                if lag_s > MOST_LAG_S and self._registry.is_connected:
+                    await self._registry.close()
+                    raise UnavailableError(f"Redis is too slow: what is to be done there waits for {lag_s:.0f} s")
                 event = await self._performers[type(item)](item)
             except UnavailableError as error:
-                self._drop_waiting()
+                self._queue.drop_orders()
                 event = e.RegistryLost(str(error))
             if event is not None:
                 self._post(event)
 
-    def _drop_waiting(self) -> None:
-        markers = []
-        while not self._queue.empty():
-            item = self._queue.get_nowait()
-            if isinstance(item, asyncio.Future):
-                markers.append(item)
-        for marker in markers:
-            self._queue.put_nowait(marker)
-
     async def _connect(self, action: e.ConnectRegistry) -> e.Event:
-        return e.RegistryConnected(str(await self._registry.connect()))
+        facts = await self._registry.connect()
+        return e.RegistryConnected(str(facts), self._registry.started_ms)
 
-    async def _read_machines(self, action: e.ReadMachines) -> e.Event:
-        return e.MachinesSeen(await self.machines())
+    async def _lease(self, asked_s: float, asking: Awaitable[LeaseAnswer]) -> e.Event:
+        answer = await asking
+        self._post(e.ClockCompared(answer.comparison.offset_s, answer.comparison.round_trip_s))
+        return e.LeaseSeen(asked_s, answer.value, answer.holder, answer.left_s)
+
+    async def _read_hosts(self, action: e.ReadHosts) -> e.Event:
+        return e.HostsSeen(*await self._registry.hosts())
+
+    async def _evict(self, action: e.Evict) -> Optional[e.Event]:
+        removal = await self.remove_host(action.lease, action.host, action.last_connect)
+        return e.HostEvicted(action.host) if removal is Removal.DONE else None
 
     async def _read_readers(self, action: e.ReadReaders) -> e.Event:
         view = await self._registry.readers()
-        return e.ReadersSeen(view.readers, view.instance == self._instance)
+        is_announced = view.speaker is not None and view.speaker.instance == self._instance
+        return e.ReadersSeen(view.readers, is_announced, None if is_announced else view.speaker, view.entry_count)
+
+    async def _check(self, action: e.CheckRegistry) -> e.Event:
+        instance, entry_count = await self._registry.check()
+        return e.RegistryChecked(instance == self._instance, entry_count)
 
     async def _read_records(self, action: e.ReadRecords) -> e.Event:
-        view = await self._registry.records(action.source)
-        return e.RecordsSeen(action.source, view.is_host_known, view.is_segment_known, view.records)
+        views = await self._registry.records(action.sources)
+        return e.RecordsSeen(
+            tuple(
+                e.SourceSeen(source, view.is_host_known, view.is_segment_known, view.records)
+                for source, view in views.items()
+            )
+        )
 
-    async def _announce(self, action: e.Announce) -> None:
-        await self._registry.announce(self._state.facts.ip, action.role, action.segments, action.records, self._ttl_s)
+    async def _announce(self, action: e.Announce) -> Optional[e.Event]:
+        other = await self._registry.announce(
+            self._state.facts.ip, action.role, action.segments, action.records, self._ttl_s
+        )
+        return None if other is None else e.ReplacedInstance(other)
+
+    async def _drop_leftovers(self, action: e.DropLeftovers) -> None:
+        await self._registry.remove_leftovers(action.names)
 
     async def _ask(self, action: e.Ask) -> None:
         facts = self._state.facts
         reader = Reader(facts.host, facts.ip, action.beat, self._instance)
-        sources: list[Source] = [action.source]
-        await self._registry.ask(sources, reader, READERS_LIFETIME_S, is_news=action.beat == 1)
+        await self._registry.ask(action.sources, reader, READERS_LIFETIME_S, is_news=action.is_news)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Optional
 
 from daosup import __version__
-from daosup.core.crew import Phase, Worker
-from daosup.core.types import WorkerKey, WorkerKind
+from daosup.core.crew import WAITING, Worker
+from daosup.core.election import Election
+from daosup.core.types import Source, WorkerKey, WorkerKind
+from daosup.supervisor.registry_desk import lifetime_s
 
 if TYPE_CHECKING:
     from daosup.supervisor.loop import Supervisor
@@ -24,17 +27,15 @@ def status_of(supervisor: Supervisor) -> Object:
         "host": config.host,
         "instance": config.instance,
         "role": role,
+        "lease": _lease(state.election, now),
+        "clock": {"offset_s": state.clock.offset_s, "is_off": state.clock.is_off},
         "version": __version__,
         "pid": os.getpid(),
         "uptime_s": now - supervisor.began_s,
-        "config_file": str(config.file) if config.file else None,
-        "registry": {
-            "address": str(supervisor.address),
-            "state": state.registry.value,
-            "since_s": now - state.registry_since_s if state.registry_since_s else None,
-            "server": state.registry_server or None,
-            "error": state.registry_error,
-        },
+        "config": supervisor.reloading.status,
+        "state_error": supervisor.lasting.error,
+        "registry": _registry(supervisor, now),
+        "segment_folder": supervisor.discovery.status(),
         "segments": [
             {
                 "name": facts.name,
@@ -51,28 +52,76 @@ def status_of(supervisor: Supervisor) -> Object:
     }
 
 
+def _registry(supervisor: Supervisor, now: float) -> Object:
+    standing = supervisor.state.standing
+    since_s = None if standing.since_s is None else now - standing.since_s
+    known_s = lifetime_s(supervisor.config.heartbeat_interval_s)
+    return {
+        "address": str(supervisor.address),
+        "state": standing.phase.value,
+        "since_s": since_s,
+        "server": standing.server or None,
+        "error": standing.error,
+        "effect": None if standing.is_up else _effect(since_s or 0.0, known_s),
+    }
+
+
+def _effect(away_s: float, known_s: float) -> str:
+    """What it means for this host that the registry is away."""
+    told = "streams go on; what changes here or on other hosts is not told, and nothing new can be mirrored"
+    if away_s > known_s:
+        told += "; other hosts may not list this one any more"
+    return told
+
+
+def _lease(election: Election, now: float) -> Object:
+    """Who is master: ``left_s`` is for how long this host may trust that it holds the lease."""
+    holder, own = election.holder, election.lease(now)
+    return {
+        "state": "held" if own else "none" if holder is None else "lapsed" if election.is_own(holder) else "other",
+        "holder": holder.host if holder else None,
+        "ip": holder.ip if holder else None,
+        "pid": holder.pid if holder else None,
+        "epoch": holder.epoch if holder else None,
+        "left_s": election.left_s(now) if own else None,
+        "yields_to": election.yields_to,
+    }
+
+
 def _workers(supervisor: Supervisor, now: float) -> list[Object]:
     state = supervisor.state
     rows = [_worker(supervisor, key, worker, now) for key, worker in state.crew.workers.items()]
     started = {key.source for key in state.crew.workers if key.kind is WorkerKind.MIRROR}
-    for source, mirror in state.mirrors.items():
-        if source not in started:
-            rows.append(
-                _row(WorkerKey(WorkerKind.MIRROR, source), supervisor, "waiting")
-                | {"reason": mirror.reason, "link": "waiting"}
-            )
+    for source in (state.mirrors.keys() - started) - state.mirrors.stopped:
+        row = _row(WorkerKey(WorkerKind.MIRROR, source), supervisor, "waiting")
+        rows.append(row | {"reason": state.mirrors.reason_of(source), "link": "waiting"})
+    rows += [
+        _row(key, supervisor, "stopped") | {"reason": f"`daosupctl start {name}` starts it"}
+        for name, key in _stopped(supervisor)
+        if key not in state.crew.workers
+    ]
     return sorted(rows, key=lambda row: (row["kind"] != "publisher", row["source"]))
+
+
+def _stopped(supervisor: Supervisor) -> Iterator[tuple[str, WorkerKey]]:
+    state = supervisor.state
+    for name in state.stopped_segments:
+        yield name, WorkerKey(WorkerKind.PUBLISHER, Source(state.facts.host, name))
+    for source in state.mirrors.stopped:
+        yield str(source), WorkerKey(WorkerKind.MIRROR, source)
 
 
 def _row(key: WorkerKey, supervisor: Supervisor, state: str) -> Object:
     source = key.source
     is_publisher = key.kind is WorkerKind.PUBLISHER
+    mirror = supervisor.state.mirrors.get(source)
     readers = ", ".join(reader.host for reader in supervisor.state.readership.of(source.name))
     return {
         "kind": key.kind.value,
         "source": str(source),
         "segment": source.name if is_publisher else source.mirror_name,
         "peer": readers if is_publisher else source.host,
+        "holders": [] if is_publisher else sorted(getattr(mirror, "holders", ())),
         "state": state,
         "pid": None,
         "port": None,
@@ -84,11 +133,16 @@ def _row(key: WorkerKey, supervisor: Supervisor, state: str) -> Object:
         "gaps": 0,
         "retries": 0,
         "rejected": 0,
+        "connected": 0,
         "link": "down",
         "restarts": 0,
+        "hangs": 0,
         "uptime_s": None,
         "last_exit": None,
+        "last_details": None,
+        "next_try_s": None,
         "reason": None,
+        "warning": None,
     }
 
 
@@ -100,12 +154,17 @@ def _worker(supervisor: Supervisor, key: WorkerKey, worker: Worker, now: float) 
         "pid": worker.pid or None,
         "port": worker.port or None,
         "restarts": worker.restarts,
+        "hangs": worker.hangs,
         "last_exit": worker.last_exit,
+        "last_details": worker.last_details or None,
         "reason": _reason(supervisor, key, worker),
+        "warning": seen.warning,
         "rate_hz": seen.rate_hz,
         "bytes_per_s": seen.bytes_per_s,
     }
-    if worker.phase is not Phase.RESTARTING:
+    if worker.phase in WAITING:
+        row["next_try_s"] = max(0.0, worker.retry_s - now)
+    else:
         row["uptime_s"] = now - worker.since_s
     if statistics is not None:
         age_s = (time.time_ns() - statistics.write_time_utc_ns) / 1e9 if statistics.write_time_utc_ns else None
@@ -116,13 +175,14 @@ def _worker(supervisor: Supervisor, key: WorkerKey, worker: Worker, now: float) 
             "gaps": statistics.gaps,
             "retries": statistics.retries,
             "rejected": statistics.rejected,
+            "connected": statistics.reader_count,
             "link": "up" if statistics.has_link else "down",
         }
     return row
 
 
 def _reason(supervisor: Supervisor, key: WorkerKey, worker: Worker) -> Optional[str]:
-    if worker.phase is Phase.RESTARTING:
+    if worker.phase in WAITING:
         return worker.last_exit
     reason = supervisor.seen.of(key).reason
     if reason:

@@ -1,75 +1,90 @@
-"""Turns the order to start a worker into all that its process must know: files, ports, modes."""
+"""Turns the order to start a worker into all that its process must know, and back again for those found alive."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Union
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, fields, replace
 
 from daosup.adapters.segment_folder import SegmentFolder
 from daosup.config import Config
-from daosup.core.events import StartWorker
+from daosup.core.events import FoundWorker, StartWorker
 from daosup.core.types import WorkerKey, WorkerKind
-from daosup.errors import ConfigError
-from daosup.workers.orders import MirrorOrder, PublisherOrder
+from daosup.supervisor.workers_folder import WorkersFolder
+from daosup.workers.life import Request
+from daosup.workers.limits import Limits
+from daosup.workers.orders import MirrorOrder, Order, PublisherOrder, is_same
+from daosup.workers.records import Record, living
+from daosup.workers.statistics import FORMAT, StatisticsReader
 
-_PAGE_SUFFIX = ".statistics"
+_MAX_ENDPOINT_LENGTH = 300
+
+
+@dataclass(frozen=True)
+class Found:
+    """A worker that lives, and its record."""
+
+    worker: FoundWorker
+    record: Record
 
 
 class WorkerOrders:
-    """Where the workers of one supervisor have their files.
+    """What the workers of one supervisor are told.
 
     Attributes:
-        folder: Holds their statistics pages, and the fork server's socket; belongs to this supervisor alone.
+        config: What new processes are told.
     """
 
-    def __init__(self, config: Config, segments: SegmentFolder) -> None:
-        self.folder = config.runtime_folder / f"{config.instance}.workers"
-        self._config = config
+    def __init__(self, config: Config, segments: SegmentFolder, folder: WorkersFolder) -> None:
+        self.config = config
         self._segments = segments
+        self._folder = folder
 
-    def make_folder(self) -> None:
-        """Make the folder anew, without what a supervisor that was killed left there.
+    def request_for(self, action: StartWorker) -> Request:
+        """What the fork server is asked for."""
+        workers = self.config.workers
+        return Request(self.order_for(action), workers.orphan_grace_s if workers.survive_supervisor else 0.0)
 
-        Raises:
-            ConfigError: If it cannot be made.
-        """
-        self.remove_folder()
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(
-                f"runtime_folder: {self.folder} cannot be made: {error.strerror}; name one that this user may write"
-            ) from error
-
-    def remove_folder(self) -> None:
-        """Remove the folder and all that is in it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def page_of(self, key: WorkerKey) -> Path:
-        """The statistics page of a worker."""
-        return self.folder / f"{key.kind.value}.{key.source.host}.{key.source.name}{_PAGE_SUFFIX}"
-
-    def order_for(self, action: StartWorker) -> Union[PublisherOrder, MirrorOrder]:
+    def order_for(self, action: StartWorker) -> Order:
         """What the worker's process is told."""
-        key, config = action.key, self._config
-        page = self.page_of(key)
+        key, config = action.key, self.config
+        page, limits, network = self._folder.page_of(key), self.limits_of(key), config.network
         if key.kind is WorkerKind.PUBLISHER:
             path = self._segments.path_of(key.source.name)
-            ports = tuple(self._ports(action.port))
-            return PublisherOrder(key, path, page, config.network.bind, ports, config.publish.semaphore)
+            first, count, semaphore = network.base_pub_port, network.port_count, config.publish.semaphore
+            return PublisherOrder(key, path, page, network.bind, action.port, first, count, semaphore, limits)
         path = self._segments.path_of(key.source.mirror_name)
-        return MirrorOrder(key, path, page, action.endpoint, config.mirror.mode, config.mirror.layout.value)
+        mode, layout = config.making_of(key.source)
+        return MirrorOrder(key, path, page, action.endpoint, mode, layout.value, limits)
 
-    def _ports(self, preferred: int) -> Iterator[int]:
-        """The preferred port first, then whatever else the configuration allows."""
-        yield preferred
-        network = self._config.network
-        if not network.base_pub_port:
-            if preferred:
-                yield 0
-            return
-        last = network.base_pub_port + network.port_count
-        yield from (port for port in range(preferred + 1, last))
-        yield from (port for port in range(network.base_pub_port, min(preferred, last)))
+    def terms_of(self, key: WorkerKey) -> Hashable:
+        """All that the configuration says of a worker's process, only to be compared: what differs is another process.
+
+        Its memory limit does not count, for the supervisor looks after that; nor do ports, for the core gives them.
+        """
+        order = self.order_for(StartWorker(key))
+        limits = replace(order.limits, memory_limit_mb=None)
+        if isinstance(order, PublisherOrder):
+            return replace(order, port=0, first_port=0, port_count=0, limits=limits)
+        return replace(order, limits=limits)
+
+    def limits_of(self, key: WorkerKey) -> Limits:
+        """What a worker may use of this machine: as the first ``[[worker]]`` that matches says, else as for all."""
+        source, config = key.source, self.config
+        limits = {each.name: getattr(config.workers, each.name) for each in fields(Limits)}
+        exception = next((each for each in config.worker if each.matches(source.host, source.name)), None)
+        if exception is not None:
+            own = {name: getattr(exception, name) for name in limits}
+            limits |= {name: value for name, value in own.items() if value is not None}
+        return Limits(**limits)
+
+    def found(self) -> Iterator[Found]:
+        """The workers that live, whoever started them."""
+        for record in living(self._folder.path):
+            statistics = StatisticsReader(self._folder.page_of(record.key)).read(record.pid)
+            endpoint = record.order.get("endpoint", "")
+            if not isinstance(endpoint, str) or len(endpoint) > _MAX_ENDPOINT_LENGTH:
+                endpoint = ""
+            action = StartWorker(record.key, statistics.port if statistics else 0, endpoint)
+            is_matching = record.page_format == FORMAT and is_same(self.order_for(action), record.order)
+            is_ready = bool(statistics and statistics.is_ready)
+            yield Found(FoundWorker(action, record.pid, is_ready, is_matching), record)

@@ -6,12 +6,14 @@ Nothing here has a say in what happens to them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
-from daosup.core.crew import Worker
-from daosup.core.types import WorkerKey
+from daosup.core.crew import Phase, Worker
+from daosup.core.events import LinksSeen
+from daosup.core.hanging import BEGIN_S, LATE_S, Late
+from daosup.core.types import WorkerKey, WorkerKind
 from daosup.workers.statistics import Statistics, StatisticsReader
 
 
@@ -20,8 +22,8 @@ class Seen:
     """One worker as seen from outside; rates are over the last second or so."""
 
     reader: StatisticsReader
-    facts: Mapping[str, Any] = field(default_factory=dict)
     reason: Optional[str] = None
+    warning: Optional[str] = None
     statistics: Optional[Statistics] = None
     sampled_s: float = 0.0
     rate_hz: float = 0.0
@@ -38,6 +40,8 @@ class WorkersSeen:
     def __init__(self, page_of: Callable[[WorkerKey], Path]) -> None:
         self._page_of = page_of
         self._by_key: dict[WorkerKey, Seen] = {}
+        # Those of the last sample: to go through them costs no look-up.
+        self._sampled: list[tuple[WorkerKey, Worker, StatisticsReader]] = []
 
     def of(self, key: WorkerKey) -> Seen:
         """What is known of one worker."""
@@ -46,13 +50,12 @@ class WorkersSeen:
             seen = self._by_key[key] = Seen(StatisticsReader(self._page_of(key)))
         return seen
 
-    def ready(self, key: WorkerKey, facts: Mapping[str, Any]) -> None:
-        """A worker said that it works, and on what."""
-        self.of(key).facts = facts
-
-    def told(self, key: WorkerKey, facts: Mapping[str, Any]) -> None:
-        """A worker said something else."""
-        self.of(key).reason = facts.get("reason")
+    def told(self, key: WorkerKey, facts: Mapping[str, object]) -> None:
+        """A worker said something: a ``warning``, which stays, or what goes on, with a ``reason`` or none."""
+        if "warning" in facts:
+            self.of(key).warning = _text(facts["warning"])
+        elif "reason" in facts:
+            self.of(key).reason = _text(facts["reason"])
 
     def forget(self, key: WorkerKey) -> None:
         """A new process begins with nothing."""
@@ -72,7 +75,37 @@ class WorkersSeen:
             else:
                 seen.rate_hz = seen.bytes_per_s = 0.0
             seen.statistics, seen.sampled_s = statistics, now
+        self._sampled = [(key, worker, self._by_key[key].reader) for key, worker in workers.items()]
+
+    def late(self, now: float, state_of: Callable[[int], str]) -> list[Late]:
+        """Workers whose loops have not beaten for longer than usual; cheap, and asks ``state_of`` for these alone."""
+        late = []
+        late_ns = int((now - LATE_S) * 1e9)
+        for key, worker, reader in self._sampled:
+            if worker.phase is not Phase.RUNNING and worker.phase is not Phase.STARTING:
+                continue
+            beat = reader.beat(worker.pid)
+            if beat is None:  # who runs without a page cannot be judged
+                if worker.phase is Phase.STARTING and worker.pid and now > worker.began_s + BEGIN_S:
+                    late.append(Late(key, worker.pid, now - worker.began_s, False, state_of(worker.pid)))
+            elif beat[1] < late_ns:
+                each = Late(key, worker.pid, now - beat[1] / 1e9, beat[0] != beat[1], state_of(worker.pid))
+                if each.is_late:
+                    late.append(each)
+        return late
+
+    def links(self) -> LinksSeen:
+        """Who is connected, as of the last sample."""
+        seen = [(key, each.statistics) for key, each in self._by_key.items() if each.statistics is not None]
+        return LinksSeen(
+            frozenset(key.source for key, page in seen if key.kind is WorkerKind.MIRROR and page.has_link),
+            frozenset(key.source.name for key, page in seen if key.kind is WorkerKind.PUBLISHER and page.reader_count),
+        )
 
     def current(self, key: WorkerKey, worker: Worker) -> Optional[Statistics]:
         """A worker's page as it is now."""
         return self.of(key).reader.read(worker.pid) if worker.pid else None
+
+
+def _text(fact: object) -> Optional[str]:
+    return fact if isinstance(fact, str) else None

@@ -1,35 +1,40 @@
 """How a worker process begins and ends.
 
-Invariants: a worker ends when it is told to (SIGTERM), when its work is impossible, or when its supervisor is gone, and
-it says why; Ctrl-C in a terminal reaches it but is the supervisor's to answer.
+Invariants: a worker ends when it is told to (SIGTERM), when its work is impossible, when another process does it
+already, or when nobody supervises it any more, and it leaves word of why; Ctrl-C in a terminal reaches it but is the
+supervisor's to answer. Neither the end of its supervisor nor that of the fork server is its own.
 """
 
 from __future__ import annotations
 
 import ctypes
-import json
-import multiprocessing
-import os
 import signal
-import sys
-import threading
-import time
-from contextlib import suppress
-from multiprocessing.connection import Connection
+from dataclasses import dataclass
 from types import FrameType
-from typing import Optional, Union
+from typing import Optional
 
 from daosup.errors import DaosupError
+from daosup.workers.limits import apply_limits
 from daosup.workers.mirror import mirror
-from daosup.workers.orders import MirrorOrder, PublisherOrder
+from daosup.workers.orders import Order, PublisherOrder
 from daosup.workers.publisher import publish
+from daosup.workers.records import WORDS_SUFFIX, TakenError, claim
+from daosup.workers.succession import watch
+from daosup.workers.telling import Teller
+from daosup.workers.words import LastWords
 
-_PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 
-#: How long a worker without a supervisor may take to end in order.
-ORPHAN_GRACE_S = 5.0
-ORPHAN_EXIT_CODE = 75
+
+@dataclass(frozen=True)
+class Request:
+    """What the fork server is asked for: a worker that carries out ``order``.
+
+    ``orphan_grace_s`` is how long it goes on without a supervisor.
+    """
+
+    order: Order
+    orphan_grace_s: float
 
 
 class Told(BaseException):
@@ -41,46 +46,44 @@ def _on_term(signal_number: int, frame: Optional[FrameType]) -> None:
     raise Told
 
 
-def _bind_to_parents(name: str) -> None:
-    """End with the supervisor, and with the fork server; and be called by name in ``ps`` and ``top``.
-
-    The supervisor's end does not end the fork server as long as it has children, so it is watched for itself.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    libc.prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
-    if os.getppid() == 1:
-        raise Told
-    threading.Thread(target=_end_with_supervisor, name="orphan-watch", daemon=True).start()
-
-
-def _end_with_supervisor() -> None:
-    supervisor = multiprocessing.parent_process()
-    if supervisor is not None:
-        supervisor.join()
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(ORPHAN_GRACE_S)
-        os._exit(ORPHAN_EXIT_CODE)  # the loop hangs, and nobody else is there to end it
-
-
-def run_worker(order: Union[PublisherOrder, MirrorOrder], channel: Connection) -> None:
-    """Run one worker to its end; the target of its process."""
-
-    def tell(event: str, **facts: object) -> None:
-        with suppress(OSError):  # nobody listens any more: we are about to end
-            os.write(channel.fileno(), json.dumps({"event": event, **facts}).encode() + b"\n")
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _on_term)
+def run_worker(request: Request) -> int:
+    """Run one worker to its end; returns its exit code."""
+    order = request.order
     try:
-        if isinstance(order, PublisherOrder):
-            _bind_to_parents(f"dao>{order.key.source.name}")
-            publish(order, tell)
-        else:
-            _bind_to_parents(f"dao<{order.key.source.name}")
-            mirror(order, tell)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, _on_term)
+        claim(order)
+        words = LastWords(order.page.with_suffix(WORDS_SUFFIX))
     except Told:
-        pass
+        return 0
+    except TakenError as error:
+        return error.exit_code  # the last words are those of the other one
+    try:
+        _work(order, request.orphan_grace_s)
+    except Told:
+        return 0
     except DaosupError as error:
-        tell("failed", reason=str(error))
-        sys.exit(error.exit_code)
+        words.say(str(error))
+        return error.exit_code
+    except BaseException as error:
+        words.say(f"{type(error).__name__}: {error}", error)
+        return 1
+    return 0
+
+
+def _work(order: Order, orphan_grace_s: float) -> None:
+    folder = order.page.parent
+    tell = Teller(folder, order.key).tell
+    apply_limits(order.limits, tell)
+    watch(folder, orphan_grace_s)
+    if isinstance(order, PublisherOrder):
+        _be_called(f"dao>{order.key.source.name}")
+        publish(order, tell)
+    else:
+        _be_called(f"dao<{order.key.source.name}")
+        mirror(order, tell)
+
+
+def _be_called(name: str) -> None:
+    """In ``ps`` and ``top``."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)

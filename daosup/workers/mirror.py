@@ -7,11 +7,14 @@ decode is counted and dropped.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from typing import Any, Optional
+from typing import Optional
 
 from daosup.core.gaps import GapTracker, Verdict
 from daosup.core.header import (
+    HEADER_BYTES,
+    Buffer,
     Description,
     Flag,
     Header,
@@ -33,6 +36,8 @@ from daosup.workers.statistics import StatisticsPage
 LINK_TIMEOUT_S = 2.5
 #: How often the mirror's own file and its keywords are looked after.
 TEND_INTERVAL_S = 0.25
+#: A mirror that could not be made (the file system is full, another's file lies there) is tried again so often.
+RETRY_INTERVAL_S = 0.25
 #: How often the statistics page is stamped while frames flow.
 STAMP_INTERVAL_S = 0.05
 
@@ -40,8 +45,7 @@ STAMP_INTERVAL_S = 0.05
 def mirror(order: MirrorOrder, tell: Callable[..., None]) -> None:
     """Mirror until stopped.
 
-    Raises:
-        SegmentError: If the mirror cannot be made.
+    A mirror that cannot be made is tried again, and the reason is told.
     """
     worker = Mirror(order, tell)
     try:
@@ -64,35 +68,49 @@ class Mirror:
         self._epoch = 0
         # How the header of each frame begins and ends in the stream as it is described.
         self._begin = self._end = b""
-        self._commit = _commit_nothing
-        self._heard = self._tended = self._stamped = 0.0
+        self._heard = self._tended = self._stamped = self._retry_s = 0.0
+        self._obstacle: Optional[str] = None
         self._receiver = Receiver(order.endpoint, self._describe)
 
     def turn(self) -> None:
-        """Wait a moment for a message and take it."""
-        message = self._receiver.receive()
-        now = self._receiver.received_s
-        if message is not None:
-            tracker, page = self._tracker, self._page
-            try:
-                if self._commit(message, self._begin, self._end, tracker.expected):
-                    tracker.advance()
-                    page.frames += 1
-                    page.payload_bytes += len(message)
-                    self._heard = now
-                else:
-                    self._judge(message, now)
-            except SegmentLostError:
-                self._lose_replica()
+        """Take what comes, for a moment."""
+        message = None
+        try:
+            message = self._flow()
+            if message is not None:
+                self._judge(message, time.monotonic())
+        except SegmentLostError:
+            self._lose_replica()
+        now = time.monotonic()
         if message is None or now >= self._stamped + STAMP_INTERVAL_S:
             self._stamped = now
             self._look_around(now)
 
+    def _flow(self) -> Optional[Buffer]:
+        """Let frames flow into the mirror while each is just the next one; return the first message that is not."""
+        replica, tracker = self._replica, self._tracker
+        if replica is None or not replica.is_announced or tracker.expected < 0:
+            return self._receiver.receive()
+        window = replica.segment.window
+        before = window.taken
+        try:
+            _, message = window.take_frames(
+                self._receiver.address, self._begin, self._end, tracker.expected, self._stamped + STAMP_INTERVAL_S
+            )
+        finally:  # also if SIGTERM comes just now, or the mirror was lost
+            count = window.taken - before
+            if count:
+                tracker.advance(count)
+                self._page.frames += count
+                self._page.payload_bytes += count * (HEADER_BYTES + replica.segment.geometry.frame_bytes)
+                self._heard = time.monotonic()  # too late by a receive's wait at most, which a link's timeout allows
+        return message
+
     # -- whatever is not just the next frame
 
-    def _judge(self, message: Any, now: float) -> None:
+    def _judge(self, message: Buffer, now: float) -> None:
         try:
-            header = decode_header(message.buffer)
+            header = decode_header(message)
             if header.kind == Kind.DESCRIBE:
                 self._adopt(message, header)
             elif header.kind != Kind.FRAME:
@@ -103,30 +121,54 @@ class Mirror:
         self._heard = now
         description = self._description
         if description is None or (header.epoch, header.layout_id) != (self._epoch, description.layout_id):
-            self._receiver.ask_description()
+            self._ask_description(now)
         elif header.kind == Kind.DESCRIBE and not header.flags & Flag.HAS_FRAME:
             if self._tracker.is_behind(header.counter):
                 self._receiver.ask_description()
         else:
             self._take(message, frame_offset(header, description), header)
 
-    def _describe(self, message: Any) -> None:
+    def _describe(self, message: Buffer) -> None:
         """Take in a description that is not the newest message, and so without its frame."""
         try:
-            self._adopt(message, decode_header(message.buffer))
+            self._adopt(message, decode_header(message))
         except ProtocolError:
             self._page.rejected += 1
 
-    def _adopt(self, message: Any, header: Header) -> None:
-        description = decode_description(message.buffer, header, str(self._order.key.source))
+    def _adopt(self, message: Buffer, header: Header) -> None:
+        description = decode_description(message, header, str(self._order.key.source))
         if not self._tracker.adopt(header.epoch, description.creation_time, header.counter):
             return
         if description != self._description or self._replica is None:
-            self._replica = Replica.make(self._order.path, self._wanted(description), self._order.mode, self._replica)
-            self._commit = self._replica.segment.window.commit_message
+            self._make_replica(description)
+        if self._replica is None:
+            return
         self._description, self._epoch = description, header.epoch
         self._begin, self._end = frame_ends(header, description)
-        self._replica.put_keywords(bytes(message.buffer[keywords_span(description)]))
+        self._replica.put_keywords(bytes(message[keywords_span(description)]))
+
+    def _make_replica(self, description: Description) -> None:
+        now = time.monotonic()
+        if now < self._retry_s:
+            return
+        # Whatever was before is let go of, also if nothing takes its place yet.
+        before, self._replica, self._description = self._replica, None, None
+        try:
+            self._replica = Replica.make(self._order.path, self._wanted(description), self._order.mode, before)
+        except SegmentError as error:
+            self._retry_s = now + RETRY_INTERVAL_S
+            self._note_obstacle(str(error))
+            return
+        self._note_obstacle(None)
+
+    def _note_obstacle(self, reason: Optional[str]) -> None:
+        if reason != self._obstacle:
+            self._obstacle = reason
+            self._tell("blocked" if reason else "made", reason=reason)
+
+    def _ask_description(self, now: float) -> None:
+        if now >= self._retry_s:
+            self._receiver.ask_description()
 
     def _wanted(self, description: Description) -> Geometry:
         source = description.geometry
@@ -134,16 +176,18 @@ class Mirror:
         depth = source.depth if layout is Layout.FIFO else 1
         return Geometry(layout, source.atype, source.shape, depth, source.keyword_count)
 
-    def _take(self, message: Any, offset: int, header: Header) -> None:
+    def _take(self, message: Buffer, offset: int, header: Header) -> None:
         replica = self._replica
         if replica is None:
-            self._receiver.ask_description()
+            self._ask_description(self._heard)
             return
         if header.counter > 0:
             verdict = self._tracker.take(header.epoch, header.counter)
-            if verdict not in (Verdict.FIRST, Verdict.NEXT, Verdict.GAP):
+            # A mirror that was made anew meanwhile lacks the frame that was taken before.
+            is_missing = verdict is Verdict.FIRST or (verdict is Verdict.REPEAT and not replica.is_announced)
+            if not is_missing and verdict not in (Verdict.NEXT, Verdict.GAP):
                 return
-            if verdict is not Verdict.FIRST or not replica.holds(header.frame_id, header.write_time_ns):
+            if not is_missing or not replica.holds(header.frame_id, header.write_time_ns):
                 replica.segment.window.commit(message, offset, header.frame_id, header.write_time_ns)
                 self._page.frames += 1
                 self._page.payload_bytes += len(message)
@@ -151,13 +195,14 @@ class Mirror:
             replica.is_announced = True
             self._note(self._heard)
             self._say_how_fresh(replica)
-            geometry = replica.segment.geometry
-            self._tell("ready", port=0, shape=list(geometry.shape), dtype=geometry.dtype)
+            self._page.stamp_ready()
+            self._tell("ready", port=0)
 
     def _lose_replica(self) -> None:
         """Somebody removed or spoiled the mirror: the next description makes it anew."""
+        if self._replica is not None:
+            self._replica.retire()
         self._replica = None
-        self._commit = _commit_nothing
         self._receiver.ask_description()
 
     # -- now and then
@@ -172,6 +217,8 @@ class Mirror:
                     self._say_how_fresh(self._replica)
                 except SegmentError:
                     self._lose_replica()
+            elif self._obstacle is not None:
+                self._ask_description(now)
         self._page.stamp()
 
     def _note(self, now: float) -> None:
@@ -183,7 +230,8 @@ class Mirror:
         has_link = now <= self._heard + LINK_TIMEOUT_S
         if has_link != bool(page.has_link):
             page.has_link = int(has_link)
-            self._tell("link", is_up=has_link)
+            silence = None if has_link else f"no word from {self._order.endpoint} for {LINK_TIMEOUT_S:g} s"
+            self._tell("link", is_up=has_link, reason=self._obstacle or silence)
 
     def _say_how_fresh(self, replica: Replica) -> None:
         page = self._page
@@ -195,10 +243,5 @@ class Mirror:
             self._note(self._heard)
             self._page.has_link = 0
             self._say_how_fresh(self._replica)
-            self._replica.segment.close()
+            self._replica.close()
         self._receiver.close()
-
-
-def _commit_nothing(message: object, begin: bytes, end: bytes, counter: int) -> bool:
-    """Stands in for the mirror's commit while there is no mirror."""
-    return False

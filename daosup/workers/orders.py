@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, Union
 
 from daosup.core.types import WorkerKey
+from daosup.workers.limits import Limits
+
+#: In an order, but of no account when it is asked whether a running worker is told the same: a publisher keeps the
+#: port that its readers know.
+_HARMLESS = ("port",)
 
 
 @dataclass(frozen=True)
 class PublisherOrder:
-    """Publish the segment at ``path`` on the first free one of ``ports`` (0: any) of the address ``bind``."""
+    """Publish the segment at ``path`` on ``port`` (0: any) of the address ``bind``, or on another one that is allowed.
+
+    Allowed are ``port_count`` ports from ``first_port`` on (0: any port).
+    """
 
     key: WorkerKey
     path: str
     page: Path
     bind: str
-    ports: tuple[int, ...]
+    port: int
+    first_port: int
+    port_count: int
     semaphore: int
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def ports(self) -> Iterator[int]:
+        """The preferred port first, then whatever else is allowed."""
+        yield self.port
+        if not self.first_port:
+            if self.port:
+                yield 0
+            return
+        last = self.first_port + self.port_count
+        yield from range(self.port + 1, last)
+        yield from range(self.first_port, min(self.port, last))
 
 
 @dataclass(frozen=True)
@@ -30,3 +56,25 @@ class MirrorOrder:
     endpoint: str
     mode: int
     layout: str
+    limits: Limits = field(default_factory=Limits)
+
+
+Order = Union[PublisherOrder, MirrorOrder]
+
+
+def fields_of(order: Order) -> dict[str, Any]:
+    """An order as JSON has it."""
+    fields = {**asdict(order), "key": key_fields(order.key)}
+    plain: dict[str, Any] = json.loads(json.dumps(fields, default=str))
+    return plain
+
+
+def key_fields(key: WorkerKey) -> list[str]:
+    """A key as JSON has it."""
+    return [key.kind.value, key.source.host, key.source.name]
+
+
+def is_same(order: Order, fields: dict[str, Any]) -> bool:
+    """Whether a worker with these fields does what ``order`` asks for."""
+    mine = fields_of(order)
+    return {**mine, **dict.fromkeys(_HARMLESS)} == {**fields, **dict.fromkeys(_HARMLESS)}

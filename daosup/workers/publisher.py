@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from daosup.errors import SegmentBusyError, SegmentError
 from daosup.shm import Segment
-from daosup.shm._native import NEW, TIMEOUT
+from daosup.shm._native import NEW, TIMEOUT, WOKEN
 from daosup.shm.segment import READ_TIMEOUT_S
 from daosup.stream.sender import DESCRIBE_PAUSE_S, Messages, Sender
 from daosup.workers.doorbell import Doorbell
@@ -23,7 +23,7 @@ RESTING_S = 0.02
 SLEEP_S = 0.25
 #: How often the path is compared with the open file: a segment that was unlinked keeps its memory.
 CHECK_INTERVAL_S = 0.5
-#: While frames flow, readers are heard so often, and the page is stamped so often.
+#: While each message describes, all else is looked after so often, and the page is stamped so often while frames flow.
 TEND_INTERVAL_S = 0.01
 STAMP_INTERVAL_S = 0.05
 REOPEN_INTERVAL_S = 0.02
@@ -46,8 +46,9 @@ def publish(order: PublisherOrder, tell: Callable[..., None]) -> None:
     sender = Sender(order.bind, order.ports, segment.geometry.frame_bytes)
     doorbell = Doorbell(sender.fd, lambda: None)
     try:
-        tell("ready", port=sender.port)
         page.has_link = 1
+        page.stamp_ready(sender.port)
+        tell("ready", port=sender.port)
         while True:
             doorbell.answer_to(_ringing(segment, order.semaphore))
             try:
@@ -56,7 +57,7 @@ def publish(order: PublisherOrder, tell: Callable[..., None]) -> None:
                 tell("away", reason=str(error))
             segment.close()
             segment = _reopen(order.path, page)
-            tell("back", segment=str(segment.geometry))
+            tell("back", segment=str(segment.geometry), reason=None)
     finally:
         sender.close()
 
@@ -84,57 +85,63 @@ class _Service:
         self._semaphore = order.semaphore
         # Of the segments served before, made anew since.
         self._before = (page.retries, page.skipped, page.gaps)
+        self._window = window = segment.window
+        window.sequence = page.frames
+        # A frame that is there already is news to whoever reads us.
+        window.sent = max(0, segment.counter - 1)
         self._tended = self._stamped = self._checked = 0.0
         self._rest_s = 0.0
-        self._whole = time.monotonic()
+        # When there last was no frame that could not be had, and how many were sent by then.
+        self._whole, self._whole_sequence = time.monotonic(), window.sequence
         self._is_stuck = False
-        # A frame that is there already is news to whoever reads us.
-        self._sent = max(0, segment.counter - 1)
         sender.describe_soon()
-        sender.old_readers.follow(segment)
+        sender.old_readers.follow(segment.geometry)
 
     def run(self) -> None:
         """Serve; ends with SegmentLostError."""
-        sender, page, window = self._sender, self._page, self._segment.window
-        message, semaphore, next_message = self._messages.frame, self._semaphore, window.next_message
-        while True:
-            sequence, sent = sender.sequence + 1, self._sent
-            try:
-                outcome = next_message(message, sequence, sent, semaphore, self._rest_s, READ_TIMEOUT_S)
-            except SegmentBusyError:
-                page.busy += 1
-                outcome = _BUSY
-            now = time.monotonic()
-            is_due = now < sender.burst_until
-            if outcome != NEW or now >= self._tended + TEND_INTERVAL_S:
-                is_due = self._tend(now, outcome)
-            if is_due and outcome != _BUSY:
-                self._describe(now, has_new=outcome == NEW)
-            elif outcome == NEW:
-                sender.send(message)
-                self._sent = window.cnt0
-                sender.sequence = sequence
-            if outcome == NEW and sender.old_readers.count:
-                self._serve_old_readers()
-
-    def _serve_old_readers(self) -> None:
+        sender, header, window = self._sender, self._messages.header, self._window
+        old_readers = sender.old_readers
+        now = time.monotonic()
         try:
-            self._sender.old_readers.send_newest(READ_TIMEOUT_S)
-        except SegmentBusyError:
-            self._page.busy += 1
+            while True:
+                # Frames flow without us until a reader speaks or the page is to be stamped. Then, and while each
+                # message has to describe, the next frame is left to us.
+                until_s = self._stamped + STAMP_INTERVAL_S if now >= sender.burst_until else 0.0
+                try:
+                    outcome = window.send_frames(
+                        sender.address,
+                        header,
+                        self._semaphore,
+                        self._rest_s,
+                        READ_TIMEOUT_S,
+                        until_s,
+                        *old_readers.ends,
+                    )
+                except SegmentBusyError:
+                    self._page.busy += 1
+                    outcome = _BUSY
+                now = time.monotonic()
+                is_due = now < sender.burst_until
+                if outcome != NEW or not is_due or now >= self._tended + TEND_INTERVAL_S:
+                    is_due = self._tend(now, outcome)
+                if is_due and outcome != _BUSY:
+                    self._describe(now, has_new=outcome == NEW)
+        finally:
+            self._stamp(now)
 
     def _describe(self, now: float, *, has_new: bool) -> None:
-        sender = self._sender
+        sender, window = self._sender, self._window
         try:
-            message = self._messages.describe(sender.sequence + has_new, has_frame=has_new or sender.is_asked)
+            message = self._messages.describe(window.sequence + has_new, has_frame=has_new or sender.is_asked)
         except SegmentBusyError:
             self._page.busy += 1
             return
         sender.described(now)
+        if has_new:
+            window.note_sent()
         sender.send(message)
         if has_new:
-            self._sent = self._segment.window.cnt0
-            sender.sequence += 1
+            sender.old_readers.send(self._messages.frame_of(message))
 
     def _tend(self, now: float, outcome: int) -> bool:
         """Hear readers, look after segment and page; whether a description is due."""
@@ -155,21 +162,21 @@ class _Service:
         return is_due
 
     def _stamp(self, now: float) -> None:
-        page, sender, window = self._page, self._sender, self._segment.window
+        page, window = self._page, self._window
         self._stamped = now
         page.retries, page.skipped, page.gaps = (
             before + now for before, now in zip(self._before, (window.retries, window.skipped, window.gaps))
         )
-        page.reader_count = sender.reader_count + sender.old_readers.count
-        page.source_counter, page.write_time_utc_ns = self._sent, window.atime_ns
-        page.payload_bytes += (sender.sequence - page.frames) * len(self._messages.frame)
-        page.frames = sender.sequence
+        page.reader_count = self._sender.reader_count + self._sender.old_readers.count
+        page.source_counter, page.write_time_utc_ns = window.sent, window.atime_ns
+        page.payload_bytes += (window.sequence - page.frames) * self._messages.frame_message_bytes
+        page.frames = window.sequence
         page.stamp()
 
     def _note_stuck(self, now: float, outcome: int) -> None:
         """A writer that died while writing leaves a segment that nobody can read; say so, and when it is over."""
-        if outcome != _BUSY:
-            self._whole = now
+        if outcome in (TIMEOUT, WOKEN) or self._window.sequence != self._whole_sequence:
+            self._whole, self._whole_sequence = now, self._window.sequence
         is_stuck = now > self._whole + STUCK_S
         if is_stuck != self._is_stuck:
             self._is_stuck = is_stuck

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Statistics(NamedTuple):
@@ -34,9 +34,12 @@ class Statistics(NamedTuple):
     has_link: int = 0
     reader_count: int = 0
     busy: int = 0
+    port: int = 0
+    is_ready: int = 0
 
 
 _PAGE = struct.Struct(f"<{len(Statistics._fields)}q")
+_HEAD = struct.Struct("<4q")
 
 
 class StatisticsPage:
@@ -52,19 +55,29 @@ class StatisticsPage:
         finally:
             os.close(fd)
         self.pid = os.getpid()
-        self.started_ns = time.monotonic_ns()
         self.frames = self.payload_bytes = self.skipped = self.gaps = self.retries = self.rejected = 0
         self.write_time_utc_ns = self.source_counter = 0
         self.has_link = self.reader_count = self.busy = 0
-        self.stamp()
+        self.port = self.is_ready = 0
+        self.started_ns = time.monotonic_ns()
+        self._write(self.started_ns)  # a beat of that very moment is no loop's
 
     def stamp(self) -> None:
         """Write everything, with the present as the beat."""
+        self._write(time.monotonic_ns())
+
+    def _write(self, beat_ns: int) -> None:
         _PAGE.pack_into(
-            self._memory, 0, FORMAT, self.pid, self.started_ns, time.monotonic_ns(), self.frames, self.payload_bytes,
+            self._memory, 0, FORMAT, self.pid, self.started_ns, beat_ns, self.frames, self.payload_bytes,
             self.skipped, self.gaps, self.retries, self.rejected, self.write_time_utc_ns,
             self.source_counter, self.has_link, self.reader_count, self.busy,
+            self.port, self.is_ready,
         )  # fmt: skip
+
+    def stamp_ready(self, port: int = 0) -> None:
+        """Write that the worker does its work; whoever was not there to be told finds it here."""
+        self.port, self.is_ready = port, 1
+        self.stamp()
 
 
 class StatisticsReader:
@@ -84,6 +97,14 @@ class StatisticsReader:
             statistics = Statistics._make(_PAGE.unpack_from(self._memory))
             if statistics.pid == pid and statistics.format == FORMAT:
                 return statistics
+        return None
+
+    def beat(self, pid: int) -> Optional[tuple[int, int]]:
+        """When the process ``pid`` started and when its loop last beat; None if its page was not read before."""
+        if self._memory is not None:
+            page_format, page_pid, started_ns, beat_ns = _HEAD.unpack_from(self._memory)
+            if page_pid == pid and page_format == FORMAT:
+                return started_ns, beat_ns
         return None
 
     def _open(self) -> None:

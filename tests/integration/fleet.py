@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
 
@@ -24,9 +25,15 @@ from daosup.shm.making import unlink_segment
 from tests.integration.processes_seen import processes_of_session
 from tests.waiting import wait_until
 
-START_S = 15.0
+START_S = 40.0
 STOP_S = 10.0
 _TAIL_BYTES = 6000
+_MAIN = """
+import sys
+from daosup.daosupd import main
+if __name__ == "__main__":
+    sys.exit(main())
+"""
 
 
 class Host:
@@ -38,27 +45,41 @@ class Host:
         redis: Where the registry is.
         base_port: First port of its publishers, 0 for any.
         port_count: How many.
+        advertise: Address at which others are told to reach them.
     """
 
     def __init__(
-        self, name: str, folder: Path, redis: RedisAddress, *, base_port: int = 0, port_count: int = 0
+        self,
+        name: str,
+        folder: Path,
+        redis: RedisAddress,
+        *,
+        base_port: int = 0,
+        port_count: int = 0,
+        advertise: str = "127.0.0.1",
     ) -> None:
         self.name = name
         self.folder = folder
+        self.program = "daosup.daosupd"
         self.segments = folder / "segments"
         self.runtime = folder / "run"
+        self.state = folder / "state"
         self.config = folder / f"{name}.toml"
         self.log_file = folder / "log"
+        #: A command that runs the daemon's command, which follows.
+        self.launcher: list[str] = []
         self.socket = self.runtime / f"{name}.sock"
         self.segments.mkdir(parents=True)
         self.runtime.mkdir()
         ports = f"base_pub_port = {base_port}\n" + (f"port_count = {port_count}\n" if port_count else "")
         self.config.write_text(
             f'host = "{name}"\nsegment_folder = "{self.segments}"\nruntime_folder = "{self.runtime}"\n'
+            f'state_folder = "{self.state}"\n'
             f'[redis]\nhost = "{redis.host}"\nport = {redis.port}\n'
-            f'[network]\nbind = "127.0.0.1"\nadvertise = "127.0.0.1"\n{ports}'
+            f'[network]\nbind = "127.0.0.1"\nadvertise = "{advertise}"\n{ports}'
         )
         self._process: Optional[subprocess.Popen[bytes]] = None
+        self._sessions: set[int] = set()
         self._client = ControlClient(self.socket, timeout_s=30.0)
 
     # -- the daemon
@@ -69,24 +90,31 @@ class Host:
         assert self._process is not None
         return self._process.pid
 
-    def spawn(self) -> None:
-        """Start the daemon and wait for nothing."""
-        self._process = self.spawn_another()
+    def spawn(self, *options: str, before: str = "") -> None:
+        """Start the daemon and wait for nothing; ``before`` is Python that its process runs first."""
+        self._process = self.spawn_another(*options, before=before)
+        self._sessions.add(self._process.pid)
 
-    def spawn_another(self) -> subprocess.Popen[bytes]:
+    def take_over(self, process: subprocess.Popen[bytes]) -> None:
+        """Have one that was spawned beside be the daemon from now on."""
+        self._process = process
+        self._sessions.add(process.pid)
+
+    def spawn_another(self, *options: str, before: str = "") -> subprocess.Popen[bytes]:
         """Start a daemon beside the one that there may be; it is the caller's."""
+        program = ["-c", before + _MAIN] if before else ["-m", self.program]
         with self.log_file.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "daosup.daosupd", "--config", str(self.config)],
+                [*self.launcher, sys.executable, *program, "--config", str(self.config), *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         """Start the daemon and wait until it serves."""
-        self.spawn()
+        self.spawn(*options)
         self.wait_up()
 
     def wait_up(self) -> None:
@@ -116,18 +144,31 @@ class Host:
     def close(self) -> None:
         """End what still runs, however."""
         self._client.close()
-        process, self._process = self._process, None
-        if process is None:
-            return
-        if process.poll() is None:
+        process = self._process
+        if process is not None and process.poll() is None:
             process.terminate()
             try:
                 process.wait(STOP_S)
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
+                process.kill()
                 process.wait()
-        for pid in processes_of_session(process.pid):
-            os.kill(pid, signal.SIGKILL)
+        self.kill_all()
+        self._process = None
+
+    def kill_all(self) -> None:
+        """End the daemon and all workers at once, as when the power fails."""
+        while pids := self.processes():
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait(STOP_S)
+        self._client.close()
+
+    def configure(self, text: str) -> None:
+        """Add to the configuration of the daemons to come."""
+        with self.config.open("a") as file:
+            file.write(text)
 
     @property
     def log(self) -> str:
@@ -194,8 +235,8 @@ class Host:
         wait_until(is_known, 5.0, f"{self.name} to announce {name}")
 
     def processes(self) -> list[int]:
-        """The daemon, as long as it runs, and everything it started."""
-        return processes_of_session(self.pid)
+        """The daemons, as long as they run, and everything they started."""
+        return [pid for session in self._sessions for pid in processes_of_session(session)]
 
     def left_behind(self) -> list[str]:
         """What its daemon should have taken along: files, semaphores of mirrors, processes."""
@@ -220,11 +261,9 @@ class Fleet:
         self.hosts: dict[str, Host] = {}
         self.redis.start()
 
-    def add(self, name: str, *, base_port: int = 0, port_count: int = 0) -> Host:
-        """Make a host; its daemon is not started."""
-        host = self.hosts[name] = Host(
-            name, self.folder / name, self.redis.tcp_address, base_port=base_port, port_count=port_count
-        )
+    def add(self, name: str, **options: Any) -> Host:
+        """Make a host, with options as ``Host`` has them; its daemon is not started."""
+        host = self.hosts[name] = Host(name, self.folder / name, self.redis.tcp_address, **options)
         return host
 
     def start(self, *names: str) -> None:

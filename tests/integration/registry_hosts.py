@@ -20,9 +20,9 @@ TTL_S = 60.0
 class Host:
     """A registry and the events it told."""
 
-    def __init__(self, address: RedisAddress, name: str) -> None:
+    def __init__(self, address: RedisAddress, name: str, number: int = 1) -> None:
         self.name = name
-        self.instance = Instance(f"{name}-1", 2, "0.1.0", 4321)
+        self.instance = Instance(f"{name}-{number}", 2, "0.1.0", 4320 + number, "10.0.0.1")
         self.events: list[RegistryEvent] = []
         self.registry = Registry(address, name, self.instance, self.events.append)
 
@@ -31,8 +31,8 @@ class Host:
 
 
 @contextlib.asynccontextmanager
-async def connected(address: RedisAddress, name: str) -> AsyncIterator[Host]:
-    host = Host(address, name)
+async def connected(address: RedisAddress, name: str, number: int = 1) -> AsyncIterator[Host]:
+    host = Host(address, name, number)
     await host.registry.connect()
     try:
         yield host

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import faulthandler
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -19,64 +18,32 @@ if FAULTHANDLER == "before":
     faulthandler.enable()
 
 import numpy as np  # noqa: E402
+import zmq  # noqa: E402
 
 from daosup.shm.making import unlink_segment  # noqa: E402
-from daosup.shm.segment import Segment  # noqa: E402
-from tests.segment_files import old_bytes  # noqa: E402
+from daosup.shm.segment import FOREVER_S, Segment  # noqa: E402
+from daosup.stream.sender import share_libzmq  # noqa: E402
+from tests.integration.damages import DAMAGES, SHAPE  # noqa: E402
 
 if FAULTHANDLER == "after":
     faulthandler.enable()
 
-SHAPE = (256, 64)
 FRAME = np.full(SHAPE, 7, "uint16")
+share_libzmq()
+# Nobody is at the other end: what is sent is dropped, and nothing comes.
+context = zmq.Context()
+PUSH, SUB = context.socket(zmq.PUSH), context.socket(zmq.SUB)
+PUSH.setsockopt(zmq.LINGER, 0)
+SUB.setsockopt(zmq.RCVTIMEO, 5000)
 
 
-def cut_to(length: int) -> Callable[[Path], None]:
-    def cut(path: Path) -> None:
-        os.truncate(path, length if length >= 0 else path.stat().st_size + length)
-
-    return cut
+def use_pump_out(segment: Segment, sent: int) -> None:
+    segment.window.sent = sent
+    segment.window.send_frames(PUSH.underlying, bytes(64), 9, 5.0, 0.02, FOREVER_S)
 
 
-def replace_with(raw: bytes) -> Callable[[Path], None]:
-    """By another file, under the same name."""
-
-    def replace(path: Path) -> None:
-        other = path.with_name("other")
-        other.write_bytes(raw)
-        other.rename(path)
-
-    return replace
-
-
-def rewrite(raw: bytes) -> Callable[[Path], None]:
-    """In place, as DAO's library does: the same file, emptied first."""
-
-    def write(path: Path) -> None:
-        fd = os.open(path, os.O_WRONLY | os.O_TRUNC)
-        os.write(fd, raw)
-        os.close(fd)
-
-    return write
-
-
-DAMAGES: dict[str, Callable[[Path], None]] = {
-    "cut to nothing": cut_to(0),
-    "cut within the header": cut_to(2000),
-    "cut at the header": cut_to(4096),
-    "cut within the data": cut_to(4304 + 16000),
-    "cut by a byte": cut_to(-1),
-    "grown": cut_to(100_000),
-    "unlinked": os.unlink,
-    "replaced by another shape": replace_with(old_bytes((4, 4), "float32")),
-    "replaced by the same shape": replace_with(old_bytes(SHAPE, "uint16")),
-    "replaced by garbage": replace_with(b"garbage" * 10_000),
-    "rewritten with another shape": rewrite(old_bytes((4, 4), "float32")),
-    "rewritten with a larger shape": rewrite(old_bytes((512, 64), "uint16")),
-    "rewritten with the same size": rewrite(old_bytes((64, 256), "uint16")),
-    "rewritten with the same shape": rewrite(old_bytes(SHAPE, "uint16", created=2.0)),
-    "rewritten with garbage": rewrite(b"\xff" * 37072),
-}
+def use_pump_in(segment: Segment) -> None:
+    segment.window.take_frames(SUB.underlying, bytes(16), bytes(8), 1, FOREVER_S)
 
 
 def use_view(segment: Segment) -> None:
@@ -97,9 +64,14 @@ USES: dict[str, Callable[[Segment], object]] = {
     "wait": lambda segment: segment.wait(3, 5.0),
     "wait polling": lambda segment: segment.wait(3, 5.0, semaphore=77),
     "wait spinning": lambda segment: segment.wait(3, 5.0, spin=True),
+    "wait for what is there": lambda segment: segment.wait(2, 5.0),
+    "wait spinning for what is there": lambda segment: segment.wait(2, 5.0, spin=True),
     "check": lambda segment: segment.check(),
     "view": use_view,
     "metadata": use_metadata,
+    "pump out": lambda segment: use_pump_out(segment, sent=2),
+    "pump out, idle": lambda segment: use_pump_out(segment, sent=3),
+    "pump in": use_pump_in,
 }
 
 
@@ -124,3 +96,4 @@ try:
     print(json.dumps({f"{d} / {u}": outcome(path, DAMAGES[d], USES[u]) for d in DAMAGES for u in USES}))
 finally:
     unlink_segment(path)
+    context.destroy()

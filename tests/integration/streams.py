@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daosup.errors import SegmentError
+from daosup.errors import SegmentBusyError, SegmentError
 from daosup.shm import Segment
 from tests.integration.fleet import Fleet, Host
 from tests.waiting import wait_until
@@ -61,7 +61,14 @@ def wait_for_frames(mirror: Segment, count: int = 5, timeout_s: float = 5.0) -> 
 
 def wait_for_value(mirror: Segment, value: object, timeout_s: float = 5.0) -> None:
     """Wait until the newest frame of a mirror has ``value`` everywhere."""
-    wait_until(lambda: bool((mirror.read() == value).all()), timeout_s, f"{value} in {mirror.path}")
+
+    def is_there() -> bool:
+        try:
+            return bool((mirror.read() == value).all())
+        except SegmentBusyError:  # just being written, by a process that others keep waiting
+            return False
+
+    wait_until(is_there, timeout_s, f"{value} in {mirror.path}")
 
 
 WHOLE_AGAIN_S = 5.0

@@ -12,7 +12,7 @@ import pytest
 from daosup.core.layout import WRITE
 from daosup.errors import SegmentLostError
 from daosup.shm import Segment
-from tests.integration.fleet import Fleet
+from tests.integration.fleet import Fleet, Host
 from tests.integration.processes_seen import is_alive, stat_of
 from tests.integration.registry_hosts import all_keys, raw
 from tests.integration.streams import (
@@ -69,27 +69,20 @@ def test_a_mirror_whose_worker_was_killed_while_writing_it_is_whole_again(hosts:
         half.check_going()
 
 
-def test_a_worker_that_stands_still_only_stops_its_own_stream(hosts: Fleet) -> None:
-    with stream(hosts, "still") as still, stream(hosts, "moving") as moving:
-        pid = hosts.rts.worker_pid(still.source)
-        with undisturbed(moving):
-            os.kill(pid, signal.SIGSTOP)
-            wait_for_frames(moving.mirror, 10)
-        os.kill(pid, signal.SIGCONT)
-        still.check_going()
-
-
-def test_everything_is_back_after_the_fork_servers_were_killed(fleet: Fleet) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+def test_fork_servers_that_are_gone_cost_no_worker_and_new_ones_are_started(fleet: Fleet, number: int) -> None:
     fleet.start("rts", "lab")
     with stream(fleet, "one") as one, stream(fleet, "two") as two:
+        with undisturbed(one), undisturbed(two):
+            for host in (fleet.rts, fleet.lab):
+                os.kill(int(stat_of(host.worker_pid(one.source))[1]), number)
+            with stream(fleet, "three") as three:
+                three.check_going()
         for host in (fleet.rts, fleet.lab):
-            pids = [host.worker_pid(each.source) for each in (one, two)]
-            server = int(stat_of(pids[0])[1])
-            os.kill(server, signal.SIGKILL)
-            wait_until(lambda: not any(map(is_alive, pids)), 2.0, "its workers to end with it")  # noqa: B023
-            for each, pid in zip((one, two), pids):
-                host.worker_pid(each.source, other_than=pid)
-                each.check_going()
+            pid = host.worker_pid(two.source)
+            os.kill(pid, signal.SIGKILL)
+            host.worker_pid(two.source, other_than=pid)
+            two.check_going()
 
 
 # -- the registry
@@ -196,6 +189,10 @@ def test_a_mirrors_file_that_somebody_removed_is_made_anew(hosts: Fleet) -> None
         removed.check_going()
 
 
+def refused_by(host: Host) -> list[str]:
+    return [each["name"] for each in host.status()["segment_folder"]["refused"]]
+
+
 def test_files_that_are_no_segments_are_told_of_once_and_disturb_nothing(hosts: Fleet) -> None:
     with stream(hosts, "good") as good:
         folder = hosts.rts.segments
@@ -211,8 +208,10 @@ def test_files_that_are_no_segments_are_told_of_once_and_disturb_nothing(hosts: 
             junk["locked"].write_bytes(b"no")
             junk["locked"].chmod(0)
             junk["loop"].symlink_to(junk["loop"])
+            refused = wait_until(lambda: len(refused_by(hosts.rts)) >= 6 and refused_by(hosts.rts), 5.0, "the refusals")
             for _ in range(5):
                 hosts.rts.call("register")
+            assert refused_by(hosts.rts) == refused
         (segment,) = hosts.rts.status()["segments"]
         assert segment["name"] == "good"
         for name in junk.keys() - {"loop"}:

@@ -14,9 +14,13 @@ import pytest
 import zmq
 
 from daosup.adapters.redis_link import blocking_link
+from daosup.core.header import MAGIC
+from daosup.core.pickled import pickled_ends
 from daosup.shm import Segment
+from daosup.shm._native import NEW, TIMEOUT
+from daosup.shm.segment import FOREVER_S
 from daosup.stream.old_frames import OLD_TOPIC
-from daosup.stream.sender import Sender
+from daosup.stream.sender import Messages, Sender
 from tests.integration.fleet import Fleet
 from tests.integration.streams import filming, stream, wait_for_frames
 from tests.waiting import wait_until
@@ -73,7 +77,7 @@ def segment(tmp_path: Path) -> Iterator[Segment]:
 @pytest.fixture
 def sender(segment: Segment) -> Iterator[Sender]:
     made = Sender(LOOPBACK, [0], segment.geometry.frame_bytes)
-    made.old_readers.follow(segment)
+    made.old_readers.follow(segment.geometry)
     yield made
     made.close()
 
@@ -86,9 +90,17 @@ def hear_old(sender: Sender, count: int) -> None:
     wait_until(is_so, 5.0, f"{count} old readers")
 
 
+def send_new(segment: Segment, sender: Sender) -> None:
+    """Send the frame that was written last, as a publisher does while frames flow."""
+    header, ends = Messages(segment, 1).header, sender.old_readers.ends
+    while (outcome := segment.window.send_frames(sender.address, header, 9, 0.0, 0.02, FOREVER_S, *ends)) == NEW:
+        sender.hear()  # somebody spoke just now, and the frame was left to us
+    assert outcome == TIMEOUT
+
+
 def write_and_send(segment: Segment, sender: Sender, value: float) -> None:
     segment.write(np.full(SHAPE, value, "float32"))
-    sender.old_readers.send_newest(0.02)
+    send_new(segment, sender)
 
 
 def test_an_old_reader_gets_two_parts_and_numpy_reads_the_second(segment: Segment, sender: Sender) -> None:
@@ -106,10 +118,29 @@ def test_a_frame_is_sent_once(segment: Segment, sender: Sender) -> None:
     with reading(sender.port) as reader:
         hear_old(sender, 1)
         write_and_send(segment, sender, 1)
-        sender.old_readers.send_newest(0.02)
+        send_new(segment, sender)
         write_and_send(segment, sender, 2)
         assert [reader.frame()[0, 0] for _ in range(2)] == [1, 2]
-        assert sender.old_readers.sent == 2
+        assert not reader.parts(0.1)
+
+
+def test_a_frame_that_came_with_a_description_is_no_other(segment: Segment, sender: Sender) -> None:
+    messages = Messages(segment, 1)
+    with reading(sender.port) as reader:
+        hear_old(sender, 1)
+        segment.write(np.full(SHAPE, 7, "float32"))
+        message = messages.describe(1, has_frame=True)
+        sender.old_readers.send(messages.frame_of(message))
+        assert (reader.frame() == 7).all()
+
+
+def test_nothing_is_made_while_nobody_is_there(segment: Segment, sender: Sender) -> None:
+    assert sender.old_readers.ends == (b"", b"")
+    with reading(sender.port):
+        hear_old(sender, 1)
+        assert sender.old_readers.ends == pickled_ends(segment.geometry)
+    hear_old(sender, 0)
+    assert sender.old_readers.ends == (b"", b"")
 
 
 def test_old_readers_are_counted_and_one_that_leaves_cuts_nobody_off(segment: Segment, sender: Sender) -> None:
@@ -132,6 +163,8 @@ def test_a_subscription_that_the_topic_begins_with_is_an_old_reader(
     with reading(sender.port, topic) as reader:
         hear_old(sender, 1)
         write_and_send(segment, sender, 7)
+        if not topic:  # it asked for everything
+            assert reader.parts()[0].startswith(MAGIC)
         assert reader.frame()[0, 0] == 7
     hear_old(sender, 0)
 
@@ -185,9 +218,9 @@ def test_a_reader_that_does_not_read_holds_nobody_up(segment: Segment, sender: S
 def test_a_segment_of_another_shape_is_followed(segment: Segment, sender: Sender, tmp_path: Path) -> None:
     with reading(sender.port) as reader, Segment.create(segment.path, (3, 2, 5), "int16") as other:
         hear_old(sender, 1)
-        sender.old_readers.follow(other)
+        sender.old_readers.follow(other.geometry)
         other.write(np.arange(30, dtype="int16").reshape(3, 2, 5))
-        sender.old_readers.send_newest(0.02)
+        send_new(other, sender)
         frame = reader.frame()
         assert frame.dtype == "int16"
         assert (frame == other.read()).all()

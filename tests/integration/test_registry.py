@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 import datetime
 import json
+import time
+from typing import Optional
 
 import pytest
 
 from daosup.adapters.redis_server import EmbeddedRedis
 from daosup.adapters.registry import Notified
+from daosup.adapters.registry_lease import Removal
 from daosup.core.registry_values import NoticeKind, StreamRequest, encode_request
 from daosup.core.types import Machine, Reader, Role, SegmentEntry, Source
-from tests.integration.registry_hosts import TTL_S, all_keys, connected, eventually, raw, record, segment
+from tests.integration.registry_hosts import TTL_S, Host, all_keys, connected, eventually, raw, record, segment
 
 WFS = Source("rts", "wfs")
+
+
+async def speaker(host: Host) -> Optional[str]:
+    said = (await host.registry.readers()).speaker
+    return None if said is None else said.instance
 
 
 def test_the_schema_is_kept_to_the_letter(empty_redis: EmbeddedRedis) -> None:
@@ -40,6 +48,9 @@ def test_the_schema_is_kept_to_the_letter(empty_redis: EmbeddedRedis) -> None:
         "protocol": 2,
         "version": "0.1.0",
         "pid": 4321,
+        "ip": "10.0.0.1",
+        "started_ms": pytest.approx(time.time() * 1000, abs=60_000),
+        "beat": 1,
     }
     assert json.loads(values.pop(b"dao:machines:rts:shm:wfs:connections")) == [
         {
@@ -68,13 +79,13 @@ def test_the_schema_is_kept_to_the_letter(empty_redis: EmbeddedRedis) -> None:
         assert 0 < left_ms <= TTL_S * 1000, key
 
 
-def test_a_heartbeat_renews_the_lifetime_and_says_who_spoke_before(empty_redis: EmbeddedRedis) -> None:
+def test_a_heartbeat_renews_the_lifetime(empty_redis: EmbeddedRedis) -> None:
     async def beat() -> None:
         async with connected(empty_redis.address, "rts") as host:
             assert await host.registry.announce("10.0.0.1", Role.MINION, {"wfs": segment("wfs")}, {}, 10) is None
             for key in all_keys(empty_redis.address):
                 assert raw(empty_redis.address, ("PTTL", key))[0] <= 10_000
-            assert await host.registry.announce("10.0.0.1", Role.MINION, {"wfs": segment("wfs")}, {}, 60) == "rts-1"
+            assert await host.registry.announce("10.0.0.1", Role.MINION, {"wfs": segment("wfs")}, {}, 60) is None
             for key in all_keys(empty_redis.address):
                 assert raw(empty_redis.address, ("PTTL", key))[0] > 10_000
 
@@ -87,9 +98,9 @@ def test_a_flush_is_seen_and_one_announcement_heals_it(fresh_redis: EmbeddedRedi
             segments = {"wfs": segment("wfs")}
             await host.registry.announce("10.0.0.1", Role.MINION, segments, {}, TTL_S)
             before = all_keys(fresh_redis.address)
-            assert (await host.registry.readers()).instance == "rts-1"
+            assert await speaker(host) == "rts-1"
             raw(fresh_redis.address, ("FLUSHALL",))
-            assert (await host.registry.readers()).instance is None
+            assert await speaker(host) is None
             assert await host.registry.announce("10.0.0.1", Role.MINION, segments, {}, TTL_S) is None
             assert all_keys(fresh_redis.address) == before
             assert host.events == []
@@ -104,7 +115,7 @@ def test_segments_come_and_go(empty_redis: EmbeddedRedis) -> None:
             await registry.announce("10.0.0.1", Role.MINION, {}, {}, TTL_S)
             bare = all_keys(empty_redis.address)
             await registry.put_segment(segment("wfs"), [record("desk")], TTL_S)
-            view = await registry.records(Source("rts", "wfs"))
+            view = (await registry.records([WFS]))[WFS]
             assert view.is_segment_known
             assert view.records == (record("desk"),)
             await registry.drop_segment("wfs")
@@ -120,15 +131,17 @@ def test_segments_come_and_go(empty_redis: EmbeddedRedis) -> None:
     asyncio.run(come_and_go())
 
 
-def test_a_second_daemon_of_the_same_name_is_noticed_and_not_withdrawn(empty_redis: EmbeddedRedis) -> None:
+def test_a_second_daemon_of_the_same_name_is_noticed_told_and_not_withdrawn(empty_redis: EmbeddedRedis) -> None:
     async def duel() -> None:
-        async with connected(empty_redis.address, "rts") as first, connected(empty_redis.address, "rts") as second:
-            second.registry._instance = type(first.instance)("rts-2", 2, "0.1.0", 4322)
-            await first.registry.announce("10.0.0.1", Role.MINION, {}, {}, TTL_S)
-            assert await second.registry.announce("10.0.0.1", Role.MINION, {}, {}, TTL_S) == "rts-1"
-            assert (await first.registry.readers()).instance == "rts-2"
+        async with connected(empty_redis.address, "rts") as first, connected(empty_redis.address, "rts", 2) as second:
+            assert await first.registry.announce("10.0.0.1", Role.MINION, {}, {}, TTL_S) is None
+            replaced = await second.registry.announce("10.0.0.1", Role.MINION, {}, {}, TTL_S)
+            assert replaced is not None
+            assert (replaced.instance, replaced.beat) == ("rts-1", 1)
+            await eventually(lambda: first.events, "the first one to be told")
+            assert await speaker(first) == "rts-2"
             await first.registry.withdraw()
-            assert (await second.registry.readers()).instance == "rts-2"
+            assert await speaker(second) == "rts-2"
 
     asyncio.run(duel())
 
@@ -173,13 +186,15 @@ def test_both_sides_are_told_at_once(empty_redis: EmbeddedRedis) -> None:
 def test_what_is_known_of_a_source(empty_redis: EmbeddedRedis) -> None:
     async def look() -> None:
         async with connected(empty_redis.address, "rts") as owner, connected(empty_redis.address, "desk") as desk:
-            view = await desk.registry.records(WFS)
+            view = (await desk.registry.records([WFS]))[WFS]
             assert (view.is_host_known, view.is_segment_known, view.records, view.owner) == (False, False, (), None)
             await owner.registry.announce("10.0.0.1", Role.MINION, {}, {}, TTL_S)
-            view = await desk.registry.records(WFS)
-            assert (view.is_host_known, view.is_segment_known, view.owner) == (True, False, owner.instance)
+            view = (await desk.registry.records([WFS]))[WFS]
+            assert (view.is_host_known, view.is_segment_known) == (True, False)
+            assert view.owner is not None
+            assert view.owner.instance == owner.instance.instance
             await owner.registry.put_segment(segment("wfs"), [record("desk")], TTL_S)
-            view = await desk.registry.records(WFS)
+            view = (await desk.registry.records([WFS]))[WFS]
             assert (view.is_segment_known, view.records) == (True, (record("desk"),))
             assert owner.registry.skipped == desk.registry.skipped == 0
 
@@ -236,7 +251,11 @@ def test_machines_lists_old_hosts_too_and_removes_one_only(empty_redis: Embedded
             )
             assert (ours.hostname, ours.role, ours.segments) == ("rts", "master", ())
             before = all_keys(empty_redis.address)
-            assert await host.registry.remove_machine("bench.lab") == len(OLD_HOST)
+            lease = (await host.registry.lease.take(b"", 0)).holder
+            assert lease is not None
+            assert await host.registry.lease.remove_host(lease, "bench.lab") is Removal.DONE
+            await host.registry.lease.give_up()
+            raw(empty_redis.address, ("UNLINK", "daosup:epoch"))
             assert all_keys(empty_redis.address) == before - {key.encode() for key in OLD_HOST}
 
     asyncio.run(fleet())

@@ -36,6 +36,8 @@ KEYS = [
     b"dao:heartbeats:rts:wfs:desk",
     b"daosup:host:rts",
     b"daosup:readers:rts",
+    b"daosup:master",
+    b"daosup:epoch",
 ]
 SPOILS: dict[str, list[Command]] = {f"string {i}": [("SET", b"", value)] for i, value in enumerate(STRINGS)}
 SPOILS["list"] = [("RPUSH", b"", "a", "b")]
@@ -47,16 +49,18 @@ SPOILS["stream"] = [("XADD", b"", "*", "a", "b")]
 async def use_everything(host: Host) -> None:
     registry = host.registry
     await registry.readers()
-    await registry.records(WFS)
+    await registry.records([WFS])
     await registry.machines()
+    await registry.hosts()
     await registry.take_requests(["wfs"])
     await registry.beating([("wfs", "desk")])
     await registry.ask([WFS], host.reader(), TTL_S)
     assert (await registry.readers()).readers["wfs"][host.name] == host.reader()
     await registry.unask([WFS], host.name)
     await registry.announce("10.0.0.1", Role.MINION, {"wfs": segment("wfs")}, {"wfs": [record("desk")]}, TTL_S)
-    view = await registry.records(WFS)
-    assert (view.records, view.owner) == ((record("desk"),), host.instance)
+    view = (await registry.records([WFS]))[WFS]
+    assert view.owner is not None
+    assert (view.records, view.owner.instance) == ((record("desk"),), host.instance.instance)
 
 
 @pytest.mark.parametrize("spoil", SPOILS)
@@ -69,12 +73,14 @@ def test_a_bad_value_in_every_key_is_skipped_and_healed(empty_redis: EmbeddedRed
             assert host.registry.skipped > 0
             # What is left is ours or no longer spoilt.
             skipped = host.registry.skipped
-            await host.registry.records(WFS)
+            await host.registry.records([WFS])
             await host.registry.machines()
             await host.registry.take_requests(["wfs"])
             assert host.registry.skipped == skipped
-            await host.registry.remove_machine("rts")
-            assert all_keys(empty_redis.address) == set()
+            lease = (await host.registry.lease.take((await host.registry.lease.look()).value, 0)).holder
+            assert lease is not None
+            await host.registry.lease.remove_host(lease, "rts")
+            assert all_keys(empty_redis.address) == {b"daosup:master", b"daosup:epoch"}
             assert [e for e in host.events if type(e).__name__ == "Lost"] == []
 
     asyncio.run(go_on())
@@ -85,7 +91,7 @@ def test_a_huge_value_is_not_even_transferred(empty_redis: EmbeddedRedis) -> Non
         async with connected(empty_redis.address, "rts") as host:
             raw(empty_redis.address, ("SET", "dao:machines:rts:shm:wfs:connections", b"[" + b" " * 100_000_000 + b"]"))
             before = raw(empty_redis.address, ("INFO", "stats"))[0]
-            assert (await host.registry.records(WFS)).records == ()
+            assert (await host.registry.records([WFS]))[WFS].records == ()
             after = raw(empty_redis.address, ("INFO", "stats"))[0]
             sent = [
                 int(dict(line.split(b":", 1) for line in info.splitlines() if b":" in line)[b"total_net_output_bytes"])
@@ -103,7 +109,7 @@ def test_good_records_survive_beside_bad_ones(empty_redis: EmbeddedRedis) -> Non
             good = {"server_ip": "10.0.0.1", "port": 5560, "client_hostname": "old", "client_ip": "10.0.0.7"}
             value = json.dumps([{}, good, "x", {**good, "port": "5560; rm"}])
             raw(empty_redis.address, ("SET", "dao:machines:rts:shm:wfs:connections", value))
-            (kept,) = (await host.registry.records(WFS)).records
+            (kept,) = (await host.registry.records([WFS]))[WFS].records
             assert (kept.endpoint, kept.client_hostname, kept.protocol) == ("tcp://10.0.0.1:5560", "old", 1)
             assert host.registry.skipped == 3
 

@@ -19,6 +19,7 @@ import pytest
 from daosup.errors import NotASegmentError, SegmentError, SegmentLostError, SegmentNotFoundError
 from daosup.shm import Segment
 from tests.segment_files import old_bytes
+from tests.waiting import wait_until
 
 VICTIM = Path(__file__).with_name("segment_victim.py")
 ROOT = Path(__file__).parents[2]
@@ -44,7 +45,7 @@ def test_every_use_of_a_damaged_segment_says_that_it_is_lost(tmp_path: Path) -> 
 def examine(ended: subprocess.CompletedProcess[str]) -> None:
     assert ended.returncode == 0, ended.stderr
     outcomes = json.loads(ended.stdout)
-    assert len(outcomes) == 15 * 10
+    assert len(outcomes) == 15 * 15
     assert {case: what for case, (what, _) in outcomes.items() if what != "SegmentLostError"} == {}
     assert {case: seconds for case, (_, seconds) in outcomes.items() if seconds > 1.0} == {}
     assert "Bus error" not in ended.stderr
@@ -159,10 +160,13 @@ def spoil(path: Path, turn: int) -> None:
 @pytest.mark.parametrize("use", ["read", "write", "view", "wait"])
 def test_a_segment_made_anew_all_the_time_by_another_process(segment_path: Path, use: str) -> None:
     command = [sys.executable, "-c", STUBBORN, str(segment_path), use, str(LAST)]
+    segment_path.write_bytes(old_bytes((16, 16), "uint16", created=0.25))
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
     ) as stubborn:
         try:
+            maps = Path(f"/proc/{stubborn.pid}/maps")
+            wait_until(lambda: str(segment_path) in maps.read_text(), 20.0, "the segment to be opened")
             deadline = time.monotonic() + 1.5
             turn = 0
             while time.monotonic() < deadline and stubborn.poll() is None:

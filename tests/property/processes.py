@@ -1,19 +1,19 @@
 """The processes of a host, as real ones could behave.
 
 Invariant: no pid is given twice; a host that orders a second process for a key, or a signal to a process that is known
-to have ended, or that kills before it asked and waited, is found out at once.
+to have ended, or that kills one that does not hang before it asked and waited, is found out at once.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional
 
 from daosup.core import events as e
 from daosup.core.crew import STOP_TIMEOUT_S
-from daosup.core.types import WorkerKind
+from daosup.core.types import WorkerKey, WorkerKind
 
 
 @dataclass
@@ -27,6 +27,8 @@ class Process:
     port: int = 0
     asked_s: Optional[float] = None
     is_killed: bool = False
+    is_hung: bool = False
+    is_matching: bool = True
 
     def end(self) -> None:
         self.is_alive = False
@@ -60,7 +62,10 @@ class Processes:
         assert order.pid in self.by_pid, f"signal to {order.pid}, which is known to have ended"
         process = self.by_pid[order.pid]
         assert process.order.key == order.key
-        if order.is_forced:
+        if order.is_forced and process.is_hung and process.asked_s is None:
+            process.asked_s, process.is_killed = now, True
+            process.end()
+        elif order.is_forced:
             assert process.asked_s is not None, "killed without having been asked"
             assert now >= process.asked_s + STOP_TIMEOUT_S, "killed before its time to end was over"
             assert not process.is_killed, "killed twice"
@@ -70,6 +75,29 @@ class Processes:
             assert process.asked_s is None, "asked twice"
             process.asked_s = now
         return None
+
+    def abandon(self) -> None:
+        """Nobody watches any more: who ended is forgotten, and what was said to the others as well."""
+        self.by_pid = {process.pid: process for process in self.alive}
+        for process in self.alive:
+            process.asked_s = None
+
+    def all_match(self) -> None:
+        """From now on every process is told what its host tells."""
+        for process in self.alive:
+            process.is_matching = True
+
+    def found(self) -> tuple[e.FoundWorker, ...]:
+        """The processes as a new supervisor finds them."""
+        return tuple(
+            e.FoundWorker(
+                replace(process.order, port=process.port or process.order.port),
+                process.pid,
+                process.is_ready,
+                process.is_matching,
+            )
+            for process in self.alive
+        )
 
     def become_ready(self, process: Process) -> e.Event:
         """The process does its work; a publisher has the port it should take if nobody else has it."""
@@ -81,8 +109,14 @@ class Processes:
                 process.port = process.order.port if is_free else next(self._any_port)
         return e.WorkerReady(process.order.key, process.pid, process.port)
 
-    def reap(self) -> Iterator[e.Event]:
-        """Ends that were not told yet; each is known from when its event is taken."""
-        for process in [process for process in self.by_pid.values() if not process.is_alive]:
+    def hang(self, process: Process, beat_age_s: float) -> e.Event:
+        """The process is found to hang."""
+        process.is_hung = True
+        return e.WorkerHung(process.order.key, process.pid, beat_age_s)
+
+    def reap(self, key: Optional[WorkerKey] = None) -> Iterator[e.Event]:
+        """Ends that were not told yet, of all or of one key; each is known from when its event is taken."""
+        ended = [process for process in self.by_pid.values() if not process.is_alive]
+        for process in [process for process in ended if key in (None, process.order.key)]:
             del self.by_pid[process.pid]
             yield e.WorkerExited(process.order.key, process.pid, "exited with code 1")

@@ -71,6 +71,24 @@ class Gaps(RuleBasedStateMachine):
             self._arrive(message)
         del self.wire[:count]
 
+    @rule()
+    def frames_arrive_that_somebody_else_judges(self) -> None:
+        """As many of those just expected as are there, in one go."""
+        mine = [counter for segment, counter in self.taken if segment == self.segment]
+        count = 0
+        while mine and self._is_next(count, mine[-1] + 1 + count):
+            count += 1
+        self.seen += self.wire[:count]
+        self.taken += [(message.segment, message.counter) for message in self.wire[:count]]
+        del self.wire[:count]
+        if count:
+            self.tracker.advance(count)
+            assert (self.tracker.counter, self.tracker.expected) == (mine[-1] + count, mine[-1] + count + 1)
+
+    def _is_next(self, place: int, counter: int) -> bool:
+        expected = Message(self.adopted[-1], self.segment, counter, is_description=False)
+        return self.wire[place : place + 1] == [expected]
+
     @rule(place=st.integers(0, 10), count=st.integers(1, 3))
     def messages_are_lost(self, place: int, count: int) -> None:
         del self.wire[place : place + count]

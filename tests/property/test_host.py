@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from daosup.core import events as e
 from daosup.core.crew import Phase
+from daosup.core.mirrors import ADOPTED
 from daosup.core.types import Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
 from tests.property.processes import Process
 from tests.property.worlds import Host, World
@@ -73,6 +74,10 @@ class Hosts(RuleBasedStateMachine):
     def all_goes_well(self, seconds: int) -> None:
         self.world.settle(seconds)
 
+    @rule(host=HOSTS)
+    def links_are_looked_at(self, host: str) -> None:
+        self.world.show_links(self.host(host))
+
     # -- segments
 
     @rule(host=HOSTS, name=NAMES, identity=st.integers(0, 2))
@@ -115,6 +120,21 @@ class Hosts(RuleBasedStateMachine):
         self.stopped.add(host)
         self.held[host].clear()
         self.host(host).post(e.StopAsked())
+
+    @rule(host=HOSTS, is_renewed=st.booleans(), are_programs_back=st.booleans(), has_otherwise=st.booleans())
+    def supervisor_is_killed(self, host: str, is_renewed: bool, are_programs_back: bool, has_otherwise: bool) -> None:
+        if host in self.stopped:
+            return
+        for process in self.host(host).processes.alive:
+            process.is_matching = not has_otherwise
+        self.host(host).crash()
+        self.host(host).processes.all_match()
+        for source, holders in self.held[host].items():
+            if "client" in holders and are_programs_back:
+                self.host(host).post(e.MirrorAsked(source, "client"))
+            holders.intersection_update({"operator", "client"} if are_programs_back else {"operator"})
+        if is_renewed:
+            self.host(host).post(e.RenewAsked(tuple(self.host(host).state.crew.workers)))
 
     # -- the registry
 
@@ -177,11 +197,13 @@ class Hosts(RuleBasedStateMachine):
                 if process.asked_s is None:
                     source = process.order.key.source
                     if process.order.key.kind is WorkerKind.MIRROR:
-                        assert state.mirrors[source].holders == self.held[host.name][source]
+                        held = self.held[host.name].get(source, set())
+                        assert state.mirrors[source].holders - {ADOPTED} == held
                         assert state.mirrors[source].endpoint == process.order.endpoint
                     else:
                         assert source.name in state.segments
-                        assert state.readership.of(source.name)
+                        is_read = state.readership.of(source.name) or source.name in state.subscribed
+                        assert is_read or source.name in state.presumed.names
 
     @invariant()
     def what_is_wanted_runs_or_is_on_its_way(self) -> None:
@@ -215,6 +237,9 @@ class Hosts(RuleBasedStateMachine):
         self.world.settle(LONG_S)
         for name in self.world.hosts:
             self._check_settled(name)
+        running = [host for host in self.world.hosts.values() if host.name not in self.stopped]
+        told = sorted(self.world.registry.roles[host.name].value for host in running)
+        assert told == ["master", "minion"][: len(running)]
         for host in self.world.hosts.values():
             host.post(e.StopAsked())
         self.world.settle(5.0)

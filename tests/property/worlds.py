@@ -13,19 +13,32 @@ from typing import Callable, Optional
 from hypothesis import note
 
 from daosup.core import events as e
-from daosup.core.host import HostFacts, HostState, RegistryPhase
-from daosup.core.types import Machine, Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
+from daosup.core.host import HostFacts, HostState
+from daosup.core.registry_values import Instance
+from daosup.core.types import Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
+from tests.property.lease_model import LEASE_ORDERS, LeaseModel
 from tests.property.processes import Process, Processes
 
 BASE_PORT = 5000
-ROUTINE = (e.ReadReaders, e.ReadRecords, e.Ask, e.Report)
-NEVER_WHILE_STOPPING = (e.StartWorker, e.ConnectRegistry, e.Announce, e.PutSegment, e.PutRecords, e.Ask)
+BEGAN_S = 1.7e9
+ROUTINE = (
+    e.CheckRegistry, e.ReadReaders, e.ReadRecords, e.Ask, e.LookAtLease, e.RenewLease, e.ReadHosts, e.RememberMirrors,
+    e.Report,
+)  # fmt: skip
+NEVER_WHILE_STOPPING = (
+    e.StartWorker, e.ConnectRegistry, e.Announce, e.PutSegment, e.DropLeftovers, e.PutRecords, e.Ask, e.TakeLease,
+    e.RenewLease, e.Evict,
+)  # fmt: skip
 
 
 class SimulatedRegistry:
-    """What Redis would hold, without lifetimes."""
+    """What Redis would hold, without lifetimes but that of the master's lease."""
 
     def __init__(self) -> None:
+        self.lease = LeaseModel(BEGAN_S)
+        self._forget()
+
+    def _forget(self) -> None:
         self.roles: dict[str, Role] = {}
         self.segments: dict[str, set[str]] = {}
         self.records: dict[Source, tuple[StreamRecord, ...]] = {}
@@ -35,27 +48,30 @@ class SimulatedRegistry:
         return self.readers.setdefault(source.host, {}).setdefault(source.name, {})
 
     def forget_everything(self) -> None:
-        self.__init__()  # type: ignore[misc]
+        self.lease.flush()
+        self._forget()
 
     def forget_host(self, host: str) -> None:
         self.roles.pop(host, None)
         self.segments.pop(host, None)
         self.records = {source: records for source, records in self.records.items() if source.host != host}
 
-    def perform(self, order: e.Action, facts: HostFacts) -> Optional[e.Event]:  # noqa: C901 -- a branch for each order
+    def perform(self, order: e.Action, facts: HostFacts, instance: int) -> Optional[e.Event]:  # noqa: C901 -- a branch for each order
         """Do what a host orders; returns the answer if there is one."""
         host = facts.host
         if isinstance(order, e.ConnectRegistry):
             return e.RegistryConnected("redis")
-        if isinstance(order, e.ReadMachines):
-            return e.MachinesSeen(tuple(Machine(name, "ip", role.value, "") for name, role in self.roles.items()))
+        if isinstance(order, LEASE_ORDERS):
+            return self.lease.perform(order, host, Instance(facts.instance, 2, "1", 1, facts.ip))
+        if isinstance(order, e.ReadHosts):
+            return e.HostsSeen((), self.lease.now_s)
         if isinstance(order, e.ReadReaders):
             readers = {name: dict(by_host) for name, by_host in self.readers.get(host, {}).items()}
-            return e.ReadersSeen(readers, host in self.roles)
+            return e.ReadersSeen(readers, host in self.roles, entry_count=self._entry_count(host))
+        if isinstance(order, e.CheckRegistry):
+            return e.RegistryChecked(host in self.roles, self._entry_count(host))
         if isinstance(order, e.ReadRecords):
-            source = order.source
-            is_known = source.name in self.segments.get(source.host, ())
-            return e.RecordsSeen(source, source.host in self.roles, is_known, self.records.get(source, ()))
+            return e.RecordsSeen(tuple(map(self._seen, order.sources)))
         if isinstance(order, e.Announce):
             self.forget_host(host)
             self.roles[host] = order.role
@@ -67,20 +83,31 @@ class SimulatedRegistry:
         elif isinstance(order, e.DropSegment):
             self.segments.get(host, set()).discard(order.name)
             self.records.pop(Source(host, order.name), None)
+        elif isinstance(order, e.DropLeftovers):
+            self.segments.get(host, set()).intersection_update(order.names)
         elif isinstance(order, e.PutRecords):
             self.records[Source(host, order.name)] = order.records
         elif isinstance(order, e.DropReaders):
             for name, client in order.pairs:
                 self.readers_of(Source(host, name)).pop(client, None)
         elif isinstance(order, e.Ask):
-            self.readers_of(order.source)[host] = Reader(host, facts.ip, order.beat, host)
+            for source in order.sources:
+                self.readers_of(source)[host] = Reader(host, facts.ip, order.beat, f"{host}-{instance}")
         elif isinstance(order, e.Unask):
-            self.readers_of(order.source).pop(host, None)
+            for source in order.sources:
+                self.readers_of(source).pop(host, None)
         elif isinstance(order, e.Withdraw):
             self.forget_host(host)
         else:
             raise AssertionError(f"no order for the registry: {order}")
         return None
+
+    def _entry_count(self, host: str) -> int:
+        return sum(map(len, self.readers.get(host, {}).values()))
+
+    def _seen(self, source: Source) -> e.SourceSeen:
+        is_known = source.name in self.segments.get(source.host, ())
+        return e.SourceSeen(source, source.host in self.roles, is_known, self.records.get(source, ()))
 
 
 @dataclass
@@ -95,6 +122,8 @@ class Host:
     processes: Processes = field(default_factory=Processes)
     files: dict[str, SegmentFacts] = field(default_factory=dict)
     mirror_files: set[Source] = field(default_factory=set)
+    remembered: e.RememberMirrors = field(default_factory=lambda: e.RememberMirrors((), ()))
+    instance: int = 0
     orders: deque[e.Action] = field(default_factory=deque)
     answers: deque[e.Event] = field(default_factory=deque)
     notices: deque[e.Event] = field(default_factory=deque)
@@ -132,6 +161,8 @@ class Host:
         elif isinstance(action, e.RemoveMirror):
             assert WorkerKey(WorkerKind.MIRROR, action.source) not in [p.order.key for p in self.processes.alive]
             self.mirror_files.discard(action.source)
+        elif isinstance(action, e.RememberMirrors):
+            self.remembered = action
         elif isinstance(action, e.Finish):
             self.finishes += 1
             assert not self.processes.alive, "finished with processes left"
@@ -149,7 +180,8 @@ class Host:
             self.post(event)
 
     def look(self) -> None:
-        self.post(e.SegmentsSeen(tuple(self.files.values())))
+        gone = self.state.segments.keys() - self.files.keys()
+        self.post(e.SegmentsChanged(tuple(self.files.values()), tuple(sorted(gone))))
 
     def carry_out(self, times: int = 1) -> None:
         """Let the registry do the oldest order; if the link is broken all that wait are lost."""
@@ -162,12 +194,13 @@ class Host:
             self.lose_registry()
             return
         for _ in range(times):
-            answer = self.registry.perform(order, self.state.facts)
+            answer = self.registry.perform(order, self.state.facts, self.instance)
         if isinstance(order, e.PutRecords):
             for host in order.notify:
                 self.tell(host, e.RecordNotified(Source(self.name, order.name)))
-        if isinstance(order, (e.Ask, e.Unask)) and getattr(order, "beat", 1) == 1:
-            self.tell(order.source.host, e.ReadersNotified())
+        if isinstance(order, (e.Ask, e.Unask)) and getattr(order, "is_news", True):
+            for host in {source.host for source in order.sources}:
+                self.tell(host, e.ReadersNotified())
         if is_connect and answer is not None:
             self.post(answer)
         elif answer is not None:
@@ -184,6 +217,17 @@ class Host:
             event = waiting.popleft()
             for _ in range(times):
                 self.post(event)
+
+    def crash(self) -> None:
+        """The supervisor is killed and another begins: processes go on, everything under way is lost."""
+        self.state = HostState(self.state.facts)
+        for waiting in (self._events, self.orders, self.answers, self.notices):
+            waiting.clear()
+        self.is_linked = False
+        self.instance += 1
+        self.processes.abandon()
+        self.look()
+        self.post(e.WorkersFound(self.processes.found(), self.remembered.by_operator, self.remembered.by_others))
 
     def heal(self) -> None:
         """Let all that is under way arrive, and let processes do what they should."""
@@ -207,16 +251,28 @@ class World:
         self.registry = SimulatedRegistry()
         self.hosts: dict[str, Host] = {}
         for number, (name, rate) in enumerate(rates.items()):
-            facts = HostFacts(name, f"10.0.0.{number + 1}", base_port=BASE_PORT)
+            facts = HostFacts(name, f"10.0.0.{number + 1}", instance=name, base_port=BASE_PORT)
             self.hosts[name] = Host(HostState(facts), self.registry, self._tell, rate, now=1000.0 * number)
 
     def _tell(self, host: str, event: e.Event) -> None:
-        if host in self.hosts and self.hosts[host].state.registry is RegistryPhase.UP:
+        if host in self.hosts and self.hosts[host].state.standing.is_up:
             self.hosts[host].notices.append(event)
 
     def advance(self, seconds: float) -> None:
+        self.registry.lease.now_s += seconds
         for host in self.hosts.values():
             host.now += seconds * host.rate
+
+    def show_links(self, host: Host) -> None:
+        """Let a host know who is connected to whom at this moment."""
+        alive = [(owner, process) for owner in self.hosts.values() for process in owner.processes.alive]
+        published = {f"tcp://{owner.state.facts.ip}:{p.port}": p.order.key.source for owner, p in alive if p.port}
+        mirrors = [(owner, p) for owner, p in alive if p.order.key.kind is WorkerKind.MIRROR]
+        linked = {p.order.key.source for owner, p in mirrors if published.get(p.order.endpoint) == p.order.key.source}
+        subscribed = {published[p.order.endpoint] for _, p in mirrors if p.order.endpoint in published}
+        own = {p.order.key.source for owner, p in mirrors if owner is host}
+        names = frozenset(source.name for source in subscribed if source.host == host.name)
+        host.post(e.LinksSeen(frozenset(linked & own), names))
 
     def settle(self, seconds: float) -> None:
         """Let time pass with everything healthy."""
@@ -224,6 +280,7 @@ class World:
             self.advance(1.0)
             for host in self.hosts.values():
                 host.look()
+                self.show_links(host)
                 host.post(e.Ticked())
             for _ in range(3):
                 for host in self.hosts.values():

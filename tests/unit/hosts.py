@@ -31,20 +31,21 @@ def record(port: int = 6000, client: str = HOST, **more: Any) -> StreamRecord:
     return StreamRecord("10.0.0.2", port, client, IP, **more)
 
 
-def only(actions: list[e.Action], kind: type[OfType]) -> list[OfType]:
-    return [action for action in actions if isinstance(action, kind)]
+def only(actions: list[e.Action], *kinds: type[OfType]) -> list[OfType]:
+    return [action for action in actions if isinstance(action, kinds)]
 
 
 class Story:
     """A host to which things happen; ``now`` moves only by ``after``."""
 
-    def __init__(self, role: Optional[Role] = Role.MASTER, **facts: Any) -> None:
+    def __init__(self, role: Optional[Role] = Role.MINION, **facts: Any) -> None:
         self.state = HostState(HostFacts(HOST, IP, role, **({"base_port": PORT} | facts)))
         self.now = 1000.0
 
     def say(self, event: e.Event) -> list[e.Action]:
-        """What the host orders, without what it reports."""
-        return [action for action in self.state.handle(event, self.now) if not isinstance(action, e.Report)]
+        """What the host orders, without what it reports or has remembered, and its looks at the master's lease."""
+        actions = self.state.handle(event, self.now)
+        return [each for each in actions if not isinstance(each, (e.Report, e.LookAtLease, e.RememberMirrors))]
 
     def after(self, seconds: float) -> list[e.Action]:
         """Let time pass in ticks of half a second; everything ordered meanwhile."""
@@ -61,14 +62,16 @@ class Story:
         return self.say(e.RegistryLost("connection refused"))
 
     def segments(self, *facts: SegmentFacts) -> list[e.Action]:
-        return self.say(e.SegmentsSeen(facts))
+        gone = self.state.segments.keys() - {each.name for each in facts}
+        return self.say(e.SegmentsChanged(facts, tuple(sorted(gone))))
 
     def readers(self, *readers: Reader, name: str = "wfs", is_announced: bool = True) -> list[e.Action]:
         by_host = {reader.host: reader for reader in readers}
-        return self.say(e.ReadersSeen({name: by_host} if by_host else {}, is_announced))
+        known = {name: by_host} if by_host else {}
+        return self.say(e.ReadersSeen(known, is_announced, entry_count=len(by_host)))
 
     def records(self, *records: StreamRecord, source: Source = REMOTE) -> list[e.Action]:
-        return self.say(e.RecordsSeen(source, True, True, records))
+        return self.say(e.RecordsSeen((e.SourceSeen(source, True, True, records),)))
 
     def run(self, key: WorkerKey, pid: int, port: int = 0) -> list[e.Action]:
         """The process that was ordered starts and does its work."""

@@ -149,6 +149,6 @@ def test_every_sample_and_verdict_reach_the_reports() -> None:
     parsed = json.loads(as_json(rows, machine))
     assert parsed["rows"][0]["samples"] == [90.0, 110.5]
     assert [row["verdict"] for row in parsed["rows"]] == ["missed", "met"]
-    markdown = page(rows, machine, {"latency": "How it is done."}, "python -m bench")
+    markdown = page("Performance", rows, machine, {"latency": "How it is done."}, "python -m bench")
     assert markdown.count("\n| ") == 4
     assert "How it is done." in markdown

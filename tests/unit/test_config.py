@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from daosup.config import Config, Embedded, MirrorLayout, load
-from daosup.config.reading import keys_of, line_numbers
+from daosup.config.reading import arrays_of, keys_of, line_numbers
 from daosup.config.reference import markdown
-from daosup.core.types import Role
+from daosup.config.workers import WorkerConfig
+from daosup.core.types import Role, Source
 from daosup.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +25,7 @@ role = "minion"
 heartbeat_interval_s = 2
 segment_folder = "/dev/shm"
 runtime_folder = "/run/elsewhere"
+state_folder = "/var/elsewhere"
 
 [redis]
 host = "10.0.0.1"
@@ -49,12 +51,40 @@ include = ["wfs*", "dm[12]"]
 exclude = ["*_test"]
 semaphore = 0
 
-[mirror]
+[mirrors]
 mode = "0644"
 layout = "v0"
 
+[[mirror]]
+source = "obs:wfs"
+
+[[mirror]]
+source = "obs:dm"
+mode = "0600"
+layout = "fifo"
+
+[workers]
+survive_supervisor = false
+orphan_grace_s = 5
+memory_limit_mb = 300
+cpu_affinity = [0, 3]
+nice = -5
+fifo_priority = 50
+lock_memory = true
+
 [log]
 level = "debug"
+
+[[worker]]
+match = "dm*"
+
+[[worker]]
+match = "lab:*"
+memory_limit_mb = 32
+cpu_affinity = [1]
+nice = 19
+fifo_priority = 0
+lock_memory = false
 """
 
 
@@ -69,7 +99,7 @@ def test_every_key_is_read(toml: Path) -> None:
     assert (config.instance, config.file, config.host, config.role) == ("rts", toml, "rts", Role.MINION)
     assert (config.heartbeat_interval_s, config.segment_folder) == (2.0, Path("/dev/shm"))
     assert isinstance(config.heartbeat_interval_s, float)
-    assert config.runtime_folder == Path("/run/elsewhere")
+    assert (config.runtime_folder, config.state_folder) == (Path("/run/elsewhere"), Path("/var/elsewhere"))
     assert (config.redis.host, config.redis.port, config.redis.db) == ("10.0.0.1", 6380, 3)
     assert config.redis.password_file == Path("/etc/daosup/redis.password")
     assert (config.redis.embedded, config.redis.timeout_s) == (Embedded.NEVER, 0.5)
@@ -77,8 +107,14 @@ def test_every_key_is_read(toml: Path) -> None:
     assert dataclasses.astuple(config.network) == (10, "10.0.0.2", "rts.obs.example", 7000)
     assert dataclasses.astuple(config.control) == (Path("/run/daosup/c.sock"), 0o600, "dao")
     assert dataclasses.astuple(config.publish) == (("wfs*", "dm[12]"), ("*_test",), 0)
-    assert (config.mirror.mode, config.mirror.layout) == (0o644, MirrorLayout.V0)
+    assert (config.mirrors.mode, config.mirrors.layout) == (0o644, MirrorLayout.V0)
+    assert [each.source for each in config.mirror] == [Source("obs", "wfs"), Source("obs", "dm")]
+    assert config.making_of(Source("obs", "wfs")) == (0o644, MirrorLayout.V0)
+    assert config.making_of(Source("obs", "dm")) == (0o600, MirrorLayout.FIFO)
+    assert config.making_of(Source("rts", "any")) == (0o644, MirrorLayout.V0)
     assert config.log.level == "debug"
+    assert dataclasses.astuple(config.workers) == (False, 5.0, 300, (0, 3), -5, 50, True)
+    assert config.worker == (WorkerConfig("dm*"), WorkerConfig("lab:*", 32, (1,), 19, 0, False))
 
 
 def test_without_anything_set_the_defaults_hold(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,11 +125,12 @@ def test_without_anything_set_the_defaults_hold(monkeypatch: pytest.MonkeyPatch)
     assert (config.role, config.heartbeat_interval_s, config.segment_folder) == (None, 30.0, Path("/tmp"))
     assert config.runtime_folder == Path("/run/first")
     assert config.control.socket == Path("/run/first/there-is-no-such-instance.sock")
-    assert (config.control.mode, config.mirror.mode) == (0o660, 0o660)
+    assert (config.control.mode, config.mirrors.mode) == (0o660, 0o660)
     assert (config.redis.url, config.redis.host, config.redis.port) == (None, "localhost", 6379)
     assert (config.redis.embedded, config.redis.is_configured) == (Embedded.AUTO, False)
     assert (config.network.bind, config.network.base_pub_port, config.network.port_count) == ("*", 5560, 2000)
     assert (config.publish.include, config.publish.exclude, config.publish.semaphore) == (("*",), (), 9)
+    assert (config.worker, dataclasses.astuple(config.workers)) == ((), (True, 30.0, None, None, None, 0, False))
 
 
 @pytest.mark.parametrize(
@@ -105,6 +142,26 @@ def test_runtime_folder_by_user(uid: int, session: str, folder: str, monkeypatch
     monkeypatch.setenv("XDG_RUNTIME_DIR", session)
     monkeypatch.setattr(os, "geteuid", lambda: uid)
     assert Config.from_mapping({}).runtime_folder == Path(folder)
+
+
+@pytest.mark.parametrize(
+    ("uid", "systemd", "xdg", "home", "folder"),
+    [
+        (0, "", "/root/state", "/root", "/var/lib/daosup"),
+        (7, "/var/lib/dao:/var/lib/x", "/home/u/state", "/home/u", "/var/lib/dao"),
+        (7, "", "/home/u/state", "/home/u", "/home/u/state/daosup"),
+        (7, "", "state", "/home/u", "/home/u/.local/state/daosup"),
+        (7, "", "", "nowhere", "/var/lib/daosup"),
+    ],
+)
+def test_state_folder_by_user(
+    uid: int, systemd: str, xdg: str, home: str, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", systemd)
+    monkeypatch.setenv("XDG_STATE_HOME", xdg)
+    monkeypatch.setenv("HOME", home)
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    assert Config.from_mapping({}).state_folder == Path(folder)
 
 
 def test_the_default_file_is_that_of_the_instance(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +198,7 @@ def test_ports_end_where_ports_end() -> None:
     [
         "redis://rts",
         "redis://user:pa%40ss@rts:6380/15",
-        "rediss://[fd00::1]:6380/0?ssl_cert_reqs=required",
+        "rediss://[fd00::1]:6380/0",
         "unix:///run/redis/redis.sock?db=2",
         "unix://user:secret@/run/redis.sock",
     ],
@@ -158,7 +215,7 @@ def test_urls_of_redis(url: str) -> None:
         ({}, "redis://localhost:6379/0"),
         ({"host": "fd00::1", "db": 2}, "redis://[fd00::1]:6379/2"),
         ({"url": "redis://user:secret@rts:6380/1"}, "redis://***@rts:6380/1"),
-        ({"url": "rediss://rts/0?password=secret&db=1"}, "rediss://rts/0?password=***&db=1"),
+        ({"url": "rediss://user:secret@rts"}, "rediss://***@rts"),
         ({"url": "unix:///run/redis.sock"}, "unix:///run/redis.sock"),
     ],
 )
@@ -198,8 +255,29 @@ def test_the_reference_is_that_of_the_schema() -> None:
     assert (ROOT / "docs/configuration.md").read_text() == markdown(), (
         "run: python -m daosup.config.reference > docs/configuration.md"
     )
-    for dotted, key in keys_of(Config).items():
+    rows = [
+        *keys_of(Config).items(),
+        *(row for array in arrays_of(Config).values() for row in keys_of(array.cls).items()),
+    ]
+    for dotted, key in rows:
         assert f"| `{dotted.rpartition('.')[2]}` | {key.kind.allowed} |" in markdown()
+
+
+@pytest.mark.parametrize(
+    ("match", "host", "name", "does_match"),
+    [
+        ("wfs", "rts", "wfs", True),
+        ("wf?", "lab", "wfs", True),
+        ("wfs", "rts", "wfs2", False),
+        ("rts:*", "rts", "wfs", True),
+        ("rts:*", "lab", "wfs", False),
+        ("*:dm[12]", "lab", "dm2", True),
+        ("rts*", "rts", "wfs", False),
+    ],
+)
+def test_which_workers_a_table_is_about(match: str, host: str, name: str, does_match: bool) -> None:
+    config = Config.from_mapping({"worker": [{"match": match}]})
+    assert config.worker[0].matches(host, name) == does_match
 
 
 @pytest.mark.parametrize("name", ["master", "minion"])
@@ -208,12 +286,31 @@ def test_the_examples_are_right_as_they_stand(name: str) -> None:
     assert config.role is Role(name)
 
 
+def test_the_commented_tables_of_the_example_can_be_uncommented(toml: Path) -> None:
+    lines = (ROOT / "packaging/master.toml").read_text().splitlines()
+    toml.write_text("\n".join(line[4:] if line.startswith("#   ") else line for line in lines))
+    assert load(toml, "master").worker == (WorkerConfig("rts:wfs*", cpu_affinity=(4,), fifo_priority=50),)
+
+
+ONLY_TOGETHER = (
+    {"sentinels", "sentinel_service", "sentinel_password_file"},
+    {"cert_file", "key_file"},
+    {"ca_file", "verify"},
+)
+
+
+def _key_in(line: str) -> str:
+    return line.lstrip("#").partition("=")[0].strip()
+
+
 @pytest.mark.parametrize("name", ["master", "minion"])
 def test_each_commented_key_of_the_examples_can_be_uncommented(name: str, toml: Path) -> None:
     lines = (ROOT / f"packaging/{name}.toml").read_text().splitlines()
     commented = [i for i, line in enumerate(lines) if line.startswith("#") and not line.startswith("# ")]
-    for i in commented:
-        toml.write_text("\n".join([*lines[:i], lines[i][1:], *lines[i + 1 :]]))
+    for chosen in commented:
+        together = next((keys for keys in ONLY_TOGETHER if _key_in(lines[chosen]) in keys), {_key_in(lines[chosen])})
+        freed = {i for i in commented if _key_in(lines[i]) in together and (len(together) > 1 or i == chosen)}
+        toml.write_text("\n".join(line[1:] if i in freed else line for i, line in enumerate(lines)))
         load(toml, name)
     if name == "master":
         everything = line_numbers("\n".join(line[1:] if i in commented else line for i, line in enumerate(lines)))

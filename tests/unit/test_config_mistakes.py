@@ -63,6 +63,18 @@ def test_all_mistakes_are_told_at_once_each_with_its_line(tmp_path: Path) -> Non
         ("redis.url", "redis://[rts"),
         ("redis.url", "unix://"),
         ("redis.url", ""),
+        ("redis.url", "rediss://rts?ssl_cert_reqs=none"),
+        ("redis.url", "unix:///run/redis.sock?db=a"),
+        ("redis.sentinels", "rts:26379"),
+        ("redis.sentinels", []),
+        ("redis.sentinels", ["rts"]),
+        ("redis.sentinels", ["rts:26379", "lab:0"]),
+        ("redis.sentinels", ["fd00::1:26379"]),
+        ("redis.sentinels", [26379]),
+        ("redis.sentinel_service", "my master"),
+        ("redis.user", "a b"),
+        ("redis.ca_file", "ca.pem"),
+        ("redis.verify", "no"),
         ("redis.host", "a b"),
         ("redis.host", "300.1.1.1"),
         ("redis.port", True),
@@ -88,9 +100,20 @@ def test_all_mistakes_are_told_at_once_each_with_its_line(tmp_path: Path) -> Non
         ("publish.exclude", ["wfs.im.shm"]),
         ("publish.exclude", [1]),
         ("publish.semaphore", 10),
-        ("mirror.mode", "rw-rw----"),
-        ("mirror.layout", "newest"),
+        ("mirrors.mode", "rw-rw----"),
+        ("mirrors.layout", "newest"),
         ("log.level", "INFO"),
+        ("workers.memory_limit_mb", 31),
+        ("workers.memory_limit_mb", 64.0),
+        ("workers.cpu_affinity", 3),
+        ("workers.cpu_affinity", []),
+        ("workers.cpu_affinity", [0, -1]),
+        ("workers.cpu_affinity", [True]),
+        ("workers.nice", 20),
+        ("workers.nice", "5"),
+        ("workers.fifo_priority", 100),
+        ("workers.lock_memory", 1),
+        ("workers.lock_memory", "true"),
     ],
 )
 def test_what_is_not_allowed_is_one_mistake_with_key_and_place(dotted: str, value: object) -> None:
@@ -111,8 +134,16 @@ def test_what_is_not_allowed_is_one_mistake_with_key_and_place(dotted: str, valu
         ({"control": {"level": "info"}}, "did you mean log.level?"),
         ({"redis.port": 1}, "unknown key 'redis.port'; did you mean redis.port?"),
         ({"log": {"colour": 1}}, "[log] may have level"),
-        ({"zzz": 1}, "there may be host, runtime_folder, role"),
+        ({"zzz": 1}, "there may be host, runtime_folder, state_folder, role"),
         ({"redis": 1}, "redis is 1, not a table; begin it with a line [redis]"),
+        (
+            {"mirror": {"mode": "0644"}},
+            "not an array of tables; begin each with a line [[mirror]], or write [mirrors]",
+        ),
+        ({"mirrors": [{"source": "rts:wfs"}]}, "mirrors is an array, not a table; begin it with a line [mirrors]"),
+        ({"mirror": [{"layout": "v0"}]}, "mirror[0] has no source; set it to a segment of another host as HOST:NAME"),
+        ({"mirror": [{"source": "wfs"}]}, "mirror[0].source is 'wfs', not a segment of another host as HOST:NAME; for"),
+        ({"mirror.mode": "0644"}, "did you mean mirrors.mode?"),
         ({"role": {"a": 1}}, "role is a table, not one of"),
         ({"publish": {"include": "*"}}, "put it in brackets"),
         ({"publish": {"include": ["wfs.im.shm"]}}, "leave out .im.shm"),
@@ -123,6 +154,25 @@ def test_what_is_not_allowed_is_one_mistake_with_key_and_place(dotted: str, valu
 )
 def test_the_mistake_says_what_to_do(mapping: dict[str, Any], hint: str) -> None:
     assert hint in "\n".join(mistakes_of(mapping))
+
+
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        ({"match": "a b"}, "worker[0].match is 'a b', not a pattern NAME or HOST:NAME"),
+        ({"match": "a:b:c"}, "worker[0].match is 'a:b:c', not "),
+        ({"match": ":b"}, "worker[0].match is ':b', not "),
+        ({"match": "wfs.im.shm"}, "leave out .im.shm"),
+        ({"match": ["wfs"]}, "put it in quotes"),
+        ({"match": "wfs", "nice": 21}, "worker[0].nice is 21, not a whole number from -20 to 19"),
+        ({"match": "wfs", "cpu_affinity": [0, 9999]}, "worker[0].cpu_affinity[1] is 9999, not a whole number from 0 "),
+        ({"match": "wfs", "cpu": [0]}, "unknown key worker[0].cpu"),
+        ({"nice": 1}, "worker[0] has no match"),
+    ],
+)
+def test_a_wrong_exception_for_a_worker_is_one_mistake(item: dict[str, Any], said: str) -> None:
+    [mistake] = mistakes_of({"worker": [item]})
+    assert said in mistake
 
 
 @pytest.mark.parametrize("url", ["http://user:secret@rts", "user:sec:ret@rts/secret@x", "redis://:secret/secret@rts:x"])
@@ -149,12 +199,67 @@ def test_an_address_is_given_once() -> None:
     Config.from_mapping({"redis": {"url": "redis://user@rts", "password_file": "/p"}})
 
 
+@pytest.mark.parametrize(
+    ("redis", "said"),
+    [
+        ({"sentinels": ["rts:26379"]}, "redis.sentinels needs redis.sentinel_service"),
+        ({"sentinel_service": "m"}, "redis.sentinel_service needs redis.sentinels"),
+        ({"sentinel_password_file": "/p"}, "redis.sentinel_password_file needs redis.sentinels"),
+        ({"sentinels": ["a:1"], "sentinel_service": "m", "host": "b"}, "redis.host stands beside redis.sentinels"),
+        ({"sentinels": ["a:1"], "sentinel_service": "m", "port": 1}, "redis.port stands beside redis.sentinels"),
+        ({"sentinels": ["a:1"], "sentinel_service": "m", "embedded": "always"}, "redis.embedded is 'always' beside"),
+        ({"url": "redis://a", "sentinel_service": "m"}, "redis.sentinel_service stands beside redis.url"),
+        ({"url": "redis://a@b", "user": "c"}, "redis.user stands beside a redis.url with a user"),
+        ({"url": "redis://a", "ca_file": "/p"}, "redis.ca_file stands beside a redis.url without TLS"),
+        ({"host": "a", "key_file": "/p"}, "redis.key_file needs redis.cert_file"),
+        ({"host": "a", "verify": "ca"}, "redis.verify has no meaning without TLS"),
+    ],
+)
+def test_the_keys_of_redis_fit_together(redis: dict[str, Any], said: str) -> None:
+    [mistake] = mistakes_of({"redis": redis})
+    assert mistake.startswith(f"FILE: {said}")
+
+
+@pytest.mark.parametrize(
+    "redis",
+    [
+        {"sentinels": ["rts:26379", "[fd00::1]:5", "10.0.0.1:1"], "sentinel_service": "m", "db": 1, "user": "u"},
+        {"host": "a", "ca_file": "/p", "verify": "none"},
+        {"url": "rediss://a", "cert_file": "/p", "key_file": "/q", "verify": "ca"},
+        {"url": "unix:///p?db=3", "user": "u", "password_file": "/p"},
+    ],
+)
+def test_what_fits_together_is_no_mistake(redis: dict[str, Any]) -> None:
+    config = Config.from_mapping({"redis": redis}).redis
+    assert config.is_configured
+    if "sentinels" in redis:
+        assert config.sentinels == (("rts", 26379), ("fd00::1", 5), ("10.0.0.1", 1))
+    assert config.has_tls == any(key in redis for key in ("ca_file", "cert_file"))
+
+
+def test_an_address_on_the_command_line_replaces_sentinels_in_the_file() -> None:
+    by_sentinels = {"redis": {"sentinels": ["a:1"], "sentinel_service": "m", "password_file": "/p"}}
+    for overrides in ({"redis.host": "lab"}, {"redis.url": "redis://lab"}, {"redis.port": 7000}):
+        redis = Config.from_mapping(by_sentinels, overrides=overrides).redis
+        assert (redis.sentinels, redis.sentinel_service, str(redis.password_file)) == (None, None, "/p")
+
+
 def test_more_ports_than_there_are() -> None:
     [mistake] = mistakes_of({"network": {"base_pub_port": 65000, "port_count": 537}})
     assert mistake == (
         "FILE: network.port_count is 537, not a whole number from 1 to 536, "
         "the ports there are from network.base_pub_port = 65000 on"
     )
+
+
+def test_each_mirror_is_of_another_host_and_has_a_file_of_its_own(tmp_path: Path) -> None:
+    text = 'host = "lab"\n' + "".join(
+        f'[[mirror]]\nsource = "{source}"\n' for source in ("rts:wfs", "rts_a:b", "lab:wfs", "rts:wfs", "rts:a_b")
+    )
+    [own, twice, same_file] = mistakes_in(text, tmp_path)
+    assert own.startswith("FILE:7: mirror[2].source is 'lab:wfs', a segment of this host itself; ")
+    assert twice == "FILE:9: mirror[3].source is 'rts:wfs', as mirror[0].source is already; give each source once"
+    assert same_file.startswith("FILE:11: mirror[4].source is 'rts:a_b', which would be mirrored as remote_rts_a_b ")
 
 
 @pytest.mark.parametrize("key", ["control.socket", "runtime_folder"])

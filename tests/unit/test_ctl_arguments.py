@@ -20,21 +20,24 @@ from daosup.errors import UsageError
 )
 def test_options_stand_anywhere(line: str) -> None:
     options = parse(line.split(), COMMANDS)
-    told = (options.command, options.source, options.wait, options.instance, options.json)
+    told = (options.command, options.name, options.wait, options.instance, options.json)
     assert told == ("mirror", "rts:wfs", 3.0, "lab", True)
 
 
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("", "no command given; use one of status, ls, mirror, release"),
+        ("", "no command given; use one of status, ls, mirror, keep, release, stop, start, restart, reload"),
         ("stauts", "did you mean 'status'"),
         ("Miror rts:wfs", "did you mean 'mirror'"),
-        ("frobnicate", "use one of status, ls, mirror, release"),
+        ("frobnicate", "use one of status, ls, mirror, keep, release, stop"),
         ("mirror", "mirror needs a segment, for example: daosupctl mirror rts:wfs"),
         ("release", "release needs a segment"),
         ("status rts:wfs", "status takes no 'rts:wfs'"),
         ("ls --wait 3", "ls takes no --wait"),
+        ("keep rts:wfs --keep", "keep takes no --keep (see daosupctl keep --help)"),
+        ("stop", "stop needs a segment, for example: daosupctl stop rts:wfs"),
+        ("reload rts", "reload takes no 'rts'"),
         ("mirror rts:wfs --wait soon", "'soon' is not a number of seconds"),
         ("mirror rts:wfs --wait nan", "'nan' is not a number of seconds"),
         ("mirror rts:wfs --wait=-1", "'-1' is not a number of seconds"),
@@ -57,10 +60,10 @@ def test_mistakes_are_told_in_one_line(line: str, told: str, capsys: pytest.Capt
 def test_help_fits_a_screen_and_documents_every_command_and_exit_code() -> None:
     text = help_text(COMMANDS)
     lines = text.splitlines()
-    assert len(lines) <= 24
+    assert len(lines) <= 30
     assert max(map(len, lines)) <= 80
-    options = ("--instance", "--socket", "--json", "--wait", "--version", "--help")
-    for word in (*COMMANDS, *options, "exit codes: 0", " 1 ", "64", "69", "74", "76", "77", "130"):
+    options = ("--instance", "--socket", "--json", "--wait", "--keep", "--version", "--help")
+    for word in (*COMMANDS, *options, "exit codes: 0", " 1 ", "64", "69", "74", "76", "77", "78", "130"):
         assert word in text
 
 
@@ -69,8 +72,23 @@ def test_help_and_version_need_no_command(capsys: pytest.CaptureFixture[str]) ->
 
     assert ctl.main(["--version"]) == 0
     assert capsys.readouterr().out == f"daosupctl {__version__}\n"
-    assert ctl.main(["mirror", "--help"]) == 0
+    assert ctl.main(["--help"]) == 0
     assert capsys.readouterr().out == help_text(COMMANDS)
+    assert ctl.main(["mirror", "--help"]) == 0
+    assert capsys.readouterr().out == help_text(COMMANDS, "mirror")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_help_with_examples_that_are_right(name: str) -> None:
+    command, text = COMMANDS[name], help_text(COMMANDS, name)
+    assert text.startswith(f"usage: daosupctl [OPTION ...] {name}")
+    assert all(option in text for option in command.options)
+    assert max(map(len, text.splitlines())) <= 80
+    examples = [line.split("  ")[1] for line in text.splitlines() if line.startswith("  daosupctl ")]
+    assert examples
+    for example in examples:
+        arguments = example.split(" | ")[0].split()[1:]
+        assert parse(arguments, COMMANDS).command == name
 
 
 @pytest.mark.parametrize("source", ["rts", ":wfs", "rts:", "rts:a/b", "-x:y", "rts:a b\n"])

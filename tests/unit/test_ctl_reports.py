@@ -116,6 +116,16 @@ def test_well_is_all_running_and_the_registry_up() -> None:
         ({}, ""),
         ({"state": "waiting", "reason": "waiting for host rts"}, "waiting for host rts"),
         ({"restarts": 2, "last_exit": "killed by SIGKILL"}, "restarted 2x, last: killed by SIGKILL"),
+        (
+            {"restarts": 3, "hangs": 2, "last_exit": "hung: its loop stood still for 1.3 s"},
+            "restarted 3x (2 hung), last: hung: its loop stood still for 1.3 s",
+        ),
+        (
+            {"state": "failed", "reason": "exited with code 1", "last_exit": "exited with code 1", "restarts": 9}
+            | {"next_try_s": 42.3},
+            "exited with code 1; next try in 42.3 s; restarted 9x",
+        ),
+        ({"warning": "nice -5 cannot be set: Permission denied"}, "nice -5 cannot be set: Permission denied"),
         ({"link": "down"}, "link down"),
         ({"rejected": 7}, "7 messages rejected"),
     ],
@@ -126,9 +136,21 @@ def test_a_workers_trouble_is_told_in_words(changes: dict[str, Any], told: str) 
     assert (f"mirror rts:wfs: {told}" in status_report(a_status(workers=[worker]), PLAIN, 40)) == bool(told)
 
 
+def test_the_last_words_of_one_that_failed_are_shown() -> None:
+    last_words = "Traceback (most recent call last):\n  ...\nValueError: no"
+    failed = a_worker(state="failed", reason="exited with code 1", last_details=last_words)
+    lines = status_report(a_status(workers=[failed]), PLAIN, 80)
+    assert lines[-3:] == ["  Traceback (most recent call last):", "    ...", "  ValueError: no"]
+    assert "ValueError: no" not in "\n".join(
+        status_report(a_status(workers=[a_worker(last_details=last_words)]), PLAIN, 80)
+    )
+
+
 def test_hostile_names_cannot_write_to_the_terminal() -> None:
     evil = "\033]0;owned\a\033[2Jx\n\u202e"
-    status = a_status(host=evil, workers=[a_worker(source=evil, reason=evil, peer=evil)])
+    status = a_status(
+        host=evil, workers=[a_worker(source=evil, state="failed", reason=evil, peer=evil, last_details=evil)]
+    )
     machine: dict[str, Any] = {
         "hostname": evil,
         "ip": evil,

@@ -64,12 +64,13 @@ def test_a_counter_that_was_set_back_begins_anew(tracker: GapTracker) -> None:
     assert tracker.skipped == 0
 
 
-def test_the_frame_expected_may_be_taken_unseen(tracker: GapTracker) -> None:
+def test_frames_expected_may_be_taken_unseen(tracker: GapTracker) -> None:
     assert tracker.expected == -1
     take(tracker, 7)
     assert tracker.expected == 8
-    tracker.advance()
-    assert (tracker.counter, tracker.expected, tracker.skipped) == (8, 9, 0)
+    tracker.advance(3)
+    assert (tracker.counter, tracker.expected, tracker.skipped) == (10, 11, 0)
+    assert take(tracker, 10, 11, 13) == [Verdict.REPEAT, Verdict.NEXT, Verdict.GAP]
 
 
 def test_what_comes_late_of_an_epoch_that_is_over_is_stale(tracker: GapTracker) -> None:

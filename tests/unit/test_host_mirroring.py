@@ -5,17 +5,21 @@ from __future__ import annotations
 import pytest
 
 from daosup.core import events as e
+from daosup.core.host import LEFTOVER_GRACE_S
 from daosup.core.types import Source
 from tests.unit.hosts import ENDPOINT, HOST, REMOTE, Story, mirror, mirroring, only, record
+
+LOOK = e.ReadRecords((REMOTE,))
+ASKED = [e.Ask((REMOTE,), 1, is_news=True), LOOK]
 
 
 def test_a_mirror_is_asked_for_and_starts_when_its_owner_publishes() -> None:
     story = Story()
     story.connect()
-    assert story.say(e.MirrorAsked(REMOTE, "operator")) == [e.Ask(REMOTE, 1), e.ReadRecords(REMOTE)]
+    assert story.say(e.MirrorAsked(REMOTE, "operator")) == ASKED
     assert story.records() == []
     assert story.state.mirrors[REMOTE].reason == "waiting for desk to publish cam"
-    assert story.say(e.RecordNotified(REMOTE)) == [e.ReadRecords(REMOTE)]
+    assert story.say(e.RecordNotified(REMOTE)) == [LOOK]
     assert story.records(record()) == [e.StartWorker(mirror(), 0, ENDPOINT)]
     assert story.state.mirrors[REMOTE].reason is None
 
@@ -23,13 +27,40 @@ def test_a_mirror_is_asked_for_and_starts_when_its_owner_publishes() -> None:
 def test_a_mirror_asked_for_while_the_registry_is_away_is_asked_for_when_it_is_back() -> None:
     story = Story()
     assert only(story.say(e.MirrorAsked(REMOTE, "operator")), e.Ask) == []
-    assert story.connect()[-2:] == [e.Ask(REMOTE, 1), e.ReadRecords(REMOTE)]
+    assert story.connect()[-2:] == ASKED
 
 
 def test_while_it_is_held_the_owner_hears_a_growing_beat_and_the_record_is_looked_at() -> None:
-    actions = mirroring().after(20.5)
-    assert only(actions, e.Ask) == [e.Ask(REMOTE, 2), e.Ask(REMOTE, 3)]
-    assert len(only(actions, e.ReadRecords)) == 10
+    actions = mirroring().after(60.5)
+    assert only(actions, e.Ask) == [e.Ask((REMOTE,), beat, is_news=False) for beat in range(2, 8)]
+    assert only(actions, e.ReadRecords) == [LOOK, LOOK]
+
+
+def test_many_mirrors_are_asked_for_and_looked_at_all_at_once() -> None:
+    story = Story()
+    story.connect()
+    sources = [Source("desk", f"cam{number}") for number in range(100)]
+    for source in sources:
+        story.say(e.MirrorAsked(source, "operator"))
+    for ask in only(story.after(60.5), e.Ask):
+        assert ask.sources == tuple(sources)
+    waiting = only(story.after(60.0), e.ReadRecords)
+    assert [look.sources for look in waiting] == [tuple(sources)] * 30
+    story.say(e.RecordsSeen(tuple(e.SourceSeen(source, True, True, (record(),)) for source in sources)))
+    assert [look.sources for look in only(story.after(60.0), e.ReadRecords)] == [tuple(sources)] * 2
+    story.lose()
+    assert only(story.connect(), e.Ask)[0].is_news
+
+
+def test_a_mirror_without_a_link_is_looked_at_often_until_it_has_one() -> None:
+    story = mirroring()
+    second = Source("desk", "second")
+    story.say(e.MirrorAsked(second, "operator"))
+    story.records(record(), source=second)
+    story.say(e.LinksSeen(frozenset({second}), frozenset()))
+    assert only(story.after(10.0), e.ReadRecords) == [LOOK] * 5
+    story.say(e.LinksSeen(frozenset({REMOTE, second}), frozenset()))
+    assert only(story.after(10.0), e.ReadRecords) == []
 
 
 def test_our_own_record_is_taken_before_another_reader_s() -> None:
@@ -48,7 +79,7 @@ def test_a_changed_endpoint_replaces_the_mirror() -> None:
 def test_an_owner_without_a_stream_for_now_leaves_the_mirror_as_it_is() -> None:
     story = mirroring()
     assert story.records() == []
-    assert story.say(e.RecordsSeen(REMOTE, False, False, ())) == []
+    assert story.say(e.RecordsSeen((e.SourceSeen(REMOTE, False, False, ()),))) == []
 
 
 def test_a_mirror_that_died_is_started_again() -> None:
@@ -64,7 +95,7 @@ def test_an_unknown_source_is_said_to_be_unknown(is_host_known: bool, reason: st
     story = Story()
     story.connect()
     story.say(e.MirrorAsked(REMOTE, "operator"))
-    assert story.say(e.RecordsSeen(REMOTE, is_host_known, False, ())) == []
+    assert story.say(e.RecordsSeen((e.SourceSeen(REMOTE, is_host_known, False, ()),))) == []
     held = story.state.mirrors[REMOTE]
     assert (held.is_unknown, held.is_unsupported, held.reason) == (True, False, reason)
 
@@ -73,7 +104,7 @@ def test_a_source_that_becomes_known_is_not_unknown_any_more() -> None:
     story = Story()
     story.connect()
     story.say(e.MirrorAsked(REMOTE, "operator"))
-    story.say(e.RecordsSeen(REMOTE, False, False, ()))
+    story.say(e.RecordsSeen((e.SourceSeen(REMOTE, False, False, ()),)))
     assert story.records(record()) == [e.StartWorker(mirror(), 0, ENDPOINT)]
     assert not story.state.mirrors[REMOTE].is_unknown
 
@@ -100,14 +131,14 @@ def test_with_two_holders_one_s_release_leaves_the_mirror() -> None:
     story = mirroring("operator")
     assert story.say(e.MirrorAsked(REMOTE, "client")) == []
     assert story.say(e.MirrorReleased(REMOTE, "operator")) == []
-    assert story.say(e.MirrorReleased(REMOTE, "client")) == [e.Unask(REMOTE), e.StopWorker(mirror(), 8)]
+    assert story.say(e.MirrorReleased(REMOTE, "client")) == [e.Unask((REMOTE,)), e.StopWorker(mirror(), 8)]
     assert story.end(mirror(), 8) == [e.RemoveMirror(REMOTE)]
 
 
 def test_a_release_for_everybody_is_one() -> None:
     story = mirroring("operator")
     story.say(e.MirrorAsked(REMOTE, "client"))
-    assert story.say(e.MirrorReleased(REMOTE, None)) == [e.Unask(REMOTE), e.StopWorker(mirror(), 8)]
+    assert story.say(e.MirrorReleased(REMOTE, None)) == [e.Unask((REMOTE,)), e.StopWorker(mirror(), 8)]
 
 
 def test_a_release_by_somebody_who_holds_nothing_is_none() -> None:
@@ -122,14 +153,14 @@ def test_a_holder_that_is_gone_lets_go_of_all_it_held() -> None:
     story.say(e.MirrorAsked(second, "client"))
     assert story.say(e.HolderGone("stranger")) == []
     actions = story.say(e.HolderGone("client"))
-    assert only(actions, e.Unask) == [e.Unask(REMOTE), e.Unask(second)]
+    assert only(actions, e.Unask) == [e.Unask((REMOTE, second))]
     assert only(actions, e.StopWorker) == [e.StopWorker(mirror(), 8)]
 
 
 def test_a_mirror_released_and_asked_for_again_while_it_ends_comes_back_and_is_not_removed() -> None:
     story = mirroring()
     story.say(e.MirrorReleased(REMOTE, "operator"))
-    assert story.say(e.MirrorAsked(REMOTE, "operator")) == [e.Ask(REMOTE, 1), e.ReadRecords(REMOTE)]
+    assert story.say(e.MirrorAsked(REMOTE, "operator")) == [e.Ask((REMOTE,), 2, is_news=True), LOOK]
     assert story.records(record()) == []
     assert story.end(mirror(), 8) == [e.StartWorker(mirror(), 0, ENDPOINT)]
 
@@ -139,7 +170,7 @@ def test_a_mirror_released_before_it_existed_is_stopped_as_soon_as_it_does() -> 
     story.connect()
     story.say(e.MirrorAsked(REMOTE, "operator"))
     story.records(record())
-    assert story.say(e.MirrorReleased(REMOTE, "operator")) == [e.Unask(REMOTE)]
+    assert story.say(e.MirrorReleased(REMOTE, "operator")) == [e.Unask((REMOTE,))]
     assert story.say(e.WorkerStarted(mirror(), 8)) == [e.StopWorker(mirror(), 8)]
 
 
@@ -153,7 +184,7 @@ def test_the_registry_s_loss_leaves_mirrors_and_a_release_meanwhile_is_carried_o
 
 def test_a_stop_removes_the_mirrors() -> None:
     story = mirroring()
-    assert story.say(e.StopAsked()) == [e.Unask(REMOTE), e.StopWorker(mirror(), 8)]
+    assert story.say(e.StopAsked()) == [e.Unask((REMOTE,)), e.StopWorker(mirror(), 8)]
     assert story.end(mirror(), 8) == [e.RemoveMirror(REMOTE), e.Withdraw(), e.Finish()]
 
 
@@ -163,3 +194,23 @@ def test_a_mirror_asked_for_while_the_host_stops_neither_starts_nor_stays() -> N
     assert story.say(e.MirrorAsked(REMOTE, "client")) == []
     assert story.records(record()) == []
     assert story.end(mirror(), 8) == [e.RemoveMirror(REMOTE), e.Withdraw(), e.Finish()]
+
+
+def test_a_mirror_that_was_left_is_kept_for_a_while_for_whoever_asks_again() -> None:
+    story = Story()
+    story.connect()
+    other = Source("desk", "other")
+    story.say(e.MirrorsLeft((REMOTE, other)))
+    assert only(story.after(LEFTOVER_GRACE_S - 1.0), e.RemoveMirror) == []
+    story.say(e.MirrorAsked(REMOTE, "operator"))
+    actions = story.after(2.0)
+    assert only(actions, e.RemoveMirror) == [e.RemoveMirror(other)]
+    assert only(actions, e.Unask) == [e.Unask((other,))]
+    assert only(story.say(e.MirrorReleased(REMOTE, "operator")), e.RemoveMirror) == [e.RemoveMirror(REMOTE)]
+
+
+def test_a_stop_removes_what_was_left_too() -> None:
+    story = Story()
+    story.connect()
+    story.say(e.MirrorsLeft((REMOTE,)))
+    assert story.say(e.StopAsked()) == [e.Unask((REMOTE,)), e.RemoveMirror(REMOTE), e.Withdraw(), e.Finish()]

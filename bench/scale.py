@@ -1,0 +1,97 @@
+"""750 segments published by one host and mirrored by another on the same machine, each written once a second.
+
+All mirrors are configured, so the time until they run is that of two hosts that are switched on. Own memory is PSS:
+each page a worker shares with others counts for its share. CPU is the supervisor process alone, all workers streaming;
+a mirror that is late has no frame of the last three seconds.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.children import first_line, running, wait_until
+from bench.figures import Goal, Judged, Row
+from bench.fleet import TAG, Fleet, Host, fleet
+from bench.machine import cpu_time_s
+from bench.many_sources import name_of
+from bench.plan import Plan
+
+STREAMS = 750
+START_S = 120.0
+LATE_S = 3.0
+_GIVE_UP_S = 300.0
+
+
+def measure(plan: Plan) -> Iterator[Row]:
+    """Start them all, then look at what they need."""
+    count = plan.either(STREAMS, 50)
+    mirrors = "".join(f'[[mirror]]\nsource = "rts:{name_of(TAG, number)}"\n' for number in range(count))
+    with fleet(lab_config=mirrors, is_waiting=False) as hosts:
+        plan.redis_flavour = hosts.redis_flavour
+        folder = hosts.rts.segment_folder
+        arguments = ["-m", "bench.many_sources", str(folder), TAG, str(count)]
+        log = folder / "sources.log"
+        with running(arguments, log, is_talking=True) as sources:
+            began_s = time.monotonic()
+            first_line(sources, log, "the sources")
+            plan.say(f"waiting for {2 * count} workers")
+            with plan.meter.repeat():
+                wait_until(lambda: _running(hosts) == 2 * count, _GIVE_UP_S, f"{2 * count} workers to run")
+            title = f"{2 * count} workers"
+            goal = Goal(START_S, Judged.WORST)
+            yield Row(f"{title}: until all run", "s", (time.monotonic() - began_s,), goal, noise=plan.meter.take())
+            yield from _needs(plan, hosts, title)
+
+
+def _running(hosts: Fleet) -> int:
+    return sum(worker["state"] == "running" for host in (hosts.rts, hosts.lab) for worker in _workers(host))
+
+
+def _workers(host: Host) -> list[dict[str, object]]:
+    workers: list[dict[str, object]] = host.call("status")["workers"]
+    time.sleep(0.2)  # to be asked is not what the supervisor is to be busy with
+    return workers
+
+
+def _needs(plan: Plan, hosts: Fleet, title: str) -> Iterator[Row]:
+    wait_until(lambda: not _late(hosts.lab), 60.0, "all mirrors to have fresh frames")
+    seconds = float(plan.either(30, 5))
+    for host, kind in ((hosts.rts, "publisher"), (hosts.lab, "mirror")):
+        plan.say(f"what the {kind}s need")
+        pids = [int(str(worker["pid"])) for worker in _workers(host)]
+        sizes = tuple(_own_mb(pid) for pid in pids)
+        yield Row(f"{title}: own memory of a {kind}", "MB", sizes, Goal(8.0, Judged.WORST), noise=plan.meter.take())
+        supervisor = int(host.call("status")["pid"])
+        with plan.meter.repeat():
+            before_s, worked_s = cpu_time_s(supervisor), sum(map(cpu_time_s, pids))
+            time.sleep(seconds)
+            share = 100 * (cpu_time_s(supervisor) - before_s) / seconds
+            workers = 100 * (sum(map(cpu_time_s, pids)) - worked_s) / seconds
+        note = f"all {kind}s together: {workers:.0f} %"
+        yield Row(f"{host.name}: CPU of the supervisor", "%", (share,), Goal(5.0), note=note, noise=plan.meter.take())
+    with plan.meter.repeat():
+        times_s = tuple(_status_s(hosts.lab) for _ in range(plan.either(10, 3)))
+    yield Row("daosupctl status", "s", times_s, Goal(1.0, Judged.WORST), noise=plan.meter.take())
+    late = float(_late(hosts.lab))
+    yield Row("mirrors without a frame in the last 3 s", "", (late,), Goal(0.0), noise=plan.meter.take())
+
+
+def _late(host: Host) -> int:
+    ages_s = [worker["age_s"] for worker in _workers(host)]
+    return sum(not isinstance(age_s, float) or age_s > LATE_S for age_s in ages_s)
+
+
+def _own_mb(pid: int) -> float:
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) / 1024
+
+
+def _status_s(host: Host) -> float:
+    daosupctl = [str(Path(sys.executable).with_name("daosupctl")), "--socket", str(host.control_socket), "status"]
+    began_s = time.monotonic()
+    subprocess.run(daosupctl, check=True, stdout=subprocess.DEVNULL)
+    return time.monotonic() - began_s

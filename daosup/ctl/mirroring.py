@@ -1,0 +1,53 @@
+"""Commands about mirrors: to have one, for now or for good, and to let it go."""
+
+from __future__ import annotations
+
+from daosup.ctl.asking import ANSWER_S, ask, ask_object, tell
+from daosup.ctl.tables import safe
+from daosup.ctl.units import shape
+
+TYPE_CHECKING = False  # typing's own costs more than all else here
+if TYPE_CHECKING:
+    from daosup.ctl.arguments import Options
+
+MIRROR_S = 30.0
+CHANGE_S = 15.0
+
+
+def mirror(options: Options) -> int:
+    """Have a mirror; returns when its first frame is there."""
+    wait_s = MIRROR_S if options.wait is None else options.wait
+    source = _source(options)
+    arguments = {"source": source, "bidirectional": False, "wait_s": wait_s, "holder": "operator"}
+    if options.keep:
+        arguments["keep"] = True
+    made = ask_object(options, "mirror", wait_s + ANSWER_S, arguments)
+    what = f"{shape(made.get('shape'))} {safe(made.get('dtype'))}" if made.get("shape") else "shape not yet known"
+    told = f"{source} is mirrored as {safe(made.get('name'))} ({what}): {safe(made.get('state'))}"
+    kept = ["and will be after every restart, until it is released"] if options.keep else []
+    tell(options, made, lambda style, width: [told, f"file {safe(made.get('path'))}", *kept])
+    return 0
+
+
+def keep(options: Options) -> int:
+    """Have a mirror for good, whether or not its host is there now."""
+    source = _source(options)
+    kept = ask_object(options, "keep", CHANGE_S, {"source": source})
+    reason = f" ({safe(kept['reason'])})" if kept.get("reason") else ""
+    told = f"{source} is kept as {safe(kept.get('name'))} from now on: {safe(kept.get('state'))}{reason}"
+    tell(options, kept, lambda style, width: [told])
+    return 0
+
+
+def release(options: Options) -> int:
+    """Give up a mirror."""
+    source = _source(options)
+    released = ask(options, "release", CHANGE_S, {"source": source})
+    tell(options, released, lambda style, width: [f"{source} is released"])
+    return 0
+
+
+def _source(options: Options) -> str:
+    from daosup.core.types import Source  # dear to import, and status does without
+
+    return str(Source.parse(options.name or ""))

@@ -1,0 +1,56 @@
+#define _GNU_SOURCE
+#include "libzmq.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+struct libzmq libzmq;
+
+static bool find(void *library, const char *name, void *place)
+{
+    void *symbol = dlsym(library, name);
+    memcpy(place, &symbol, sizeof symbol); /* the way from an object's pointer to a function's that C allows */
+    return symbol != NULL;
+}
+
+const char *libzmq_load(const char *path)
+{
+    if (libzmq.msg_send != NULL)
+        return NULL;
+    /* Not loaded but found: another copy of the library would know nothing of pyzmq's sockets. A look-up in the
+     * module goes through what it was linked with, wherever that lies, and finds a libzmq inside it, too. */
+    void *module = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
+    if (module == NULL)
+        return "is not an extension module that is in use";
+    struct libzmq found;
+    bool is_whole = find(module, "zmq_version", &found.version) && find(module, "zmq_getsockopt", &found.getsockopt) &&
+                    find(module, "zmq_msg_init", &found.msg_init) &&
+                    find(module, "zmq_msg_init_size", &found.msg_init_size) &&
+                    find(module, "zmq_msg_copy", &found.msg_copy) &&
+                    find(module, "zmq_msg_close", &found.msg_close) && find(module, "zmq_msg_data", &found.msg_data) &&
+                    find(module, "zmq_msg_size", &found.msg_size) && find(module, "zmq_msg_send", &found.msg_send) &&
+                    find(module, "zmq_msg_recv", &found.msg_recv);
+    dlclose(module); /* only our count of it: Python never unloads an extension module */
+    if (!is_whole)
+        return "does not show the functions of libzmq";
+    int major, minor, patch;
+    found.version(&major, &minor, &patch);
+    if (major != 4 || minor < 2)
+        return "has a libzmq that is not 4.2 or newer";
+    libzmq = found;
+    return NULL;
+}
+
+int libzmq_hand_over(libzmq_message *message, void *socket, int flags)
+{
+    while (libzmq.msg_send(message, socket, LIBZMQ_DONTWAIT | flags) < 0) {
+        int error = errno;
+        if (error == EINTR)
+            continue;
+        libzmq.msg_close(message);
+        return error;
+    }
+    return 0;
+}

@@ -1,0 +1,65 @@
+/* The loops of a flowing stream, in which Python has no part: from a segment to a socket, from a socket to a segment.
+ *
+ * Invariant: only whole frames are sent, and only the frame that is expected next is written; whatever else comes up ends
+ * the loop and is the caller's to judge. A message is closed or handed on, whatever happens.
+ */
+#ifndef DAOSUP_PUMP_H
+#define DAOSUP_PUMP_H
+
+#include "frames.h"
+#include "libzmq.h"
+#include "messages.h"
+#include "pickles.h"
+#include "semaphores.h"
+
+/* Outcomes beside those of enum frames_result. */
+enum {
+    PUMP_OTHER = FRAMES_LOST + 1, /* the message is not just the next frame */
+    PUMP_FAILED,                  /* libzmq says no, and errno why */
+};
+
+/* How far a publisher is with one segment. */
+struct outgoing {
+    uint64_t sequence; /* frames sent, of segments before too */
+    uint64_t sent;     /* the counter of the last one */
+    uint64_t skipped;  /* frames that were written and never sent */
+    uint64_t gaps;     /* how often at least one was */
+};
+
+/* Count the frame of the last snapshot as sent; false if its counter went back, so the segment is another one. */
+bool outgoing_note(struct outgoing *self, uint64_t counter);
+
+struct sending {
+    struct frames *frames;
+    struct semaphores *semaphores;
+    struct outgoing *outgoing;
+    void *socket;
+    const unsigned char *header; /* of all frames' messages, as far as they have it in common */
+    struct pickle_ends ends;     /* each frame goes out a second time between them */
+    int semaphore;
+    int64_t rest_ns;     /* to wait for a frame */
+    int64_t read_ns;     /* to find one whole */
+    int64_t deadline_ns; /* of the present rest */
+    int64_t listen_ns;   /* when to look next whether a reader has said something */
+    int64_t until_ns;    /* a frame that comes later, or when a reader has, is left to the caller: FRAMES_OK */
+};
+
+/* Never waits for a reader: where nobody takes a frame it is dropped, and counts as sent. */
+int pump_send(struct sending *self);
+
+struct receiving {
+    struct frames *frames;
+    struct semaphores *semaphores;
+    void *socket;
+    const unsigned char *begin, *end; /* of the header of each frame, see message_belongs */
+    uint64_t expected;                /* the counter of the next frame */
+    uint64_t taken;                   /* how many came and were written */
+    int64_t until_ns;                 /* after the first frame from then on: FRAMES_OK */
+    libzmq_message message;           /* with PUMP_OTHER: what came; the caller closes it */
+};
+
+/* Of the frames that have arrived all but the newest are passed over. Waits for a message as long as the socket's own
+ * timeout says: FRAMES_TIMEOUT, also if a signal came. */
+int pump_receive(struct receiving *self);
+
+#endif

@@ -1,0 +1,89 @@
+"""Keeps what operators want to last, on disk first and then in force.
+
+Invariants: what is in force is what is on disk, once a change has returned; a change that cannot be written changes
+nothing. Changes come one after the other, each upon the last. Writing happens off the loop: a disk may take its time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Optional
+
+from daosup import log
+from daosup.adapters.state_file import MAX_BYTES, StateFile
+from daosup.core import events as e
+from daosup.core.checked_json import parse_json
+from daosup.core.desired import MAX_NAMES, Desired
+from daosup.errors import ProtocolError, UnavailableError, UsageError
+
+_log = log.get("daosup.supervisor")
+
+
+class Lasting:
+    """What lasts on one host; belongs to a running loop.
+
+    Args:
+        file: Where it is kept.
+        post: Told of each change.
+    """
+
+    def __init__(self, file: StateFile, post: Callable[[e.Event], None]) -> None:
+        self.desired = Desired()
+        self.error: Optional[str] = None
+        self._file = file
+        self._post = post
+        self._lock = asyncio.Lock()
+
+    def load(self) -> None:
+        """Take in what is on disk. A file that is no state is set aside; one that cannot be read is left alone."""
+        try:
+            raw = self._file.read()
+            if raw is not None:
+                self.desired = Desired.of_json(parse_json(raw, MAX_BYTES))
+        except ProtocolError as error:
+            self._set_aside(str(error))
+        except UnavailableError as error:
+            self.error = str(error)
+            _log.error("kept mirrors and stopped segments are not known", reason=self.error)
+        self._post(e.DesiredChanged(self.desired))
+
+    async def change(self, change: Callable[[Desired], Desired]) -> None:
+        """Write down what ``change`` makes of it, and put it in force.
+
+        Raises:
+            UnavailableError: If it cannot be written.
+            UsageError: If it becomes too much.
+        """
+        # Whoever asked may go away meanwhile; what is on disk must come into force all the same.
+        task = asyncio.get_running_loop().create_task(self._change(change))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.shield(task)
+
+    async def _change(self, change: Callable[[Desired], Desired]) -> None:
+        async with self._lock:
+            desired = change(self.desired)
+            if desired == self.desired:
+                return
+            if self.error is not None:
+                raise UnavailableError(f"{self.error}; so it is not overwritten: mend that, then restart daosupd")
+            if max(len(names) for names in vars(desired).values()) > MAX_NAMES:
+                raise UsageError(f"more than {MAX_NAMES} kept or stopped names; release or start some")
+            content = json.dumps(desired.as_json(), indent=1).encode() + b"\n"
+            await asyncio.get_running_loop().run_in_executor(None, self._file.write, content)
+            self.desired = desired
+            self._post(e.DesiredChanged(desired))
+
+    def _set_aside(self, why: str) -> None:
+        try:
+            where = self._file.set_aside()
+        except UnavailableError as error:
+            self.error = f"{self._file.path} is not a state that this version knows ({why}), and {error}"
+            _log.error("kept mirrors and stopped segments are not known", reason=self.error)
+        else:
+            _log.error(
+                "kept mirrors and stopped segments are forgotten: their file is none of this version; it is set aside",
+                reason=why,
+                file=where,
+            )

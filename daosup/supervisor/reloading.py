@@ -1,0 +1,115 @@
+"""Reads the configuration anew while the supervisor runs.
+
+Invariants: what is in force was right as a whole when it was read; one that is wrong anywhere changes nothing, and is
+told of in the log and in ``status`` until one that is right is read. Signals that come while it is being read are
+answered by reading it once more, however many they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Optional
+
+from daosup import log
+from daosup.config import Config
+from daosup.config.changes import Change, adopt
+from daosup.errors import ConfigError, UnavailableError
+
+if TYPE_CHECKING:
+    from daosup.supervisor.loop import Supervisor
+
+_log = log.get("daosup.supervisor")
+
+
+class Reloading:
+    """The configuration's file, from the loop of a running supervisor.
+
+    Args:
+        supervisor: Whose configuration it is.
+        read: Reads it anew.
+    """
+
+    def __init__(self, supervisor: Supervisor, read: Callable[[], Config]) -> None:
+        self._supervisor = supervisor
+        self._read = read
+        self._lock = asyncio.Lock()
+        self._is_asked = self._is_serving = False
+        self._task: Optional[asyncio.Task[None]] = None
+        self._loaded = datetime.now(timezone.utc)
+        self._error: Optional[ConfigError] = None
+        self._needs_restart: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """Of the configuration: where from, since when, what is wrong with a newer one, what waits for a restart."""
+        file = self._supervisor.config.file
+        return {
+            "file": str(file) if file else None,
+            "loaded_utc": self._loaded.isoformat(timespec="milliseconds"),
+            "mistakes": self._error.mistakes if self._error else [],
+            "needs_restart": list(self._needs_restart),
+        }
+
+    def serve(self) -> None:
+        """The supervisor has begun: answer signals, also those that came before."""
+        self._is_serving = True
+        if self._is_asked:
+            self.on_signal()
+
+    def on_signal(self) -> None:
+        """SIGHUP came."""
+        self._is_asked = True
+        if not self._is_serving:
+            return
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._answer_signals())
+
+    async def _answer_signals(self) -> None:
+        while self._is_asked:
+            self._is_asked = False
+            try:
+                await self.reload()
+            except (ConfigError, UnavailableError):
+                pass  # it is in the log
+            except Exception as error:
+                self._supervisor.fail(error)
+
+    async def reload(self) -> dict[str, Any]:
+        """Read it anew and put it in force; returns which keys changed, and which wait for a restart.
+
+        Raises:
+            ConfigError: If it is wrong anywhere; then nothing changed.
+            UnavailableError: If the supervisor is stopping.
+        """
+        async with self._lock:
+            systemd = self._supervisor.systemd
+            systemd.reloading()
+            try:
+                read = await asyncio.get_running_loop().run_in_executor(None, self._read)
+                if self._supervisor.state.is_stopping:
+                    raise UnavailableError("this daosupd is stopping; it will read its configuration when it starts")
+                change = adopt(self._supervisor.config, read)
+                self._supervisor.reconfigure(change)
+            except ConfigError as error:
+                self._error = error
+                for mistake in error.mistakes:
+                    _log.error("configuration refused; the one before stays in force", mistake=mistake)
+                raise
+            finally:
+                systemd.ready(self._summary)
+            self._note(change)
+            return {"changed": list(change.changed), "needs_restart": list(change.needs_restart)}
+
+    def _note(self, change: Change) -> None:
+        self._error, self._needs_restart = None, change.needs_restart
+        self._loaded = datetime.now(timezone.utc)
+        _log.info("configuration read anew", changed=", ".join(change.changed) or "nothing")
+        if change.needs_restart:
+            _log.warning("needs a restart", keys=", ".join(change.needs_restart))
+
+    @property
+    def _summary(self) -> str:
+        refused = "; a new configuration was refused, see its log" if self._error else ""
+        return f"host {self._supervisor.config.host}{refused}"

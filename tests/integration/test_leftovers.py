@@ -1,0 +1,187 @@
+"""A host that is killed as a whole: the next start finds what it left, takes up what is wanted, removes the rest."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+
+from daosup.adapters.leftovers import MirrorLedger
+from daosup.core.mirrors import ADOPTED_S
+from daosup.core.types import Source
+from daosup.shm import Keyword, Segment
+from daosup.shm.making import unlink_segment
+from tests.integration.fleet import Fleet, Host
+from tests.integration.registry_hosts import all_keys
+from tests.integration.streams import stream
+from tests.waiting import wait_until
+
+#: A program has 30 s to come back.
+REMOVED_S = ADOPTED_S + 15.0
+SOURCE = Source("rts", "wfs")
+
+
+def kill_whole(host: Host) -> None:
+    """SIGKILL for the daemon, its fork server and every worker, at once."""
+    for _ in range(3):  # whoever was just being forked
+        for pid in host.processes():
+            os.kill(pid, signal.SIGKILL)
+    host.wait()
+    wait_until(lambda: not host.processes(), 5.0, "all of the host to be dead")
+
+
+def shm() -> set[str]:
+    return set(os.listdir("/dev/shm"))
+
+
+def test_a_killed_host_leaves_nothing_that_is_not_wanted_and_gets_back_what_is(fleet: Fleet) -> None:
+    fleet.start("rts", "lab")
+    lab = fleet.lab
+    before_shm, before_keys = shm(), all_keys(fleet.redis.address)
+    with stream(fleet, "kept") as kept, stream(fleet, "unwanted") as unwanted:
+        # Only a program's: what the operator asked for is remembered.
+        lab.release(unwanted.source)
+        lab.call("mirror", source=unwanted.source, holder="program", wait_s=20)
+        kept.segment.write(np.full((16, 16), 5, "uint16"))
+        wait_until(lambda: bool((kept.mirror.read() == 5).all()), 5.0, "the frame")
+        inode = os.stat(kept.mirror.path).st_ino
+        (lab.segments / ".remote_rts_unwanted.im.shm.0a1b2c3d.new").touch()
+        kill_whole(lab)
+        assert Path(unwanted.mirror.path).exists()
+        assert (kept.mirror.read() == 5).all()
+        lab.start()
+        lab.call("mirror", source=kept.source, wait_s=20)
+        wait_until(
+            lambda: not [name for name in (*os.listdir(lab.segments), *shm()) if "remote_rts_unwanted" in name],
+            REMOVED_S,
+            "the other mirror to be removed, with its semaphores and its unfinished file",
+        )
+        assert [name for name in os.listdir(lab.segments) if "unwanted" in name] == []
+        kept.check_going()  # through the file that a reader had open all the time
+        assert os.stat(kept.mirror.path).st_ino == inode
+    wait_until(lambda: shm() == before_shm, 5.0, "all semaphores to be gone")
+    wait_until(lambda: all_keys(fleet.redis.address) == before_keys, 5.0, "all keys to be gone")
+    for host in fleet.hosts.values():
+        host.signal(signal.SIGTERM)
+        assert host.left_behind() == []
+
+
+def test_a_killed_owner_is_back_with_all_its_streams_and_without_old_keys(fleet: Fleet) -> None:
+    fleet.start("rts", "lab")
+    rts = fleet.rts
+    gone = rts.create("gone")
+    with stream(fleet, "wfs") as wfs:
+        assert b"dao:machines:rts:shm:gone:dtype" in all_keys(fleet.redis.address)
+        kill_whole(rts)
+        gone.unlink()
+        gone.close()
+        rts.start()
+        wfs.check_going(10.0)
+        wait_until(
+            lambda: b"dao:machines:rts:shm:gone:dtype" not in all_keys(fleet.redis.address), 5.0, "its keys to be gone"
+        )
+        assert {each["name"] for each in rts.status()["segments"]} == {"wfs"}
+
+
+def test_a_mirror_that_is_asked_for_nowhere_goes_also_when_the_next_daemon_stops_at_once(fleet: Fleet) -> None:
+    fleet.start("rts", "lab")
+    with stream(fleet, "wfs") as wfs:
+        kill_whole(fleet.lab)
+        fleet.lab.start()
+        assert fleet.lab.signal(signal.SIGTERM) == 0
+        assert fleet.lab.left_behind() == []
+        fleet.lab.start()
+        assert not Path(wfs.mirror.path).exists()
+
+
+# -- what is proof and what is not
+
+
+def a_mirror(folder: Path, name: str = "remote_rts_wfs") -> Path:
+    path = folder / f"{name}.im.shm"
+    with Segment.create(path, (4, 4), "uint16", keywords=[Keyword("NET_REPLICA", 1, "")]):
+        pass
+    return path
+
+
+def a_ledger(folder: Path, path: Path) -> MirrorLedger:
+    """As a supervisor finds it that was not the one to write it."""
+    assert MirrorLedger(folder / "ledger").note(SOURCE, str(path)) is None
+    ledger = MirrorLedger(folder / "ledger")
+    assert ledger.find() == (SOURCE,)
+    return ledger
+
+
+def test_what_is_written_down_and_a_mirror_is_removed(tmp_path: Path) -> None:
+    path = a_mirror(tmp_path)
+    ledger = a_ledger(tmp_path, path)
+    assert ledger.strangers(tmp_path) == []
+    assert ledger.remove(SOURCE) is None
+    assert not path.exists()
+    ledger.close()
+    assert not (tmp_path / "ledger").exists()
+    assert ledger.remove(SOURCE) == "this daosupd did not make it"
+
+
+def test_a_mirror_that_a_living_process_writes_stays(tmp_path: Path) -> None:
+    path = a_mirror(tmp_path)
+    ledger = a_ledger(tmp_path, path)
+    with path.open("rb") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        assert "another process writes it" in str(ledger.remove(SOURCE))
+    assert path.exists()
+    unlink_segment(path)
+
+
+def test_what_somebody_put_in_a_mirrors_place_stays(tmp_path: Path) -> None:
+    path = tmp_path / "remote_rts_wfs.im.shm"
+    path.write_bytes(b"my own notes")
+    assert "no mirror" in str(a_ledger(tmp_path, path).remove(SOURCE))
+    assert path.read_bytes() == b"my own notes"
+    path.unlink()
+    path.mkdir()
+    assert "not a file of this user" in str(a_ledger(tmp_path, path).remove(SOURCE))
+    assert path.is_dir()
+    path.rmdir()
+    target = a_mirror(tmp_path, "wfs")
+    path.symlink_to(target)
+    assert "not a file of this user" in str(a_ledger(tmp_path, path).remove(SOURCE))
+    assert target.exists()
+    unlink_segment(target)
+
+
+def test_a_mirror_that_is_not_written_down_is_a_stranger_and_stays(tmp_path: Path) -> None:
+    path = a_mirror(tmp_path)
+    (tmp_path / "remote_of_another_program.im.shm").write_bytes(b"?")
+    ledger = MirrorLedger(tmp_path / "ledger")
+    assert ledger.find() == ()
+    assert ledger.strangers(tmp_path) == [str(path)]
+    assert ledger.remove(SOURCE) is not None
+    assert path.exists()
+    unlink_segment(path)
+
+
+def test_a_ledger_that_is_spoilt_or_anothers_proves_nothing(tmp_path: Path) -> None:
+    precious = a_mirror(tmp_path, "precious")
+    path = a_mirror(tmp_path)
+    folder = tmp_path / "ledger"
+    ledger = a_ledger(tmp_path, path)
+    entry = folder / SOURCE.mirror_name
+    good = entry.read_text()
+    for said in ("", "[]", "{", good[:-9], good.replace("remote_rts_wfs", "precious"), good.replace("/", "")):
+        entry.write_text(said)
+        assert MirrorLedger(folder).find() == ()
+        assert not entry.exists()
+    entry.write_text(good)
+    folder.chmod(0o777)
+    assert MirrorLedger(folder).find() == ()
+    folder.chmod(0o700)
+    assert MirrorLedger(folder).find() == (SOURCE,)
+    assert ledger.remove(SOURCE) is None
+    assert precious.exists()
+    unlink_segment(precious)
+    shutil.rmtree(folder)
