@@ -26,7 +26,7 @@ from daosup.core.election import Election
 from daosup.core.host_facts import HostFacts
 from daosup.core.mirrors import CONFIGURED, KEPT, Mirrors
 from daosup.core.namesakes import Namesakes
-from daosup.core.readership import Readership
+from daosup.core.readers import Readers
 from daosup.core.registry_values import Instance
 from daosup.core.renewal import Renewal
 from daosup.core.standing import Standing
@@ -49,7 +49,7 @@ class HostState:
         self.clock = Clock()
         self.namesakes = Namesakes(facts.host, facts.instance)
         self.segments: dict[str, SegmentFacts] = {}
-        self.readership = Readership()
+        self.readership = Readers()
         self.presumed = Presumed()
         self.mirrors = Mirrors(facts.host)
         self.stopped_segments: frozenset[str] = frozenset()
@@ -223,8 +223,10 @@ class HostState:
 
     def _records_seen(self, event: e.RecordsSeen, now: float) -> Iterator[e.Action]:
         for seen in event.sources:
-            if self.mirrors.take(seen):
+            if self.mirrors.take(seen, now):
                 yield from self.crew.nudge(WorkerKey(WorkerKind.MIRROR, seen.source), now, "its owner is back")
+            if self._is_serving:
+                yield from self.mirrors.request(seen, now)
 
     # -- what is configured, and what operators want to last
 
@@ -254,8 +256,9 @@ class HostState:
     # -- workers
 
     def _links_seen(self, event: e.LinksSeen, now: float) -> Iterable[e.Action]:
-        self.mirrors.links_seen(event.linked)
+        self.mirrors.links_seen(event.linked, now)
         self.subscribed = event.subscribed
+        self.readership.connected(event.connected)
         return ()
 
     def _workers_found(self, event: e.WorkersFound, now: float) -> Iterator[e.Action]:
@@ -312,6 +315,8 @@ class HostState:
             yield e.CheckRegistry()
         yield from self.election.tick(now)
         yield from self.mirrors.tick(now)
+        if self._is_announced:
+            yield from self.readership.tick(self.segments, now)
 
     def _stop_asked(self, event: e.StopAsked, now: float) -> Iterator[e.Action]:
         self.is_stopping = True
@@ -381,6 +386,8 @@ class HostState:
         e.ClockCompared: lambda self, event, now: self.clock.compared(event),
         e.ReplacedInstance: lambda self, event, now: self._namesake_met(event.other, now),
         e.ReadersSeen: _readers_seen,
+        e.RequestsTaken: lambda self, event, now: self.readership.requests_taken(event, now),
+        e.HeartbeatsSeen: lambda self, event, now: self.readership.heartbeats_seen(event, now),
         e.RecordsSeen: _records_seen,
         e.ReadersNotified: _readers_notified,
         e.RecordNotified: _record_notified,

@@ -14,6 +14,8 @@ MIRROR_PREFIX = "remote_"
 #: The keyword by which a mirror says that it is one, as in DAO's own network service.
 REPLICA_KEYWORD = "NET_REPLICA"
 PROTOCOL = 2
+#: What hosts speak that run the existing daemon.
+OLD_PROTOCOL = 1
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62})\Z")
 # The last range: what Python makes of file names that are not UTF-8, which nothing else understands.
@@ -116,12 +118,16 @@ class StreamRecord:
 
 @dataclass(frozen=True)
 class Reader:
-    """A host that wants a segment of ours. ``beat`` grows while the reader is alive."""
+    """A host that wants a segment of ours. ``beat`` grows while the reader is alive.
+
+    One that speaks the old protocol has neither beat nor instance, and no ``ip`` if only its heartbeat is known.
+    """
 
     host: str
     ip: str
     beat: int
     instance: str
+    protocol: int = PROTOCOL
 
 
 @dataclass(frozen=True)

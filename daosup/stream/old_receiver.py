@@ -17,8 +17,14 @@ from zmq.utils.monitor import recv_monitor_message
 from daosup.core.header import MAX_FRAME_BYTES
 from daosup.errors import ProtocolError
 from daosup.stream.old_frames import OLD_TOPIC, Array, OldFrames
-from daosup.stream.receiver import RECONNECT_MAX_MS, RECONNECT_MS, WAIT_MS
-from daosup.stream.sender import HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, queue_frames, socket_buffer_bytes
+from daosup.stream.receiver import CONNECT_MS, RECONNECT_MAX_MS, RECONNECT_MS, WAIT_MS
+from daosup.stream.sender import (
+    HANDSHAKE_MS,
+    HEARTBEAT_MS,
+    HEARTBEAT_TIMEOUT_MS,
+    queue_frames,
+    socket_buffer_bytes,
+)
 
 #: An old sender queues so many messages for a reader. After so many one is handed on, though there are more.
 MOST_TAKEN = 1000
@@ -55,6 +61,8 @@ class OldReceiver:
             zmq.RECONNECT_IVL_MAX: RECONNECT_MAX_MS,
             zmq.HEARTBEAT_IVL: HEARTBEAT_MS,
             zmq.HEARTBEAT_TIMEOUT: HEARTBEAT_TIMEOUT_MS,
+            zmq.CONNECT_TIMEOUT: CONNECT_MS,
+            zmq.HANDSHAKE_IVL: HANDSHAKE_MS,
             zmq.TCP_KEEPALIVE: 1,
             zmq.MAXMSGSIZE: 2 * MAX_FRAME_BYTES + _AROUND_BYTES,
         }

@@ -16,7 +16,7 @@ from daosup.core.layout import Geometry, Layout, make_geometry
 from daosup.errors import SegmentError, SegmentLostError
 from daosup.stream.old_frames import Array
 from daosup.stream.old_receiver import OldReceiver
-from daosup.workers.mirror import STAMP_INTERVAL_S, TEND_INTERVAL_S
+from daosup.workers.mirror import RETRY_INTERVAL_S, STAMP_INTERVAL_S, TEND_INTERVAL_S
 from daosup.workers.orders import MirrorOrder
 from daosup.workers.replica import Replica
 from daosup.workers.statistics import StatisticsPage
@@ -25,8 +25,7 @@ from daosup.workers.statistics import StatisticsPage
 def mirror_old(order: MirrorOrder, tell: Callable[..., None]) -> None:
     """Mirror until stopped.
 
-    Raises:
-        SegmentError: If the mirror cannot be made.
+    A mirror that cannot be made is tried again, and the reason is told.
     """
     worker = OldMirror(order, tell)
     try:
@@ -44,47 +43,82 @@ class OldMirror:
         self._tell = tell
         self._page = StatisticsPage(order.page)
         self._replica: Optional[Replica] = None
-        self._tended = self._stamped = 0.0
+        self._obstacle: Optional[str] = None
+        self._tended = self._stamped = self._retry_s = 0.0
         self._receiver = OldReceiver(order.endpoint)
 
     def turn(self) -> None:
         """Wait a moment for a frame and take it."""
-        receiver, page = self._receiver, self._page
+        receiver = self._receiver
         frame = receiver.receive()
-        if receiver.rejected > page.rejected:
-            if page.rejected == 0:
-                self._tell("rejected", reason=receiver.rejection)
-            page.rejected = receiver.rejected
-        if frame is not None:
-            try:
-                self._take(frame)
-            except SegmentLostError:  # somebody removed or spoiled the mirror
-                self._replica = None
-                self._take(frame)
+        if receiver.rejected > self._page.rejected:
+            self._note_rejected()
+        if frame is not None and not self._take(frame):
+            self._take(frame)  # into a mirror made anew
         if frame is None or receiver.received_s >= self._stamped + STAMP_INTERVAL_S:
             self._stamped = receiver.received_s
             self._look_around(receiver.received_s)
 
-    def _take(self, frame: Array) -> None:
-        replica = self._replica
+    def _take(self, frame: Array) -> bool:
+        """Write a frame; False if the mirror turned out to be removed or spoilt by somebody."""
+        replica, page = self._replica, self._page
         if replica is None or (frame.shape, frame.dtype) != (replica.segment.shape, replica.segment.dtype):
-            replica = self._replica = Replica.make(self._order.path, self._wanted(frame), self._order.mode, replica)
-        segment, page = replica.segment, self._page
+            replica = self._make_replica(frame)
+        if replica is None:
+            return True
+        segment = replica.segment
         page.source_counter = segment.counter + 1
         page.write_time_utc_ns = time.time_ns()
-        segment.window.commit(frame, 0, page.source_counter, page.write_time_utc_ns)
+        try:
+            segment.window.commit(frame, 0, page.source_counter, page.write_time_utc_ns)
+        except SegmentLostError:
+            self._lose_replica()
+            return False
         page.frames += 1
         page.payload_bytes += frame.nbytes
         if not replica.is_announced:
             replica.is_announced = True
             self._note()
             self._say_how_fresh(replica)
-            self._tell("ready", port=0, shape=list(frame.shape), dtype=frame.dtype.name)
+            page.stamp_ready()
+            self._tell("ready", port=0)
+        return True
+
+    def _make_replica(self, frame: Array) -> Optional[Replica]:
+        now = self._receiver.received_s
+        if now < self._retry_s:
+            return None
+        before, self._replica = self._replica, None
+        try:
+            self._replica = Replica.make(self._order.path, self._wanted(frame), self._order.mode, before)
+        except SegmentError as error:
+            self._retry_s = now + RETRY_INTERVAL_S
+            self._note_obstacle(str(error))
+        else:
+            self._note_obstacle(None)
+        return self._replica
 
     def _wanted(self, frame: Array) -> Geometry:
         """What the source is like, as far as its frames tell: neither its layout nor its keywords."""
         layout = Layout.FIFO if self._order.layout == "source" else Layout(self._order.layout)
         return make_geometry(frame.shape, frame.dtype.name, layout=layout)
+
+    def _lose_replica(self) -> None:
+        if self._replica is not None:
+            self._replica.retire()
+        self._replica = None
+
+    def _note_obstacle(self, reason: Optional[str]) -> None:
+        if reason != self._obstacle:
+            self._obstacle = reason
+            self._tell("blocked" if reason else "made", reason=reason)
+
+    def _note_rejected(self) -> None:
+        """Something came that is no frame: it is counted, and told once."""
+        if self._page.rejected == 0:
+            what = f"{self._order.endpoint} sends what is no frame: {self._receiver.rejection}"
+            self._tell("rejected", warning=what)
+        self._page.rejected = self._receiver.rejected
 
     # -- now and then
 
@@ -97,7 +131,7 @@ class OldMirror:
                     self._replica.segment.check()
                     self._say_how_fresh(self._replica)
                 except SegmentError:
-                    self._replica = None
+                    self._lose_replica()
         self._page.stamp()
 
     def _note(self) -> None:
@@ -107,7 +141,8 @@ class OldMirror:
         receiver.look()
         if receiver.has_link != bool(page.has_link):
             page.has_link = int(receiver.has_link)
-            self._tell("link", is_up=receiver.has_link)
+            silence = None if receiver.has_link else f"no connection to {self._order.endpoint}"
+            self._tell("link", is_up=receiver.has_link, reason=self._obstacle or silence)
 
     def _say_how_fresh(self, replica: Replica) -> None:
         page = self._page
@@ -118,5 +153,5 @@ class OldMirror:
         if self._replica is not None:
             self._page.has_link = 0
             self._say_how_fresh(self._replica)
-            self._replica.segment.close()
+            self._replica.close()
         self._receiver.close()

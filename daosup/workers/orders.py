@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Union
 
-from daosup.core.types import WorkerKey
+from daosup.core.types import PROTOCOL, WorkerKey
 from daosup.workers.limits import Limits
 
 #: In an order, but of no account when it is asked whether a running worker is told the same: a publisher keeps the
@@ -48,7 +48,7 @@ class PublisherOrder:
 
 @dataclass(frozen=True)
 class MirrorOrder:
-    """Keep the segment at ``path`` like the one streamed from ``endpoint``."""
+    """Keep the segment at ``path`` like the one streamed from ``endpoint`` in this ``protocol``."""
 
     key: WorkerKey
     path: str
@@ -57,6 +57,7 @@ class MirrorOrder:
     mode: int
     layout: str
     limits: Limits = field(default_factory=Limits)
+    protocol: int = PROTOCOL
 
 
 Order = Union[PublisherOrder, MirrorOrder]

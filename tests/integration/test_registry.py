@@ -216,10 +216,33 @@ def test_requests_of_old_clients_are_taken_once_and_ours_wait_their_turn(empty_r
             assert await desk.registry.request(WFS, ours, TTL_S)
             assert raw(empty_redis.address, ("GET", "dao:connections:rts:wfs")) == [encode_request(ours)]
             assert await owner.registry.take_requests(["wfs"]) == {"wfs": ours}
-            raw(empty_redis.address, ("SET", "dao:heartbeats:rts:wfs:old", "2026-01-01T00:00:00+00:00"))
-            assert await owner.registry.beating([("wfs", "old"), ("dm", "old")]) == {("wfs", "old")}
 
     asyncio.run(take())
+
+
+def test_heartbeats_of_old_readers_are_read_and_found(empty_redis: EmbeddedRedis) -> None:
+    then, later = "2026-01-01T00:00:00+00:00", "2026-01-01T00:00:10+00:00"
+
+    async def look() -> None:
+        async with connected(empty_redis.address, "rts") as owner:
+            raw(
+                empty_redis.address,
+                ("SET", "dao:heartbeats:rts:wfs:old", then),
+                ("SET", "dao:heartbeats:rts:dm:old", later),
+                ("SET", "dao:heartbeats:rts2:wfs:old", then),
+                ("SET", "dao:heartbeats:rts:wfs", then),
+                ("SET", "dao:heartbeats:rts:wfs:a:b", then),
+                ("SET", "dao:heartbeats:rts:wfs:long", b"x" * 1000),
+                ("SADD", "dao:heartbeats:rts:wfs:set", "a"),
+            )
+            registry = owner.registry
+            assert await registry.heartbeats([("wfs", "old"), ("wfs", "new")]) == {("wfs", "old"): then}
+            assert await registry.heartbeats([]) == {}
+            assert registry.skipped == 0
+            assert await registry.find_heartbeats() == {("wfs", "old"): then, ("dm", "old"): later}
+            assert registry.skipped == 4
+
+    asyncio.run(look())
 
 
 OLD_HOST = {

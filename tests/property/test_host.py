@@ -13,15 +13,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from daosup.core import events as e
 from daosup.core.crew import Phase
 from daosup.core.mirrors import ADOPTED
-from daosup.core.types import Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
+from daosup.core.types import SegmentFacts, Source, WorkerKey, WorkerKind
 from tests.property.processes import Process
-from tests.property.worlds import Host, World
+from tests.property.worlds import OLD_ADDRESS, OLD_PORT, OLD_SOURCE, Host, World
 
 HOSTS = st.sampled_from(["rts", "desk"])
 NAMES = st.sampled_from(["wfs", "dm"])
 HOLDERS = st.sampled_from(["operator", "client"])
 RATES = st.floats(0.95, 1.05)
-OLD_SOURCE = Source("old", "cam")
 #: Longer than each time-out in the core: a heartbeat, a reader's silence, the longest back-off, the time to end.
 LONG_S = 60.0
 
@@ -46,15 +45,10 @@ class Hosts(RuleBasedStateMachine):
         self.world.hosts["rts"].rate, self.world.hosts["desk"].rate = rts, desk
         for host in self.world.hosts.values():
             host.files = {name: facts_of(name) for name in ("wfs", "dm")}
-        self._old_daemon_announces()
+        self.world.registry.old_daemon_announces()
         for name, segment in sorted(asked):
             self.ask(name, segment, "operator", is_old=False)
         self.world.settle(seconds)
-
-    def _old_daemon_announces(self) -> None:
-        registry = self.world.registry
-        registry.roles["old"], registry.segments["old"] = Role.MINION, {"cam"}
-        registry.records[OLD_SOURCE] = (StreamRecord("10.0.0.9", 5000, "rts", "10.0.0.1", protocol=1),)
 
     def host(self, name: str) -> Host:
         return self.world.hosts[name]
@@ -158,7 +152,7 @@ class Hosts(RuleBasedStateMachine):
     @rule()
     def registry_forgets(self) -> None:
         self.world.registry.forget_everything()
-        self._old_daemon_announces()
+        self.world.registry.old_daemon_announces()
 
     # -- processes
 
@@ -260,6 +254,7 @@ class Hosts(RuleBasedStateMachine):
         published = [p for p in owner.processes.alive if p.order.key.kind is WorkerKind.PUBLISHER]
         publishers = {process.order.key.source.name: process for process in published}
         live = set() if owner.name in self.stopped else {source for source in held if source.name in owner.files}
+        is_old_there = OLD_SOURCE in held and name not in self.stopped
         live.discard(OLD_SOURCE)
         assert {source.name for source in live} == publishers.keys()
         for source in live:
@@ -267,10 +262,11 @@ class Hosts(RuleBasedStateMachine):
             assert running[source].order.endpoint == endpoint
             assert running[source].is_ready
         mirrors = {source for source in running if source.host != name}
-        assert live <= mirrors <= held - {OLD_SOURCE}
+        assert live <= mirrors <= held
         assert mirrors <= host.mirror_files <= held
-        if OLD_SOURCE in held:
-            assert host.state.mirrors[OLD_SOURCE].is_unsupported
+        if is_old_there:
+            order = running[OLD_SOURCE].order
+            assert (order.endpoint, order.protocol) == (f"tcp://{OLD_ADDRESS}:{OLD_PORT}", 1)
         assert name in self.stopped or self._is_in_the_registry(host)
 
     def _is_in_the_registry(self, host: Host) -> bool:

@@ -21,13 +21,16 @@ from tests.property.processes import Process, Processes
 
 BASE_PORT = 5000
 BEGAN_S = 1.7e9
+#: A host that runs the existing daemon, and its segment.
+OLD_SOURCE = Source("old", "cam")
+OLD_ADDRESS, OLD_PORT = "10.0.0.9", 5000
 ROUTINE = (
-    e.CheckRegistry, e.ReadReaders, e.ReadRecords, e.Ask, e.LookAtLease, e.RenewLease, e.ReadHosts, e.RememberMirrors,
-    e.Report,
+    e.CheckRegistry, e.ReadReaders, e.TakeRequests, e.FindHeartbeats, e.ReadRecords, e.Ask, e.RequestStream,
+    e.LookAtLease, e.RenewLease, e.ReadHosts, e.RememberMirrors, e.Report,
 )  # fmt: skip
 NEVER_WHILE_STOPPING = (
-    e.StartWorker, e.ConnectRegistry, e.Announce, e.PutSegment, e.DropLeftovers, e.PutRecords, e.Ask, e.TakeLease,
-    e.RenewLease, e.Evict,
+    e.StartWorker, e.ConnectRegistry, e.Announce, e.PutSegment, e.DropLeftovers, e.PutRecords, e.Ask, e.RequestStream,
+    e.TakeLease, e.RenewLease, e.Evict,
 )  # fmt: skip
 
 
@@ -70,6 +73,8 @@ class SimulatedRegistry:
             return e.ReadersSeen(readers, host in self.roles, entry_count=self._entry_count(host))
         if isinstance(order, e.CheckRegistry):
             return e.RegistryChecked(host in self.roles, self._entry_count(host))
+        if isinstance(order, (e.TakeRequests, e.FindHeartbeats)):
+            return None  # nobody here speaks the old protocol
         if isinstance(order, e.ReadRecords):
             return e.RecordsSeen(tuple(map(self._seen, order.sources)))
         if isinstance(order, e.Announce):
@@ -96,18 +101,33 @@ class SimulatedRegistry:
         elif isinstance(order, e.Unask):
             for source in order.sources:
                 self.readers_of(source).pop(host, None)
+        elif isinstance(order, e.RequestStream):
+            self._ask_old_daemon(order.source, facts)
         elif isinstance(order, e.Withdraw):
             self.forget_host(host)
         else:
             raise AssertionError(f"no order for the registry: {order}")
         return None
 
+    def old_daemon_announces(self) -> None:
+        """It is there, and nobody reads from it."""
+        self.roles[OLD_SOURCE.host], self.segments[OLD_SOURCE.host] = Role.MINION, {OLD_SOURCE.name}
+        self.records.setdefault(OLD_SOURCE, ())
+
+    def _ask_old_daemon(self, source: Source, facts: HostFacts) -> None:
+        """It adds a record, whoever asks and however often."""
+        assert source == OLD_SOURCE, f"a request to {source.host}, which has our daemon"
+        if source in self.records:
+            record = StreamRecord(OLD_ADDRESS, OLD_PORT, facts.host, facts.ip, protocol=1)
+            self.records[source] = (*self.records[source], record)
+
     def _entry_count(self, host: str) -> int:
         return sum(map(len, self.readers.get(host, {}).values()))
 
     def _seen(self, source: Source) -> e.SourceSeen:
         is_known = source.name in self.segments.get(source.host, ())
-        return e.SourceSeen(source, source.host in self.roles, is_known, self.records.get(source, ()))
+        is_old = source == OLD_SOURCE
+        return e.SourceSeen(source, source.host in self.roles, is_known, self.records.get(source, ()), is_old)
 
 
 @dataclass
