@@ -10,7 +10,7 @@ from daosup.core.desired import Desired
 from daosup.core.host_facts import HostFacts
 from daosup.core.lease import Lease
 from daosup.core.registry_values import Instance, StreamRequest
-from daosup.core.types import PROTOCOL, HostSign, Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey
+from daosup.core.types import PROTOCOL, HostSign, Looks, Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey
 
 # -- events
 
@@ -113,13 +113,17 @@ class RecordsSeen:
 
 @dataclass(frozen=True)
 class SourceSeen:
-    """What the registry knows of a source; not an event of its own. ``is_old``: its host runs the existing daemon."""
+    """What the registry knows of a source; not an event of its own.
+
+    ``is_old``: its host runs the existing daemon, and the segment ``looks`` like that.
+    """
 
     source: Source
     is_host_known: bool
     is_segment_known: bool
     records: tuple[StreamRecord, ...]
     is_old: bool = False
+    looks: Optional[Looks] = None
 
 
 @dataclass(frozen=True)
@@ -288,6 +292,13 @@ class WorkersFound:
 
 
 @dataclass(frozen=True)
+class PortsRemembered:
+    """Where segments of this host were published before, as RememberPorts says."""
+
+    ports: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class RenewAsked:
     """These workers are to be replaced by new ones, one after the other."""
 
@@ -318,8 +329,8 @@ Event = Union[
     RegistryConnected, RegistryLost, RegistryChecked, LeaseSeen, ClockCompared, HostsSeen, HostEvicted, ActRefused,
     ReplacedInstance, ReadersSeen, RequestsTaken, HeartbeatsSeen, RecordsSeen, ReadersNotified, RecordNotified,
     LinksSeen, SegmentsChanged, MirrorsLeft, MirrorAsked, MirrorReleased, HolderGone, WorkerStarted, WorkerReady,
-    WorkerExited, WorkerHung, WorkerGrown, WorkersFound, RestartAsked, RenewAsked, AnnounceAsked, WithdrawAsked,
-    ConfigChanged, DesiredChanged, Ticked, StopAsked,
+    WorkerExited, WorkerHung, WorkerGrown, WorkersFound, PortsRemembered, RestartAsked, RenewAsked, AnnounceAsked,
+    WithdrawAsked, ConfigChanged, DesiredChanged, Ticked, StopAsked,
 ]  # fmt: skip
 
 # -- actions
@@ -493,7 +504,8 @@ class Withdraw:
 class StartWorker:
     """Start a process. A publisher should take ``port`` if it can (0: any); a mirror connects to ``endpoint``.
 
-    ``terms`` are what the configuration says of it, only to be compared. ``protocol`` is that of a mirror's source.
+    ``terms`` are what the configuration says of it, only to be compared. ``protocol`` is that of a mirror's source, and
+    ``looks`` what is known of that before its first frame, which makes no other order of it.
     """
 
     key: WorkerKey
@@ -501,6 +513,7 @@ class StartWorker:
     endpoint: str = ""
     terms: Hashable = None
     protocol: int = PROTOCOL
+    looks: Optional[Looks] = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -528,6 +541,13 @@ class RememberMirrors:
 
 
 @dataclass(frozen=True)
+class RememberPorts:
+    """Write down, for all supervisors to come, where segments were published last: ports by name."""
+
+    ports: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Finish:
     """The supervisor may end: nothing is left to do, or with an ``error`` it cannot serve here now (exit 69)."""
 
@@ -547,5 +567,5 @@ Action = Union[
     ConnectRegistry, CheckRegistry, LookAtLease, TakeLease, RenewLease, GiveUpLease, ReadHosts, Evict, ReadReaders,
     TakeRequests, ReadHeartbeats, FindHeartbeats, RequestStream, ReadRecords, Announce, PutSegment, DropSegment,
     DropLeftovers, PutRecords, DropReaders, Ask, Unask, Withdraw, StartWorker, StopWorker, RemoveMirror,
-    RememberMirrors, Finish, Report,
+    RememberMirrors, RememberPorts, Finish, Report,
 ]  # fmt: skip

@@ -26,6 +26,7 @@ from daosup.core.election import Election
 from daosup.core.host_facts import HostFacts
 from daosup.core.mirrors import CONFIGURED, KEPT, Mirrors
 from daosup.core.namesakes import Namesakes
+from daosup.core.ports import Ports
 from daosup.core.readers import Readers
 from daosup.core.registry_values import Instance
 from daosup.core.renewal import Renewal
@@ -51,6 +52,7 @@ class HostState:
         self.segments: dict[str, SegmentFacts] = {}
         self.readership = Readers()
         self.presumed = Presumed()
+        self.ports = Ports()
         self.mirrors = Mirrors(facts.host)
         self.stopped_segments: frozenset[str] = frozenset()
         self.crew = Crew()
@@ -255,6 +257,10 @@ class HostState:
 
     # -- workers
 
+    def _ports_remembered(self, event: e.PortsRemembered, now: float) -> Iterable[e.Action]:
+        self.ports.remembered(event.ports)
+        return ()
+
     def _links_seen(self, event: e.LinksSeen, now: float) -> Iterable[e.Action]:
         self.mirrors.links_seen(event.linked, now)
         self.subscribed = event.subscribed
@@ -267,6 +273,8 @@ class HostState:
             key = found.order.key
             if key.kind is WorkerKind.PUBLISHER:
                 self.presumed.add(key.source.name)
+                if found.is_ready:
+                    self.ports.note(key.source.name, found.order.port)
             order = replace(found.order, terms=self.facts.terms_of(key))
             yield from self.crew.adopt(replace(found, order=order), now)
 
@@ -279,6 +287,8 @@ class HostState:
 
     def _worker_ready(self, event: e.WorkerReady, now: float) -> Iterator[e.Action]:
         if self.crew.ready(event.key, event.pid, event.port):
+            if event.key.kind is WorkerKind.PUBLISHER:
+                self.ports.note(event.key.source.name, event.port)
             yield e.Report(
                 "info", "worker ready", (("worker", str(event.key)), ("pid", event.pid), ("port", event.port or None))
             )
@@ -304,6 +314,7 @@ class HostState:
         if now >= self._left_until_s:
             yield from self._own_left_mirrors()
         yield from self.renewal.step(now)
+        yield from self.ports.tick()
         yield from self.mirrors.release_adopted(now, is_connected=self.standing.is_up)
         yield from self.standing.tick(now)
         if not self.standing.is_up:
@@ -355,7 +366,7 @@ class HostState:
         kept = {name for name in self.subscribed if self._publisher_key(name) in self.crew.workers}
         read = self.readership.names | self.presumed.names | kept
         published = (read & self.segments.keys()) - self.stopped_segments
-        return wanted_workers(self.facts, published, self.mirrors, self.crew)
+        return wanted_workers(self.facts, published, self.mirrors, self.crew, self.ports)
 
     def _reconcile(self, now: float) -> Iterator[e.Action]:
         if self._is_finished:
@@ -396,6 +407,7 @@ class HostState:
         e.MirrorAsked: _mirror_asked,
         e.MirrorReleased: _mirror_released,
         e.HolderGone: _holder_gone,
+        e.PortsRemembered: _ports_remembered,
         e.LinksSeen: _links_seen,
         e.WorkerStarted: _worker_started,
         e.WorkerReady: _worker_ready,

@@ -17,7 +17,7 @@ from typing import Optional
 from daosup.core import events as e
 from daosup.core.old_owners import followed, is_request_due
 from daosup.core.readership import BEAT_INTERVAL_S
-from daosup.core.types import PROTOCOL, Source, WorkerKey, WorkerKind
+from daosup.core.types import PROTOCOL, Looks, Source, WorkerKey, WorkerKind
 
 #: The fallback for a notification that got lost: for sources without a stream, and for those that have one.
 POLL_INTERVAL_S = 2.0
@@ -45,6 +45,7 @@ class Mirror:
     protocol: int = PROTOCOL
     linked_s: float = 0.0
     requested_s: float = float("-inf")
+    looks: Optional[Looks] = None
     looked_s: float = 0.0
     adopted_s: float = 0.0
 
@@ -225,6 +226,7 @@ class Mirrors(dict[Source, Mirror]):
         if mirror is None or source in self.stopped:
             return False
         before = mirror.reason, mirror.endpoint, mirror.protocol
+        mirror.looks = seen.looks
         mirror.is_unknown = not (seen.is_host_known and seen.is_segment_known)
         record = followed(seen.records, self._host)
         mirror.is_unsupported = bool(seen.records) and record is None
@@ -250,7 +252,7 @@ class Mirrors(dict[Source, Mirror]):
             files.add(source.mirror_name)
             if mirror.endpoint and is_first and source not in self.stopped:
                 key = WorkerKey(WorkerKind.MIRROR, source)
-                yield e.StartWorker(key, 0, mirror.endpoint, terms_of(key), mirror.protocol)
+                yield e.StartWorker(key, 0, mirror.endpoint, terms_of(key), mirror.protocol, mirror.looks)
 
     def reason_of(self, source: Source) -> Optional[str]:
         """Why a source that is held is not mirrored, as far as is known here."""

@@ -166,6 +166,14 @@ class SegmentEntry:
     readers: int
 
 
+@dataclass(frozen=True)
+class Looks:
+    """What the registry says that frames of a segment look like: their shape, and their NumPy dtype string."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
 def clean_name(name: str) -> str:
     """A segment name as the registry's keys have it: no leading slashes, blanks as ``_``."""
     return name.lstrip("/").replace(" ", "_")

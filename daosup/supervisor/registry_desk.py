@@ -190,7 +190,9 @@ class RegistryDesk:
         views = await self._registry.records(action.sources)
         return e.RecordsSeen(
             tuple(
-                e.SourceSeen(source, view.is_host_known, view.is_segment_known, view.records, view.owner is None)
+                e.SourceSeen(
+                    source, view.is_host_known, view.is_segment_known, view.records, view.owner is None, view.looks
+                )
                 for source, view in views.items()
             )
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from daosup.adapters.segment_folder import SegmentFolder
 from daosup.config import Config
 from daosup.core.events import FoundWorker, StartWorker
-from daosup.core.types import OLD_PROTOCOL, PROTOCOL, WorkerKey, WorkerKind
+from daosup.core.types import OLD_PROTOCOL, PROTOCOL, Looks, WorkerKey, WorkerKind
 from daosup.supervisor.workers_folder import WorkersFolder
 from daosup.workers.life import Request
 from daosup.workers.limits import Limits
@@ -54,7 +54,10 @@ class WorkerOrders:
             return PublisherOrder(key, path, page, network.bind, action.port, first, count, semaphore, limits)
         path = self._segments.path_of(key.source.mirror_name)
         mode, layout = config.making_of(key.source)
-        return MirrorOrder(key, path, page, action.endpoint, mode, layout.value, limits, action.protocol)
+        looks = action.looks or Looks((), "")
+        return MirrorOrder(
+            key, path, page, action.endpoint, mode, layout.value, limits, action.protocol, looks.shape, looks.dtype
+        )
 
     def terms_of(self, key: WorkerKey) -> Hashable:
         """All that the configuration says of a worker's process, only to be compared: what differs is another process.

@@ -2,8 +2,9 @@
 
 Invariants: the mirror is written only with frames that are here whole; each of them raises its counter by one. What the
 stream does not tell is made up for here: shape and dtype are those of the frames themselves, so a source made anew is
-noticed by its first frame; the write time is the time of receipt, the frame id the mirror's own count. While the source
-is away the last frame stays; what does not decode is counted and dropped, and its reason told once.
+noticed by its first frame, and until there is one they are those of the mirror that was before, or as the registry has
+them; the write time is the time of receipt, the frame id the mirror's own count. While the source is away the last
+frame stays; what does not decode is counted and dropped, and its reason told once.
 """
 
 from __future__ import annotations
@@ -12,8 +13,12 @@ import time
 from collections.abc import Callable
 from typing import Optional
 
+import numpy as np
+
+from daosup.core.header import MAX_FRAME_BYTES
 from daosup.core.layout import Geometry, Layout, make_geometry
-from daosup.errors import SegmentError, SegmentLostError
+from daosup.errors import SegmentError, SegmentLostError, UsageError
+from daosup.shm import Segment
 from daosup.stream.old_frames import Array
 from daosup.stream.old_receiver import OldReceiver
 from daosup.workers.mirror import RETRY_INTERVAL_S, STAMP_INTERVAL_S, TEND_INTERVAL_S
@@ -46,6 +51,23 @@ class OldMirror:
         self._obstacle: Optional[str] = None
         self._tended = self._stamped = self._retry_s = 0.0
         self._receiver = OldReceiver(order.endpoint)
+        self._begin_without_frames()
+
+    def _begin_without_frames(self) -> None:
+        """Be there before the source is written, if it is known what it looks like; the registry may say anything."""
+        try:
+            with Segment.open(self._order.path, writable=False) as before:
+                shape, dtype = before.shape, before.dtype.name
+        except SegmentError:
+            shape, dtype = tuple(self._order.shape), self._order.dtype
+        if not shape:
+            return
+        try:
+            geometry = self._geometry(shape, np.dtype(dtype).name)
+        except (UsageError, TypeError, ValueError):
+            return
+        if geometry.frame_bytes <= MAX_FRAME_BYTES and self._make_replica(geometry) is not None:
+            self._announce()
 
     def turn(self) -> None:
         """Wait a moment for a frame and take it."""
@@ -63,7 +85,7 @@ class OldMirror:
         """Write a frame; False if the mirror turned out to be removed or spoilt by somebody."""
         replica, page = self._replica, self._page
         if replica is None or (frame.shape, frame.dtype) != (replica.segment.shape, replica.segment.dtype):
-            replica = self._make_replica(frame)
+            replica = self._make_replica(self._geometry(frame.shape, frame.dtype.name))
         if replica is None:
             return True
         segment = replica.segment
@@ -77,20 +99,25 @@ class OldMirror:
         page.frames += 1
         page.payload_bytes += frame.nbytes
         if not replica.is_announced:
+            self._announce()
+        return True
+
+    def _announce(self) -> None:
+        replica = self._replica
+        if replica is not None:
             replica.is_announced = True
             self._note()
             self._say_how_fresh(replica)
-            page.stamp_ready()
+            self._page.stamp_ready()
             self._tell("ready", port=0)
-        return True
 
-    def _make_replica(self, frame: Array) -> Optional[Replica]:
-        now = self._receiver.received_s
+    def _make_replica(self, geometry: Geometry) -> Optional[Replica]:
+        now = time.monotonic()
         if now < self._retry_s:
             return None
         before, self._replica = self._replica, None
         try:
-            self._replica = Replica.make(self._order.path, self._wanted(frame), self._order.mode, before)
+            self._replica = Replica.make(self._order.path, geometry, self._order.mode, before)
         except SegmentError as error:
             self._retry_s = now + RETRY_INTERVAL_S
             self._note_obstacle(str(error))
@@ -98,10 +125,14 @@ class OldMirror:
             self._note_obstacle(None)
         return self._replica
 
-    def _wanted(self, frame: Array) -> Geometry:
-        """What the source is like, as far as its frames tell: neither its layout nor its keywords."""
+    def _geometry(self, shape: tuple[int, ...], dtype: str) -> Geometry:
+        """What the mirror is like: neither layout nor keywords of the source are known.
+
+        Raises:
+            UsageError: If no segment can be like that.
+        """
         layout = Layout.FIFO if self._order.layout == "source" else Layout(self._order.layout)
-        return make_geometry(frame.shape, frame.dtype.name, layout=layout)
+        return make_geometry(shape, dtype, layout=layout)
 
     def _lose_replica(self) -> None:
         if self._replica is not None:
@@ -132,6 +163,8 @@ class OldMirror:
                     self._say_how_fresh(self._replica)
                 except SegmentError:
                     self._lose_replica()
+            else:
+                self._begin_without_frames()
         self._page.stamp()
 
     def _note(self) -> None:

@@ -42,6 +42,7 @@ class Old:
     def _listen(self, port: str) -> None:
         self._socket = self._context.socket(zmq.XPUB)
         self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)  # who subscribes while another leaves is heard, too
         self._socket.bind(f"tcp://{LOOPBACK}:{port}")
         self.port = self._socket.getsockopt_string(zmq.LAST_ENDPOINT).rpartition(":")[2]
 

@@ -310,7 +310,8 @@ class Daemon:
 
     def create(self, name: str, shape: tuple[int, ...], dtype: str, layout: str, depth: int) -> None:
         """Make a segment of this host, over the one that there may be."""
-        create(self.path_of(name), shape, dtype, layout=layout, depth=depth)
+        with self._lock:  # what is only half made is not announced
+            create(self.path_of(name), shape, dtype, layout=layout, depth=depth)
         self._own.add(self.path_of(name))
 
     def stop(self) -> None:

@@ -56,6 +56,11 @@ class OldPeer:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def is_there(self) -> bool:
+        """Whether it was not ended."""
+        return self._process is not None
+
     def path(self, name: str) -> Path:
         return self.folder / f"{name}.im.shm"
 

@@ -26,7 +26,7 @@ OLD_SOURCE = Source("old", "cam")
 OLD_ADDRESS, OLD_PORT = "10.0.0.9", 5000
 ROUTINE = (
     e.CheckRegistry, e.ReadReaders, e.TakeRequests, e.FindHeartbeats, e.ReadRecords, e.Ask, e.RequestStream,
-    e.LookAtLease, e.RenewLease, e.ReadHosts, e.RememberMirrors, e.Report,
+    e.LookAtLease, e.RenewLease, e.ReadHosts, e.RememberMirrors, e.RememberPorts, e.Report,
 )  # fmt: skip
 NEVER_WHILE_STOPPING = (
     e.StartWorker, e.ConnectRegistry, e.Announce, e.PutSegment, e.DropLeftovers, e.PutRecords, e.Ask, e.RequestStream,
@@ -187,7 +187,7 @@ class Host:
             self.finishes += 1
             assert not self.processes.alive, "finished with processes left"
             assert not self.mirror_files, "finished with mirrors left"
-        elif not isinstance(action, e.Report):
+        elif not isinstance(action, (e.Report, e.RememberPorts)):
             self.orders.append(action)
 
     def become_ready(self, process: Process) -> None:

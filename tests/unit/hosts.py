@@ -16,7 +16,7 @@ LAB = Reader("lab", "10.0.0.3", 1, "instance")
 REMOTE = Source("desk", "cam")
 ENDPOINT = "tcp://10.0.0.2:6000"
 
-ROUTINE = (e.Report, e.LookAtLease, e.RememberMirrors, e.TakeRequests, e.FindHeartbeats)
+ROUTINE = (e.Report, e.LookAtLease, e.RememberMirrors, e.RememberPorts, e.TakeRequests, e.FindHeartbeats)
 
 OfType = TypeVar("OfType")
 
