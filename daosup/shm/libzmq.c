@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -13,6 +14,16 @@ static bool find(void *library, const char *name, void *place)
     void *symbol = dlsym(library, name);
     memcpy(place, &symbol, sizeof symbol); /* the way from an object's pointer to a function's that C allows */
     return symbol != NULL;
+}
+
+/* A frame's memory is asked for and freed again and again. Where the C library would give it back to the kernel in
+ * between (of large frames, two at a time are enough), each page of each frame would be a fault. */
+static void keep_memory_of_frames(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
+#endif
 }
 
 const char *libzmq_load(const char *path)
@@ -40,6 +51,7 @@ const char *libzmq_load(const char *path)
     if (major != 4 || minor < 2)
         return "has a libzmq that is not 4.2 or newer";
     libzmq = found;
+    keep_memory_of_frames();
     return NULL;
 }
 
