@@ -55,8 +55,8 @@ e2e: ready ## tests/e2e: whole hosts (not part of 'make test')
 bench: ready ## Measure against the goals of docs/performance.md
 	$(BIN)/python -m bench
 
-scale: ready ## Measure 1,500 workers on this machine, and write docs/scale.md
-	$(BIN)/python -m bench scale --write docs/scale.md
+scale: ready ## Measure 1,500 workers and 2,000 quiet segments on this machine, and write docs/scale.md
+	$(BIN)/python -m bench scale quiet --write docs/scale.md
 
 faults: ready ## Inject every fault, time how it heals, and write docs/faults.md
 	$(BIN)/python -m tests.faults --write docs/faults.md

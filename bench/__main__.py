@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Optional
 
-from bench import first_frame, interrupts, kill, report, scale, status, stream, torn
+from bench import first_frame, interrupts, kill, quiet, report, scale, status, stream, torn
 from bench.children import BenchError
 from bench.figures import Row, Verdict
 from bench.machine import describe
@@ -28,6 +28,7 @@ MEASUREMENTS: dict[str, ModuleType] = {
     "status": status,
     "torn": torn,
     "scale": scale,
+    "quiet": quiet,
 }
 #: Without names; what is not among them has a page of its own.
 USUAL = ("first-frame", "stream", "kill", "status", "torn")
@@ -75,7 +76,7 @@ def _measured(name: str, plan: Plan) -> list[Row]:
 
 def _parse(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure what daosup promises in numbers.")
-    which = f"which: {', '.join(MEASUREMENTS)} (default: all but scale)"
+    which = f"which: {', '.join(MEASUREMENTS)} (default: {', '.join(USUAL)})"
     parser.add_argument("names", nargs="*", metavar="NAME", help=which)
     parser.add_argument("--quick", action="store_true", help="fewer repeats, shorter runs: a look, not a result")
     parser.add_argument("--seconds", type=float, help="length of the long stream run (default 60; each turn a third)")
@@ -91,7 +92,7 @@ def _parse(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
 
 
 def _title(names: Sequence[str]) -> str:
-    return "Scale" if list(names) == ["scale"] else "Performance"
+    return "Performance" if set(names) & set(USUAL) else "Scale"
 
 
 def _command(options: argparse.Namespace) -> str:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from bench.children import first_line, running, wait_until
@@ -45,6 +46,14 @@ def measure(plan: Plan) -> Iterator[Row]:
             goal = Goal(START_S, Judged.WORST)
             yield Row(f"{title}: until all run", "s", (time.monotonic() - began_s,), goal, noise=plan.meter.take())
             yield from _needs(plan, hosts, title)
+            restarts = sum(int(str(worker["restarts"])) for host in (hosts.rts, hosts.lab) for worker in _workers(host))
+            yield Row("workers that were restarted", "", (float(restarts),), Goal(0.0), note=_told(hosts))
+
+
+def _told(hosts: Fleet) -> str:
+    """The first that was said of a worker that did not go on."""
+    lines = (line for host in (hosts.rts, hosts.lab) for line in host.log.read_text(errors="replace").splitlines())
+    return next((line for line in lines if "worker hung" in line or "worker died" in line), "")
 
 
 def _running(hosts: Fleet) -> int:
@@ -67,10 +76,11 @@ def _needs(plan: Plan, hosts: Fleet, title: str) -> Iterator[Row]:
         yield Row(f"{title}: own memory of a {kind}", "MB", sizes, Goal(8.0, Judged.WORST), noise=plan.meter.take())
         supervisor = int(host.call("status")["pid"])
         with plan.meter.repeat():
-            before_s, worked_s = cpu_time_s(supervisor), sum(map(cpu_time_s, pids))
+            before_s, worked_s = cpu_time_s(supervisor), _worked_s(pids)
             time.sleep(seconds)
             share = 100 * (cpu_time_s(supervisor) - before_s) / seconds
-            workers = 100 * (sum(map(cpu_time_s, pids)) - worked_s) / seconds
+            after_s = _worked_s(pids)
+            workers = 100 * sum(after_s[pid] - worked_s[pid] for pid in after_s.keys() & worked_s.keys()) / seconds
         note = f"all {kind}s together: {workers:.0f} %"
         yield Row(f"{host.name}: CPU of the supervisor", "%", (share,), Goal(5.0), note=note, noise=plan.meter.take())
     with plan.meter.repeat():
@@ -78,6 +88,15 @@ def _needs(plan: Plan, hosts: Fleet, title: str) -> Iterator[Row]:
     yield Row("daosupctl status", "s", times_s, Goal(1.0, Judged.WORST), noise=plan.meter.take())
     late = float(_late(hosts.lab))
     yield Row("mirrors without a frame in the last 3 s", "", (late,), Goal(0.0), noise=plan.meter.take())
+
+
+def _worked_s(pids: Iterable[int]) -> dict[int, float]:
+    """The CPU time of each that is there, in seconds."""
+    worked_s = {}
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            worked_s[pid] = cpu_time_s(pid)
+    return worked_s
 
 
 def _late(host: Host) -> int:

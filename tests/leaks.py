@@ -19,7 +19,6 @@ shared, what no other program has open is reported but not removed.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import dataclasses
 import gc
 import os
@@ -33,12 +32,12 @@ from typing import Optional
 
 import pytest
 
+from tests.mounts import make_shm_private
+
 GRACE_S = 2.0
 
 _SHM = Path("/dev/shm")
 _MARK = f"DAOSUP_TESTS_{os.getpid()}"
-_CLONE_NEWNS = 0x00020000
-_MS_SLAVE = 1 << 19
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,17 +210,6 @@ def _files() -> dict[int, str]:
     return found
 
 
-def _make_shm_private() -> bool:
-    """Give this process and its children a ``/dev/shm`` of their own, or say that it could not be had."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(_CLONE_NEWNS) != 0:
-        return False
-    # Slave, not shared: what we mount over it stays ours.
-    if libc.mount(b"none", b"/dev/shm", None, ctypes.c_ulong(_MS_SLAVE), None) != 0:
-        return False
-    return bool(libc.mount(b"tmpfs", b"/dev/shm", b"tmpfs", ctypes.c_ulong(0), b"mode=1777") == 0)
-
-
 def _story(left: Belongings) -> str:
     lines = [f"process {pid}: {command}" for pid, command in left.processes.items()]
     lines += [f"thread {tid}: {name}" for tid, name in left.threads.items()]
@@ -238,7 +226,7 @@ _LEFT_AT_END = pytest.StashKey[str]()
 def pytest_configure(config: pytest.Config) -> None:
     """Mark the processes to come as ours, and part with the machine's ``/dev/shm``."""
     os.environ[_MARK] = "1"
-    watch = Watch(_make_shm_private())
+    watch = Watch(make_shm_private())
     config.stash[WATCH] = watch
     config.stash[_AT_START] = watch.look()
 

@@ -2,9 +2,10 @@
 
 Invariants: for each key there is at most one process; one that is wanted and absent is started as soon as its back-off
 allows, also out of quarantine, so none is ever given up; one that is not wanted, or is wanted otherwise, is stopped
-first. What was said about one process (by pid) never changes what is known of another, and nothing that happens to one
-worker changes what happens to another, or when. A worker that was ended because it hung is never said to have crashed.
-A process that was found alive stands in for the one that would be started.
+first. Those that never ran wait for their turn, so that each begins quickly; those that did do not. What was said about
+one process (by pid) never changes what is known of another, and nothing that happens to one worker changes what happens
+to another, or when. A worker that was ended because it hung is never said to have crashed. A process that was found
+alive stands in for the one that would be started.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ from daosup.core.types import WorkerKey
 
 #: How long a worker may take to end when asked politely.
 STOP_TIMEOUT_S = 2.0
+#: So many begin at once at most, so that each begins quickly however many there are; then it is the next one's turn,
+#: as it is when one takes longer than it should.
+STARTS_AT_ONCE = 16
+START_PATIENCE_S = 2.0
 #: Whoever reaches its memory limit sooner than this reaches it again, so it counts as having died young.
 HEALTHY_GROWTH_S = 60.0
 _MB = 1_000_000
@@ -28,6 +33,8 @@ _MB = 1_000_000
 class Phase(Enum):
     """Where a worker is in its life."""
 
+    #: Its first process comes when those that are starting have begun.
+    QUEUED = "queued"
     STARTING = "starting"
     RUNNING = "running"
     RESTARTING = "restarting"
@@ -37,11 +44,13 @@ class Phase(Enum):
 
 
 #: No process, and another is to come.
-WAITING = (Phase.RESTARTING, Phase.FAILED)
+WAITING = (Phase.QUEUED, Phase.RESTARTING, Phase.FAILED)
+#: Something is to be done with them as time goes by.
+IN_MOTION = (*WAITING, Phase.STOPPING)
 
 
 @dataclass(frozen=True)
-class Renewal:
+class Replacement:
     """Why a process is ended only to be followed by another.
 
     ``what`` is what it did and ``cause`` what is said of its end; both are empty if somebody asked for it, and so the
@@ -58,6 +67,7 @@ class Renewal:
 class Worker:
     """One worker as its host knows it; times are the supervisor's monotonic clock in seconds.
 
+    ``has_begun``: its process's loop goes round, though it may still wait for what it needs to do its work.
     ``since_s`` is when its phase began, ``began_s`` when its process was ordered, ``retry_s`` when its next one comes.
     """
 
@@ -72,44 +82,70 @@ class Worker:
     last_exit: Optional[str] = None
     last_details: str = ""
     is_killed: bool = False
+    has_begun: bool = False
     began_s: float = 0.0
     hangs: int = 0
-    renewal: Optional[Renewal] = None
+    replacement: Optional[Replacement] = None
 
 
 class Crew:
-    """All workers of a host."""
+    """All workers of a host, of which at most ``starts_at_once`` begin at once."""
 
     def __init__(self) -> None:
         self.workers: dict[WorkerKey, Worker] = {}
+        self.starts_at_once = STARTS_AT_ONCE
+        self._room = 0
 
     def reconcile(self, wanted: Mapping[WorkerKey, StartWorker], now: float) -> Iterator[Action]:
         """Bring what runs nearer to what is wanted."""
-        for key, order in wanted.items():
-            worker = self.workers.get(key)
-            if worker is None:
-                self.workers[key] = Worker(order, Phase.STARTING, now, port=order.port, began_s=now)
-                yield order
-            elif worker.phase in WAITING:
-                if worker.order != order and worker.phase is Phase.FAILED:
-                    worker.backoff = Backoff()  # what made it fail may be gone
-                if worker.order != order or now >= worker.retry_s:
-                    if worker.order.port != order.port:
-                        worker.port = order.port  # it may not have the one it had any more
-                    worker.order, worker.phase, worker.since_s, worker.began_s = order, Phase.STARTING, now, now
-                    worker.is_killed, worker.renewal = False, None
-                    yield self._with_port(worker)
-            elif worker.phase is not Phase.STOPPING and worker.order != order:
-                worker.renewal = Renewal()
-                yield from self._stop(key, worker, now)
-        for key, worker in list(self.workers.items()):
-            if worker.phase is Phase.STOPPING:
-                yield from self._insist(key, worker, now)
-            elif key not in wanted:
-                if worker.phase in WAITING:
-                    del self.workers[key]
-                else:
-                    yield from self._stop(key, worker, now)
+        self._look_for_room(now)
+        for key in [*wanted, *(key for key in self.workers if key not in wanted)]:
+            yield from self._bring(key, wanted.get(key), now)
+
+    def go_on(self, wanted: Mapping[WorkerKey, StartWorker], now: float) -> Iterator[Action]:
+        """The same where nothing is wanted otherwise than at the last ``reconcile``: for those in motion."""
+        self._look_for_room(now)
+        for key in [key for key, worker in self.workers.items() if worker.phase in IN_MOTION]:
+            yield from self._bring(key, wanted.get(key), now)
+
+    def _bring(self, key: WorkerKey, order: Optional[StartWorker], now: float) -> Iterator[Action]:
+        worker = self.workers.get(key)
+        if worker is None:
+            if order is not None:
+                worker = self.workers[key] = Worker(order, Phase.QUEUED, now, port=order.port)
+                yield from self._start(worker, order, now)
+        elif worker.phase is Phase.STOPPING:
+            yield from self._insist(key, worker, now)
+        elif worker.phase in WAITING:
+            if order is None:
+                del self.workers[key]
+            else:
+                yield from self._start(worker, order, now)
+        elif order != worker.order:
+            worker.replacement = None if order is None else Replacement()
+            yield from self._stop(key, worker, now)
+
+    def _look_for_room(self, now: float) -> None:
+        patient_s = now - START_PATIENCE_S
+        beginning = (
+            worker.phase is Phase.STARTING and not worker.has_begun and worker.began_s > patient_s
+            for worker in self.workers.values()
+        )
+        self._room = self.starts_at_once - sum(beginning)
+
+    def _start(self, worker: Worker, order: StartWorker, now: float) -> Iterator[Action]:
+        """Start one that waits, if it is its time."""
+        is_otherwise = worker.order != order
+        if is_otherwise and worker.phase is Phase.FAILED:
+            worker.backoff = Backoff()  # what made it fail may be gone
+        is_turn = self._room > 0 if worker.phase is Phase.QUEUED else is_otherwise or now >= worker.retry_s
+        if is_turn:
+            self._room -= 1
+            if worker.order.port != order.port:
+                worker.port = order.port  # it may not have the one it had any more
+            worker.order, worker.phase, worker.since_s, worker.began_s = order, Phase.STARTING, now, now
+            worker.is_killed, worker.has_begun, worker.replacement = False, False, None
+            yield self._with_port(worker)
 
     def adopt(self, found: FoundWorker, now: float) -> Iterator[Action]:
         """A process was found alive; it goes on if it was told what we would tell it, else another takes its place."""
@@ -121,7 +157,7 @@ class Crew:
             return  # known, or about to find out by itself that there is another
         worker.order, worker.pid, worker.port = found.order, found.pid, port
         worker.since_s = worker.began_s = now
-        worker.is_killed, worker.renewal = False, None
+        worker.is_killed, worker.replacement = False, None
         worker.phase = Phase.RUNNING if found.is_ready else Phase.STARTING
         story = (("worker", str(key)), ("pid", found.pid), ("port", port or None))
         if found.is_matching:
@@ -138,6 +174,12 @@ class Crew:
             yield StopWorker(key, pid)
             worker.since_s = now
 
+    def began(self, key: WorkerKey, pid: int) -> None:
+        """A process's loop goes round."""
+        worker = self.workers.get(key)
+        if worker is not None and worker.pid == pid:
+            worker.has_begun = True
+
     def ready(self, key: WorkerKey, pid: int, port: int) -> bool:
         """A process does its work; False if that is nothing new."""
         worker = self.workers.get(key)
@@ -153,29 +195,29 @@ class Crew:
         if worker is None or worker.pid != pid or worker.phase in WAITING:
             return
         about = (("worker", str(key)), ("pid", pid))
-        if worker.phase is Phase.STOPPING and worker.renewal is None:
+        if worker.phase is Phase.STOPPING and worker.replacement is None:
             del self.workers[key]
             yield Report("info", "worker stopped", (*about, ("cause", cause)))
             return
-        renewal = worker.renewal or Renewal("died", cause, now - worker.began_s)
+        replacement = worker.replacement or Replacement("died", cause, now - worker.began_s)
         worker.pid, worker.since_s = 0, now
-        if not renewal.cause:
+        if not replacement.cause:
             worker.phase, worker.retry_s, worker.backoff = Phase.RESTARTING, now, Backoff()
             yield Report("info", "worker stopped; it is started anew", (*about, ("cause", cause)))
             return
         # That the system has no room for a process is no reason to put this worker in quarantine.
         backoff = worker.backoff if pid else worker.backoff.spared()
-        delay_s, worker.backoff = backoff.died(renewal.lived_s, str(key), renewal.healthy_s)
+        delay_s, worker.backoff = backoff.died(replacement.lived_s, str(key), replacement.healthy_s)
         worker.phase = Phase.FAILED if worker.backoff.is_quarantined else Phase.RESTARTING
         worker.retry_s = now + delay_s
-        worker.last_exit, worker.last_details = renewal.cause, details
+        worker.last_exit, worker.last_details = replacement.cause, details
         worker.restarts += 1
         again = (
             "it failed too often and is tried again slowly" if worker.phase is Phase.FAILED else "it is started again"
         )
         last_words = (("details", details),) if details else ()
-        fields = (("cause", renewal.cause), ("delay_s", round(delay_s, 3)), *last_words)
-        yield Report("error", f"worker {renewal.what}; {again}", (*about, *fields))
+        fields = (("cause", replacement.cause), ("delay_s", round(delay_s, 3)), *last_words)
+        yield Report("error", f"worker {replacement.what}; {again}", (*about, *fields))
 
     def hung(self, key: WorkerKey, pid: int, beat_age_s: float, now: float) -> Iterator[Action]:
         """A process is there, but its loop has stood still for ``beat_age_s``: end it; it cannot be asked to."""
@@ -183,7 +225,7 @@ class Crew:
         if worker is None:
             return
         cause = f"hung: its loop stood still for {beat_age_s:.1f} s"
-        worker.renewal = Renewal("hung", cause, max(0.0, now - beat_age_s - worker.began_s))
+        worker.replacement = Replacement("hung", cause, max(0.0, now - beat_age_s - worker.began_s))
         worker.phase, worker.since_s, worker.is_killed = Phase.STOPPING, now, True
         worker.hangs += 1
         yield Report("error", "worker hung; it is killed", (("worker", str(key)), ("pid", pid), ("cause", cause)))
@@ -195,7 +237,7 @@ class Crew:
         if worker is None:
             return
         cause = f"stopped: {memory_bytes / _MB:.0f} MB of own memory, and memory_limit_mb is {limit_bytes / _MB:.0f}"
-        worker.renewal = Renewal("grew too big", cause, now - worker.began_s, HEALTHY_GROWTH_S)
+        worker.replacement = Replacement("grew too big", cause, now - worker.began_s, HEALTHY_GROWTH_S)
         yield Report(
             "error", "worker grew too big; it is stopped", (("worker", str(key)), ("pid", pid), ("cause", cause))
         )
@@ -216,9 +258,9 @@ class Crew:
         if worker.phase in WAITING:
             worker.backoff, worker.retry_s = Backoff(), now
         elif worker.phase is not Phase.STOPPING:
-            worker.renewal = Renewal()
+            worker.replacement = Replacement()
             yield from self._stop(key, worker, now)
-        elif worker.renewal is not None:
+        elif worker.replacement is not None:
             worker.backoff = Backoff()
 
     def _working(self, key: WorkerKey, pid: int) -> Optional[Worker]:

@@ -173,13 +173,6 @@ class SegmentsChanged:
 
 
 @dataclass(frozen=True)
-class MirrorsLeft:
-    """A supervisor before this one, which did not end in order, had made mirrors of these sources."""
-
-    sources: tuple[Source, ...]
-
-
-@dataclass(frozen=True)
 class MirrorAsked:
     """Somebody wants a source mirrored here."""
 
@@ -219,6 +212,14 @@ class DesiredChanged:
 @dataclass(frozen=True)
 class WorkerStarted:
     """A worker's process exists."""
+
+    key: WorkerKey
+    pid: int
+
+
+@dataclass(frozen=True)
+class WorkerBegan:
+    """A worker's loop goes round; it may still wait for what it needs to do its work."""
 
     key: WorkerKey
     pid: int
@@ -328,7 +329,7 @@ class StopAsked:
 Event = Union[
     RegistryConnected, RegistryLost, RegistryChecked, LeaseSeen, ClockCompared, HostsSeen, HostEvicted, ActRefused,
     ReplacedInstance, ReadersSeen, RequestsTaken, HeartbeatsSeen, RecordsSeen, ReadersNotified, RecordNotified,
-    LinksSeen, SegmentsChanged, MirrorsLeft, MirrorAsked, MirrorReleased, HolderGone, WorkerStarted, WorkerReady,
+    LinksSeen, SegmentsChanged, MirrorAsked, MirrorReleased, HolderGone, WorkerStarted, WorkerBegan, WorkerReady,
     WorkerExited, WorkerHung, WorkerGrown, WorkersFound, PortsRemembered, RestartAsked, RenewAsked, AnnounceAsked,
     WithdrawAsked, ConfigChanged, DesiredChanged, Ticked, StopAsked,
 ]  # fmt: skip

@@ -33,7 +33,7 @@ TRACED = "t"
 
 
 class Late(NamedTuple):
-    """A worker without a beat for ``age_s``.
+    """A worker without a beat for ``age_s``, which is more than LATE_S.
 
     ``has_begun``: whether its loop ever went round; ``state``: its process's, as in /proc/PID/stat, "" if unknown.
     """
@@ -43,11 +43,6 @@ class Late(NamedTuple):
     age_s: float
     has_begun: bool
     state: str
-
-    @property
-    def is_late(self) -> bool:
-        """Whether its beat is overdue."""
-        return self.age_s > (LATE_S if self.has_begun else BEGIN_S)
 
 
 class HangWatch:
@@ -73,7 +68,7 @@ class HangWatch:
 
     def hanging(self, late: Sequence[Late], worker_count: int, now: float) -> Iterator[Late]:
         """Those of ``late`` that hang, of ``worker_count`` workers in all."""
-        unexplained = sum(each.is_late and each.state not in (STOPPED, TRACED) for each in late)
+        unexplained = sum(each.state not in (STOPPED, TRACED) for each in late)
         is_starved = now < self._starved_until_s or unexplained > max(FEW, FEW_SHARE * worker_count)
         for each in late:
             if each.state == TRACED:

@@ -9,6 +9,8 @@ Invariants:
   those who held it had the time to come back;
 - a configuration read anew replaces just the workers of which it says something else;
 - losing the registry, or what it knew, stops nothing: what runs goes on, and is announced anew when it is back;
+- an event that concerns one worker, or none, costs no look at the others; once it is handled, such a look at all would
+  find nothing to do;
 - after StopAsked nothing is started, announced or asked for, and Finish comes once every worker has ended.
 """
 
@@ -20,8 +22,9 @@ from typing import ClassVar, Optional
 
 from daosup.core import events as e
 from daosup.core.adoption import Presumed
+from daosup.core.announcing import Announcing
 from daosup.core.clock import Clock
-from daosup.core.crew import Crew, Phase
+from daosup.core.crew import Crew
 from daosup.core.election import Election
 from daosup.core.host_facts import HostFacts
 from daosup.core.mirrors import CONFIGURED, KEPT, Mirrors
@@ -31,14 +34,18 @@ from daosup.core.readers import Readers
 from daosup.core.registry_values import Instance
 from daosup.core.renewal import Renewal
 from daosup.core.standing import Standing
-from daosup.core.types import Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
+from daosup.core.types import Role, SegmentFacts, Source, WorkerKey, WorkerKind
 from daosup.core.wanted import wanted_workers
 
 #: How often the registry is looked at; and how often all our readers are read, although nothing seems to have changed.
 CHECK_INTERVAL_S = 1.0
 READ_INTERVAL_S = 5.0
-#: How long a mirror that a dead supervisor left is kept for whoever asks for it again.
-LEFTOVER_GRACE_S = 10.0
+#: What happens often, and concerns one worker or none; if it changes more than that, it says so.
+_NARROW = (
+    e.Ticked, e.RecordsSeen, e.LinksSeen, e.RegistryChecked, e.LeaseSeen, e.ClockCompared, e.HostsSeen, e.HostEvicted,
+    e.ActRefused, e.HeartbeatsSeen, e.WorkerStarted, e.WorkerBegan, e.WorkerReady, e.WorkerExited, e.WorkerHung,
+    e.WorkerGrown, e.RestartAsked,
+)  # fmt: skip
 
 
 class HostState:
@@ -57,27 +64,26 @@ class HostState:
         self.stopped_segments: frozenset[str] = frozenset()
         self.crew = Crew()
         self.renewal = Renewal(self.crew)
+        self.announcing = Announcing(self.segments, self.readership, self.crew)
         self.standing = Standing()
-        self.is_registered = True
         self.is_stopping = False
         self._is_finished = False
         self._error: Optional[str] = None
         self._told_role = self.role
-        self._beat_s = 0.0
         self._checked_s = 0.0
         self._read_s = 0.0
         self._entry_count = 0
         self.subscribed: frozenset[str] = frozenset()
-        self._is_cleared = False
-        self._left: set[Source] = set()
-        self._left_until_s = 0.0
-        self._told: dict[str, tuple[StreamRecord, ...]] = {}
+        self._wanted: dict[WorkerKey, e.StartWorker] = {}
+        self._is_settled = False
+        self._settled_count = 0
 
     def handle(self, event: e.Event, now: float) -> list[e.Action]:
         """Take in an event at ``now`` (seconds, monotonic) and say what is to be done."""
+        self._is_settled &= isinstance(event, _NARROW)
         actions = list(self._handlers[type(event)](self, event, now))
         actions += self._follow_election(now)
-        actions += self._reconcile(now)
+        actions += self._reconcile(getattr(event, "key", None), now)
         return actions
 
     @property
@@ -117,6 +123,7 @@ class HostState:
             yield e.Finish(self.election.refusal)
         elif self.role is not self._told_role:
             is_first, self._told_role = self._told_role is None, self.role
+            self._is_settled = False
             yield e.Report("info", "role of this host", (("role", self.role.value if self.role else None),))
             if is_first:
                 yield from self._introduce(now)
@@ -126,26 +133,19 @@ class HostState:
     def _introduce(self, now: float) -> Iterator[e.Action]:
         if self._is_serving:
             self._checked_s = now
-            yield self._announce(now) if self.is_registered else e.Withdraw()
-            if self.is_registered and not self._is_cleared:
-                self._is_cleared = True
-                yield e.DropLeftovers(tuple(self.segments))
+            yield from self.announcing.introduce(self.facts, self.role or Role.MINION, now)
             yield e.ReadReaders()
 
     def _announce(self, now: float) -> e.Announce:
-        self._beat_s = now
-        records = {name: self._records_of(name) for name in self.segments}
-        self._told = {name: told for name, told in records.items() if told}
-        return e.Announce(self.role or Role.MINION, dict(self.segments), records)
+        return self.announcing.announce(self.facts, self.role or Role.MINION, now)
 
     def _announce_asked(self, event: e.AnnounceAsked, now: float) -> Iterator[e.Action]:
-        self.is_registered = True
+        self.announcing.is_wanted = True
         if self._is_announced:
             yield self._announce(now)
 
     def _withdraw_asked(self, event: e.WithdrawAsked, now: float) -> Iterator[e.Action]:
-        self.is_registered = False
-        self._told.clear()
+        self.announcing.withdraw()
         if self.standing.is_up:
             yield e.Withdraw()
 
@@ -158,8 +158,7 @@ class HostState:
                 continue
             yield e.Report("info", "segment gone", (("segment", name),))
             if self._is_announced:
-                yield e.DropSegment(name)
-                self._told.pop(name, None)
+                yield self.announcing.drop(name)
         for facts in event.found:
             if facts.name in hidden or self.segments.get(facts.name) == facts:
                 continue
@@ -167,7 +166,7 @@ class HostState:
             shape = "x".join(map(str, facts.shape))
             yield e.Report("info", "segment found", (("segment", facts.name), ("shape", shape), ("dtype", facts.dtype)))
             if self._is_announced:
-                yield e.PutSegment(facts, self._told.get(facts.name, ()))
+                yield self.announcing.put(facts)
             yield from self.crew.nudge(self._publisher_key(facts.name), now, "its segment was made anew")
 
     def _readers_notified(self, event: e.ReadersNotified, now: float) -> Iterator[e.Action]:
@@ -201,14 +200,6 @@ class HostState:
             self._error = reason
             yield from self._stop_asked(e.StopAsked(), now)
 
-    def _records_of(self, name: str) -> tuple[StreamRecord, ...]:
-        worker = self.crew.workers.get(self._publisher_key(name))
-        if worker is None or worker.phase is not Phase.RUNNING:
-            return ()
-        return tuple(
-            StreamRecord(self.facts.ip, worker.port, reader.host, reader.ip) for reader in self.readership.of(name)
-        )
-
     # -- what we mirror
 
     def _mirror_asked(self, event: e.MirrorAsked, now: float) -> Iterable[e.Action]:
@@ -226,6 +217,7 @@ class HostState:
     def _records_seen(self, event: e.RecordsSeen, now: float) -> Iterator[e.Action]:
         for seen in event.sources:
             if self.mirrors.take(seen, now):
+                self._is_settled = False
                 yield from self.crew.nudge(WorkerKey(WorkerKind.MIRROR, seen.source), now, "its owner is back")
             if self._is_serving:
                 yield from self.mirrors.request(seen, now)
@@ -249,22 +241,13 @@ class HostState:
         yield from self.mirrors.stop_exactly(desired.stopped_mirrors, now, **self._connection)
         yield from self.mirrors.hold_exactly(desired.kept_mirrors, KEPT, now, **self._connection)
 
-    def _mirrors_left(self, event: e.MirrorsLeft, now: float) -> Iterator[e.Action]:
-        self._left, self._left_until_s = set(event.sources), now + LEFTOVER_GRACE_S
-        if self._left:
-            text = ", ".join(map(str, sorted(self._left)))
-            yield e.Report("info", "mirrors were left; those that nobody asks for go", (("sources", text),))
-
     # -- workers
-
-    def _ports_remembered(self, event: e.PortsRemembered, now: float) -> Iterable[e.Action]:
-        self.ports.remembered(event.ports)
-        return ()
 
     def _links_seen(self, event: e.LinksSeen, now: float) -> Iterable[e.Action]:
         self.mirrors.links_seen(event.linked, now)
-        self.subscribed = event.subscribed
         self.readership.connected(event.connected)
+        if event.subscribed != self.subscribed:
+            self.subscribed, self._is_settled = event.subscribed, False
         return ()
 
     def _workers_found(self, event: e.WorkersFound, now: float) -> Iterator[e.Action]:
@@ -285,6 +268,10 @@ class HostState:
     def _worker_started(self, event: e.WorkerStarted, now: float) -> Iterable[e.Action]:
         return self.crew.started(event.key, event.pid, now)
 
+    def _worker_began(self, event: e.WorkerBegan, now: float) -> Iterable[e.Action]:
+        self.crew.began(event.key, event.pid)
+        return ()
+
     def _worker_ready(self, event: e.WorkerReady, now: float) -> Iterator[e.Action]:
         if self.crew.ready(event.key, event.pid, event.port):
             if event.key.kind is WorkerKind.PUBLISHER:
@@ -292,7 +279,7 @@ class HostState:
             yield e.Report(
                 "info", "worker ready", (("worker", str(event.key)), ("pid", event.pid), ("port", event.port or None))
             )
-            yield from self.renewal.step(now)
+            yield from self._unsettling(self.renewal.step(now))
 
     def _worker_exited(self, event: e.WorkerExited, now: float) -> Iterable[e.Action]:
         return self.crew.exited(event.key, event.pid, event.cause, now, event.details)
@@ -311,15 +298,13 @@ class HostState:
     def _ticked(self, event: e.Ticked, now: float) -> Iterator[e.Action]:
         if self.is_stopping:
             return
-        if now >= self._left_until_s:
-            yield from self._own_left_mirrors()
-        yield from self.renewal.step(now)
+        yield from self._unsettling(self.renewal.step(now))
+        yield from self._unsettling(self.mirrors.release_adopted(now, is_connected=self.standing.is_up))
         yield from self.ports.tick()
-        yield from self.mirrors.release_adopted(now, is_connected=self.standing.is_up)
         yield from self.standing.tick(now)
         if not self.standing.is_up:
             return
-        if self._is_announced and now >= self._beat_s + self.facts.heartbeat_interval_s:
+        if self._is_announced and self.announcing.is_due(self.facts, now):
             yield self._announce(now)
         if self.role is not None and now >= self._checked_s + CHECK_INTERVAL_S:
             self._checked_s = now
@@ -332,21 +317,18 @@ class HostState:
     def _stop_asked(self, event: e.StopAsked, now: float) -> Iterator[e.Action]:
         self.is_stopping = True
         yield from self.election.give_up(now, is_connected=self.standing.is_up)
-        yield from self._own_left_mirrors()
         # Who ends for a namesake's sake leaves what is written down of the host's readings to that one.
         yield from self.mirrors.release_all(is_connected=self.standing.is_up and self._error is None)
+
+    def _unsettling(self, actions: Iterable[e.Action]) -> Iterator[e.Action]:
+        """Actions that, if there are any, concern more workers than the event does."""
+        for action in actions:
+            self._is_settled = False
+            yield action
 
     @property
     def _connection(self) -> dict[str, bool]:
         return {"is_serving": self._is_serving, "is_connected": self.standing.is_up}
-
-    def _own_left_mirrors(self) -> Iterator[e.Action]:
-        """What a dead supervisor mirrored, and nobody asks for again, is treated as released just now."""
-        left, self._left = self._left, set()
-        self.mirrors.made(left)
-        unwanted = tuple(sorted(left - self.mirrors.keys()))
-        if unwanted and self.standing.is_up and self._error is None:
-            yield e.Unask(unwanted)
 
     @property
     def _is_serving(self) -> bool:
@@ -354,12 +336,12 @@ class HostState:
 
     @property
     def _is_announced(self) -> bool:
-        return self._is_serving and self.role is not None and self.is_registered
+        return self._is_serving and self.role is not None and self.announcing.is_wanted
 
     def _publisher_key(self, name: str) -> WorkerKey:
         return WorkerKey(WorkerKind.PUBLISHER, Source(self.facts.host, name))
 
-    def _wanted(self) -> dict[WorkerKey, e.StartWorker]:
+    def _wanted_now(self) -> dict[WorkerKey, e.StartWorker]:
         if self.is_stopping:
             return {}
         # A host that cannot reach the registry cannot say that it reads us; that it is subscribed says it too.
@@ -368,18 +350,24 @@ class HostState:
         published = (read & self.segments.keys()) - self.stopped_segments
         return wanted_workers(self.facts, published, self.mirrors, self.crew, self.ports)
 
-    def _reconcile(self, now: float) -> Iterator[e.Action]:
+    def _reconcile(self, key: Optional[WorkerKey], now: float) -> Iterator[e.Action]:
+        """Bring what runs nearer to what is wanted: all workers, or where that must do, one and those in motion."""
         if self._is_finished:
             return
-        wanted = self._wanted()
-        yield from self.crew.reconcile(wanted, now)
-        yield from self.mirrors.tidy(wanted.keys(), self.crew.workers.keys(), is_stopping=self.is_stopping)
+        if self._is_settled:
+            yield from self.crew.go_on(self._wanted, now)
+            self._is_settled = len(self.crew.workers) == self._settled_count  # what is gone may leave room, or a file
+        if self._is_settled:
+            if key is not None and self._is_announced:
+                yield from self.announcing.update_some((key.source.name,), self.facts)
+            return
+        self._is_settled = True
+        self._wanted = self._wanted_now()
+        yield from self.crew.reconcile(self._wanted, now)
+        self._settled_count = len(self.crew.workers)
+        yield from self.mirrors.tidy(self._wanted.keys(), self.crew.workers.keys(), is_stopping=self.is_stopping)
         if self._is_announced:
-            for name in sorted((self.readership.names | self._told.keys()) & self.segments.keys()):
-                records = self._records_of(name)
-                if records != self._told.get(name, ()):
-                    self._told[name] = records
-                    yield e.PutRecords(name, records, tuple(record.client_hostname for record in records))
+            yield from self.announcing.update(self.facts)
         if self.is_stopping and not self.crew.workers:
             self._is_finished = True
             if self.standing.is_up:
@@ -398,18 +386,18 @@ class HostState:
         e.ReplacedInstance: lambda self, event, now: self._namesake_met(event.other, now),
         e.ReadersSeen: _readers_seen,
         e.RequestsTaken: lambda self, event, now: self.readership.requests_taken(event, now),
-        e.HeartbeatsSeen: lambda self, event, now: self.readership.heartbeats_seen(event, now),
+        e.HeartbeatsSeen: lambda self, event, now: self._unsettling(self.readership.heartbeats_seen(event, now)),
         e.RecordsSeen: _records_seen,
         e.ReadersNotified: _readers_notified,
         e.RecordNotified: _record_notified,
         e.SegmentsChanged: _segments_changed,
-        e.MirrorsLeft: _mirrors_left,
         e.MirrorAsked: _mirror_asked,
         e.MirrorReleased: _mirror_released,
         e.HolderGone: _holder_gone,
-        e.PortsRemembered: _ports_remembered,
+        e.PortsRemembered: lambda self, event, now: self.ports.remembered(event.ports),
         e.LinksSeen: _links_seen,
         e.WorkerStarted: _worker_started,
+        e.WorkerBegan: _worker_began,
         e.WorkerReady: _worker_ready,
         e.WorkerExited: _worker_exited,
         e.ConfigChanged: _config_changed,

@@ -9,6 +9,7 @@ now; a port that one segment had is given to another only if there is no other p
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import Optional
 
 from daosup.core.events import Action, RememberPorts
 from daosup.core.host_facts import HostFacts
@@ -22,22 +23,30 @@ class Ports:
 
     def __init__(self) -> None:
         self._last: dict[str, int] = {}
+        self._names: dict[int, str] = {}  # the same the other way round
         self._is_told = True
 
-    def remembered(self, ports: Mapping[str, int]) -> None:
+    def remembered(self, ports: Mapping[str, int]) -> Iterator[Action]:
         """Take in what was written down; what is known by now counts more."""
-        self._last = {**ports, **self._last}
+        for name, port in (*ports.items(), *tuple(self._last.items())):
+            self.note(name, port)
+        self._is_told = self._last == ports
+        yield from ()
 
     def note(self, name: str, port: int) -> None:
-        """A segment is published on ``port``."""
+        """A segment is published on ``port``; whoever had that before must not come back to it."""
         if self._last.get(name) == port:
             return
-        # Whoever had that port before must not come back to it.
-        self._last = {other: each for other, each in self._last.items() if other != name and each != port}
-        self._last[name] = port
-        while len(self._last) > MOST_REMEMBERED:
-            del self._last[next(iter(self._last))]
+        self._forget(name)
+        self._forget(self._names.get(port))
+        self._last[name], self._names[port] = port, name
+        if len(self._last) > MOST_REMEMBERED:
+            self._forget(next(iter(self._last)))
         self._is_told = False
+
+    def _forget(self, name: Optional[str]) -> None:
+        if name in self._last:
+            del self._names[self._last.pop(name)]
 
     def tick(self) -> Iterator[Action]:
         """Have written down what changed."""
@@ -52,6 +61,6 @@ class Ports:
             return last
         if not facts.base_port:
             return 0
-        free = [port for port in range(facts.base_port, facts.base_port + facts.port_count) if port not in taken]
-        others = set(self._last.values())
-        return next((port for port in free if port not in others), free[0] if free else 0)
+        free = (port for port in range(facts.base_port, facts.base_port + facts.port_count) if port not in taken)
+        first = next(free, 0)
+        return first if first not in self._names else next((port for port in free if port not in self._names), first)

@@ -19,6 +19,7 @@ STATE_COLOURS = {
     "restarting": "bad",
     "failed": "bad",
     "connecting": "doubtful",
+    "queued": "doubtful",
     "starting": "doubtful",
     "stopping": "doubtful",
     "waiting": "doubtful",

@@ -145,12 +145,12 @@ class Supervisor:
             self.desk = RegistryDesk(registry, self.state, self.config.heartbeat_interval_s, self.instance, self.post)
             self.desk.on_failure(self.fail)
             _log.info("supervisor started", host=self.config.host, version=__version__, registry=str(self.address))
-            self._find_leftovers()
+            mirrored = self._find_mirrors()
             self.lasting.load()
             self.post(e.PortsRemembered(self.port_memory.load()))
             self.post(e.ConfigChanged(self.state.facts))
             self.discovery.start()
-            self._find_workers(self.workers_folder.remembered())
+            self._find_workers(mirrored)
             self._tick()
             self.systemd.ready(f"host {self.config.host}")
             self.reloading.serve()
@@ -285,6 +285,8 @@ class Supervisor:
         statistics = self.seen.of(key).reader.read(pid)
         if statistics is not None and statistics.is_ready:
             self.post(e.WorkerReady(key, pid, statistics.port))
+        elif statistics is not None and statistics.beat_ns > statistics.started_ns:
+            self.post(e.WorkerBegan(key, pid))
 
     def _on_started(self, key: WorkerKey, pid: int) -> None:
         self.post(e.WorkerStarted(key, pid))
@@ -327,8 +329,11 @@ class Supervisor:
         if reason is not None:
             _log.warning("a mirror's file is left alone", source=str(action.source), reason=reason)
 
-    def _find_leftovers(self) -> None:
-        self.post(e.MirrorsLeft(self.ledger.find()))
+    def _find_mirrors(self) -> e.RememberMirrors:
+        """What the supervisors before us mirrored, as they wrote down: what was wanted, and which files were made."""
+        remembered = self.workers_folder.remembered()
+        known = {*remembered.by_operator, *remembered.by_others}
+        made = tuple(source for source in self.ledger.find() if source not in known)
         strangers = self.ledger.strangers(self.config.segment_folder)
         if strangers:
             _log.info(
@@ -336,6 +341,7 @@ class Supervisor:
                 count=len(strangers),
                 files=", ".join(strangers[:3]),
             )
+        return e.RememberMirrors(remembered.by_operator, remembered.by_others + made)
 
     def _remember_mirrors(self, action: e.RememberMirrors) -> None:
         try:

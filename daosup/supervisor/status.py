@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Optional
 
 from daosup import __version__
-from daosup.core.crew import WAITING, Worker
+from daosup.core.crew import WAITING, Phase, Worker
 from daosup.core.election import Election
 from daosup.core.types import PROTOCOL, Source, WorkerKey, WorkerKind
 from daosup.supervisor.registry_desk import lifetime_s
@@ -188,6 +188,8 @@ def _worker(supervisor: Supervisor, key: WorkerKey, worker: Worker, now: float) 
 
 
 def _reason(supervisor: Supervisor, key: WorkerKey, worker: Worker) -> Optional[str]:
+    if worker.phase is Phase.QUEUED:
+        return "waiting for its turn: others are starting"
     if worker.phase in WAITING:
         return worker.last_exit
     reason = supervisor.seen.of(key).reason

@@ -12,7 +12,7 @@ from typing import Optional
 
 from daosup.core.crew import Phase, Worker
 from daosup.core.events import LinksSeen
-from daosup.core.hanging import BEGIN_S, LATE_S, Late
+from daosup.core.hanging import LATE_S, Late
 from daosup.core.types import WorkerKey, WorkerKind
 from daosup.workers.statistics import Statistics, StatisticsReader
 
@@ -86,12 +86,13 @@ class WorkersSeen:
                 continue
             beat = reader.beat(worker.pid)
             if beat is None:  # who runs without a page cannot be judged
-                if worker.phase is Phase.STARTING and worker.pid and now > worker.began_s + BEGIN_S:
-                    late.append(Late(key, worker.pid, now - worker.began_s, False, state_of(worker.pid)))
+                age_s = now - worker.began_s if worker.phase is Phase.STARTING and worker.pid else 0.0
             elif beat[1] < late_ns:
-                each = Late(key, worker.pid, now - beat[1] / 1e9, beat[0] != beat[1], state_of(worker.pid))
-                if each.is_late:
-                    late.append(each)
+                age_s = now - beat[1] / 1e9
+            else:
+                continue
+            if age_s > LATE_S:
+                late.append(Late(key, worker.pid, age_s, beat is not None and beat[0] != beat[1], state_of(worker.pid)))
         return late
 
     def links(self) -> LinksSeen:

@@ -1,7 +1,7 @@
 """A worker's statistics page: a small file in the runtime folder, written by its loop and read by the supervisor.
 
-Invariant: the page is written by the loop that moves frames and by nothing else, so a stamp that stands still means
-a loop that stands still.
+Invariants: the page is written by the loop that moves frames and by nothing else, so a stamp that stands still means
+a loop that stands still. Whoever reads while it is written sees of each number the old value or the new one.
 """
 
 from __future__ import annotations
@@ -67,8 +67,9 @@ class StatisticsPage:
         self._write(time.monotonic_ns())
 
     def _write(self, beat_ns: int) -> None:
-        _PAGE.pack_into(
-            self._memory, 0, FORMAT, self.pid, self.started_ns, beat_ns, self.frames, self.payload_bytes,
+        # Not pack_into, which clears the place before it writes there.
+        self._memory[:] = _PAGE.pack(
+            FORMAT, self.pid, self.started_ns, beat_ns, self.frames, self.payload_bytes,
             self.skipped, self.gaps, self.retries, self.rejected, self.write_time_utc_ns,
             self.source_counter, self.has_link, self.reader_count, self.busy,
             self.port, self.is_ready,

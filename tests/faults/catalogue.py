@@ -1,5 +1,8 @@
 """All faults: importing this enters them into the list, in the order in which they are told."""
 
-from tests.faults import segments, supervisor, workers
+from importlib import import_module
 
-__all__ = ["segments", "supervisor", "workers"]
+THEMES = ("workers", "wild", "supervisor", "registry", "roles", "network", "segments", "room", "leftovers")
+
+for _theme in THEMES:
+    import_module(f"tests.faults.{_theme}")

@@ -10,11 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Optional
 
-from tests.faults.scene import Scene
-from tests.integration.fleet import Fleet
+from tests.faults.scene import Prepare, Scene
 
 Run = Callable[[Scene], float]
-Prepare = Callable[[Fleet], None]
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,10 @@ class Fault:
         since: What the time to heal is counted from.
         limit_s: The longest it may take, in seconds.
         run: Inject it once; returns the seconds it took to heal.
-        prepare: What its hosts need that others' have not: called before they start. None: any scene will do.
+        prepare: What its scene needs that others' have not. None: any scene will do.
+        is_wide: It hits both streams, not the one alone.
+        is_renewal: It leaves other supervisors behind than it found.
+        is_final: Its scene cannot be used again.
     """
 
     name: str
@@ -40,6 +41,9 @@ class Fault:
     limit_s: float
     run: Run
     prepare: Optional[Prepare] = None
+    is_wide: bool = False
+    is_renewal: bool = False
+    is_final: bool = False
 
 
 FAULTS: dict[str, Fault] = {}
@@ -55,11 +59,15 @@ def fault(
     limit_s: float,
     since: str = "the fault",
     prepare: Optional[Prepare] = None,
+    is_wide: bool = False,
+    is_renewal: bool = False,
+    is_final: bool = False,
 ) -> Callable[[Run], Run]:
     """Enter the decorated function into the list."""
 
     def enter(run: Run) -> Run:
-        FAULTS[name] = Fault(name, theme, how, what, since, limit_s, run, prepare)
+        assert name not in FAULTS, name
+        FAULTS[name] = Fault(name, theme, how, what, since, limit_s, run, prepare, is_wide, is_renewal, is_final)
         return run
 
     return enter

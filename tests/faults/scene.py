@@ -7,11 +7,12 @@ is watched frame by frame. The other stream is slow enough that a frame it misse
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, TypeVar
 
 from bench.children import camera
 from bench.figures import recovery_s
@@ -28,6 +29,8 @@ STEADY_S = 0.3
 #: A pause of a healthy stream on a busy machine is shorter than this.
 PAUSE_S = 0.1
 HEAL_S = 60.0
+
+Prop = TypeVar("Prop")
 
 
 class Stream:
@@ -95,19 +98,40 @@ class Stream:
         """The pid of its running worker on a host."""
         return host.worker_pid(self.source)
 
-    def wait_healthy(self) -> None:
-        """Until both its workers live long enough that their next death is a first one."""
+    def first_frame_s(self, since_s: float) -> float:
+        """The seconds from a moment to the first frame after it; returns when frames come steadily again."""
+        wait_until(lambda: self.sight.arrivals_s[-1] > since_s, HEAL_S, f"a frame of {self.source}")
+        self.wait_steady()
+        return next(t for t in self.sight.arrivals_s if t > since_s) - since_s
 
-        def is_healthy() -> bool:
-            rows = [self.row(host) for host in (self.hosts.rts, self.hosts.lab)]
-            return all(row.get("state") == "running" and row["uptime_s"] > HEALTHY_S for row in rows)
-
-        wait_until(is_healthy, HEAL_S, f"the workers of {self.source} to be healthy")
+    def freshen(self, healthy_s: float = HEALTHY_S) -> None:
+        """See to it that the next death of one of its workers is a first one, as it is after ``healthy_s`` of life."""
+        hosts = (self.hosts.rts, self.hosts.lab)
+        wait_until(lambda: all(host.worker(self.source) for host in hosts), HEAL_S, f"the workers of {self.source}")
+        if any(self.row(host)["uptime_s"] <= healthy_s for host in hosts):
+            # Nobody remembers the deaths of a worker that was not wanted any more.
+            self.hosts.remove(self.source)
+            self.hosts.lab.mirror(self.source).close()
         self.wait_steady()
 
     def unexplained(self) -> int:
-        """Frames that never were in the mirror, less those that the publisher says it came too late for."""
-        return self.sight.skipped - int(self.row(self.hosts.rts)["skipped"])
+        """Frames that never were in the mirror, less those that the publisher says it came too late for.
+
+        Both are not of one moment, so they are looked at until nothing is on its way.
+        """
+
+        def found() -> list[int]:
+            looks = []
+            for _ in range(3):
+                self._wait_for_another()
+                looks.append(self.sight.skipped - int(self.row(self.hosts.rts)["skipped"]))
+            return looks if len(set(looks)) == 1 else []
+
+        return wait_until(found, HEAL_S, f"all frames of {self.source} to be accounted for")[0]
+
+    def _wait_for_another(self) -> None:
+        seen = self.sight.seen
+        wait_until(lambda: self.sight.seen > seen, HEAL_S, f"another frame of {self.source}")
 
     def row(self, host: Host) -> dict[str, Any]:
         """What ``status`` says of its worker on a host, in whatever state."""
@@ -122,6 +146,22 @@ class Scene:
         self.hosts = hosts
         self.hit = Stream(hosts, f"hit{os.getpid()}", HIT_HZ)
         self.other = Stream(hosts, f"other{os.getpid()}", OTHER_HZ)
+        self._props: dict[type, object] = {}
+
+    @property
+    def streams(self) -> tuple[Stream, Stream]:
+        """Both."""
+        return self.hit, self.other
+
+    def bring(self, prop: object) -> None:
+        """Have something at hand that some faults need."""
+        self._props[type(prop)] = prop
+
+    def prop(self, kind: type[Prop]) -> Prop:
+        """What was brought of a kind."""
+        found = self._props[kind]
+        assert isinstance(found, kind)
+        return found
 
     @property
     def rts(self) -> Host:
@@ -142,25 +182,53 @@ class Scene:
         after = self._of_other()
         assert after == before, f"the other stream was disturbed: {before} became {after}"
 
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Neither stream loses a frame or a process."""
+        before = self._pids(), [stream.unexplained() for stream in self.streams]
+        yield
+        wait_until(lambda: self._pids() == before[0], HEAL_S, "the workers to be the same")
+        for stream in self.streams:
+            stream.wait_steady()
+        after = self._pids(), [stream.unexplained() for stream in self.streams]
+        assert after == before, f"workers and frames lost were {before} and are {after}"
+
+    def _pids(self) -> list[Any]:
+        return [stream.row(host).get("pid") for stream in self.streams for host in (self.rts, self.lab)]
+
     def _of_other(self) -> tuple[Any, ...]:
         rows = [self.other.row(host) for host in (self.rts, self.lab)]
         return (*((row["pid"], row["state"]) for row in rows), self.other.unexplained())
 
 
+Prepare = Callable[[Scene, ExitStack], None]
+
+
 @contextmanager
-def scene(prepare: Optional[Callable[[Fleet], None]] = None) -> Iterator[Scene]:
-    """A scene of its own; ``prepare`` may add to the hosts' configuration before they start."""
+def scene(*preparing: Optional[Prepare]) -> Iterator[Scene]:
+    """A scene of its own; what prepares it may change the hosts before they start, and has its end at the scene's."""
     hosts = Fleet()
     try:
-        for name in ("rts", "lab"):
-            hosts.add(name)
-        if prepare is not None:
-            prepare(hosts)
-        hosts.start("rts", "lab")
-        made = Scene(hosts)
-        with made.hit.running(), made.other.running():
-            yield made
+        with ExitStack() as stack:
+            for name in ("rts", "lab"):
+                hosts.add(name)
+            made = Scene(hosts)
+            for prepare in preparing:
+                if prepare is not None:
+                    prepare(made, stack)
+            hosts.start("rts", "lab")
+            with made.hit.running(), made.other.running():
+                yield made
+    except Exception:
+        _tell(hosts)
+        raise
     finally:
         hosts.close()
         for left in Path("/dev/shm").glob(f"sem.*{os.getpid()}_sem*"):
             left.unlink(missing_ok=True)
+
+
+def _tell(hosts: Fleet) -> None:
+    """What the daemons said before something was not as promised."""
+    for title, said in hosts.logs():
+        print(f"--- {title}\n{said}", file=sys.stderr, flush=True)

@@ -91,6 +91,18 @@ def _spoiled(scene: Scene, spoil: Callable[[], object]) -> float:
 
 
 @fault(
+    "source unlinked",
+    theme=_THEME,
+    how="its program is killed and its file unlinked, then it is made anew",
+    what="the mirror keeps its last frame and follows the new segment",
+    since=_SINCE,
+    limit_s=_LIMIT_S,
+)
+def source_unlinked(scene: Scene) -> float:
+    return _spoiled(scene, lambda: os.unlink(scene.hit.file))
+
+
+@fault(
     "source truncated",
     theme=_THEME,
     how="the file is cut to half its size while it is open everywhere, then made anew",

@@ -155,6 +155,14 @@ class Host:
         self.kill_all()
         self._process = None
 
+    def after_stop(self, result: str) -> int:
+        """Do what systemd does when the service has ended with a result; returns the exit code."""
+        return subprocess.run(
+            [sys.executable, "-m", self.program, "--config", str(self.config), "--after-stop"],
+            env={**os.environ, "SERVICE_RESULT": result},
+            timeout=20,
+        ).returncode
+
     def kill_all(self) -> None:
         """End the daemon and all workers at once, as when the power fails."""
         while pids := self.processes():

@@ -17,8 +17,8 @@ from daosup.adapters.redis_address import RedisAddress
 from daosup.core.standing import HEALTHY_S
 from tests.integration.fleet import Fleet, Host
 from tests.integration.registry_hosts import all_keys, raw
-from tests.integration.streams import Stream, filming, stream, wait_for_frames
-from tests.integration.tcp_proxy import Proxy
+from tests.integration.streams import filming, stream, wait_for_frames
+from tests.integration.tcp_proxy import Proxies, Proxy
 from tests.waiting import wait_until
 
 #: Two seconds are promised; this machine may be busy with other things.
@@ -34,7 +34,7 @@ class World:
     """Two hosts that reach their registry through a proxy."""
 
     fleet: Fleet
-    proxy: Proxy
+    proxy: Proxy | Proxies
     password_file: Path
 
     @property
@@ -146,13 +146,13 @@ def wait_down(host: Host, said: str) -> dict[str, Any]:
     return wait_until(registry, 10.0, f"{host.name} to say that its registry {said}")
 
 
-def is_whole(fleet: Fleet, past: RedisAddress, keys: set[bytes], streams: list[Stream]) -> bool:
+def is_whole(fleet: Fleet, past: RedisAddress, keys: set[bytes], names: list[str]) -> bool:
     """Whether everything is as it should be: hosts up, keys there, readers known."""
     for host in fleet.hosts.values():
         if host.status()["registry"]["state"] != "up":
             return False
     read = {each["name"]: each["readers"] for each in fleet.rts.status()["segments"]}
-    return all(read.get(each.name) == ["lab"] for each in streams) and all_keys(past) >= keys
+    return all(read.get(name) == ["lab"] for name in names) and all_keys(past) >= keys
 
 
 def check_unbroken(world: World, disturb: Callable[[], object]) -> float:
@@ -165,7 +165,7 @@ def check_unbroken(world: World, disturb: Callable[[], object]) -> float:
         wait_for_frames(wfs.mirror, 100, 30.0)
         disturb()
         disturbed_s = time.monotonic()
-        wait_until(lambda: is_whole(fleet, world.redis, keys, [wfs]), BACK_S, "everything to be back")
+        wait_until(lambda: is_whole(fleet, world.redis, keys, [wfs.name]), BACK_S, "everything to be back")
         took_s = time.monotonic() - disturbed_s
         # Long enough for all that is looked at now and then to be looked at.
         wait_for_frames(wfs.mirror, 300, 30.0)
@@ -197,7 +197,7 @@ def check(world: World, fault: Fault, away_s: float) -> float:
                 assert now["since_s"] > time.monotonic() - injected_s - 5.0
         fault.heal(world)
         healed_s = time.monotonic()
-        wait_until(lambda: is_whole(fleet, world.redis, keys, [wfs]), BACK_S, "everything to be back")
+        wait_until(lambda: is_whole(fleet, world.redis, keys, [wfs.name]), BACK_S, "everything to be back")
         took_s = time.monotonic() - healed_s
         assert pids(*fleet.hosts.values()) == before
         wait_for_frames(wfs.mirror, 5)

@@ -65,6 +65,10 @@ class Proxy:
         """As a firewall that drops: what is connected is silent, and nobody can connect or is told so."""
         self._order("swallow")
 
+    def lose(self) -> None:
+        """As ``swallow``; and what is connected never gets through again, also when all is well."""
+        self._order("lose")
+
     def heal(self) -> None:
         """Pass everything on again."""
         self._order("heal")
@@ -89,6 +93,38 @@ def proxy(target: int, host: str = "127.0.0.1", **tls: Optional[Path]) -> Iterat
         yield made
     finally:
         made.close()
+
+
+class Proxies:
+    """Several stretches of network, as one."""
+
+    def __init__(self, *proxies: Proxy) -> None:
+        self._proxies = proxies
+
+    def delay_replies(self, seconds: float) -> None:
+        """As each of them."""
+        for each in self._proxies:
+            each.delay_replies(seconds)
+
+    def stall(self) -> None:
+        """As each of them."""
+        for each in self._proxies:
+            each.stall()
+
+    def cut(self) -> None:
+        """As each of them."""
+        for each in self._proxies:
+            each.cut()
+
+    def swallow(self) -> None:
+        """As each of them."""
+        for each in self._proxies:
+            each.swallow()
+
+    def heal(self) -> None:
+        """As each of them."""
+        for each in self._proxies:
+            each.heal()
 
 
 def free_port() -> int:
@@ -122,6 +158,11 @@ class _Network:
                 task.cancel()
         elif order == "swallow":
             self._flow.clear()
+            self._close_server()
+            self._swallow()
+        elif order == "lose":
+            self._flow.clear()
+            self._flow = asyncio.Event()  # who waits for the one before waits in vain
             self._close_server()
             self._swallow()
         else:
@@ -181,13 +222,14 @@ class _Network:
     async def _pass(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay_s: Callable[[], float]
     ) -> None:
+        flow = self._flow
         chunks: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
         collector = asyncio.ensure_future(_collect(reader, chunks, delay_s))
         try:
             while True:
                 due_s, chunk = await chunks.get()
                 await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-                await self._flow.wait()
+                await flow.wait()
                 if not chunk:
                     return
                 writer.write(chunk)

@@ -5,14 +5,11 @@ File systems that are really full, and files of other users, take root to make.
 
 from __future__ import annotations
 
-import ctypes
 import os
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
 import pytest
@@ -20,51 +17,11 @@ import pytest
 from daosup.errors import SegmentLostError
 from daosup.shm import Segment
 from daosup.shm.daoshm import shm
-from tests.integration.fleet import Fleet, Host
+from tests.integration.fleet import Fleet
+from tests.integration.obstacles import WITHOUT_OVERRIDE, ask_without_waiting, row, wait_for_reason
 from tests.integration.streams import FOLLOWED_S, Stream, filming, stream, wait_for_frames
+from tests.mounts import resize, small
 from tests.waiting import wait_until
-
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_MS_REMOUNT, _MS_NOSUID, _MS_NODEV = 32, 2, 4
-_MNT_DETACH = 2
-
-
-def mount(folder: Path, size: str, flags: int = 0) -> None:
-    """Put a small file system of memory over a folder; needs root, and reaches this run's processes only."""
-    options = f"size={size}".encode()
-    if _LIBC.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", flags | _MS_NOSUID | _MS_NODEV, options):
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(folder))
-
-
-@contextmanager
-def small(folder: Path, size: str) -> Iterator[None]:
-    mount(folder, size)
-    try:
-        yield
-    finally:
-        _LIBC.umount2(os.fsencode(folder), _MNT_DETACH)
-
-
-def row(host: Host, source: str) -> dict[str, Any]:
-    rows: list[dict[str, Any]] = host.status()["workers"]
-    return next((each for each in rows if each["source"] == source), {"reason": "no worker", "state": "none"})
-
-
-def wait_for_reason(host: Host, source: str, *words: str) -> str:
-    def reason() -> Optional[str]:
-        said = str(row(host, source)["reason"])
-        return said if all(word in said for word in words) else None
-
-    try:
-        return str(wait_until(reason, 5.0, f"a reason with {words}"))
-    except AssertionError as error:
-        raise AssertionError(f"{error}; the reason is {row(host, source)['reason']!r}") from None
-
-
-def ask_without_waiting(host: Host, source: str) -> subprocess.Popen[bytes]:
-    """Hold a mirror that cannot be made yet."""
-    command = [sys.executable, "-m", "daosup.ctl", "--socket", str(host.socket), "mirror", "--wait", "60", source]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
 
 def heal(hosts: Fleet, name: str, words: tuple[str, ...], end: Callable[[], object]) -> None:
@@ -103,7 +60,7 @@ def test_no_space_for_a_mirror_that_grows(fleet: Fleet) -> None:
             wfs.segment = Segment.create(fleet.rts.path("wfs"), (256, 256), "float64")
             wait_for_reason(fleet.lab, wfs.source, "No space left on device")
             assert old.keywords["NET_LINK"] == 0
-            mount(fleet.lab.segments, "4m", _MS_REMOUNT)
+            resize(fleet.lab.segments, "4m")
             wait_until(lambda: wfs.reopen().shape == (256, 256), FOLLOWED_S, "the larger mirror")
             wfs.check_going()
 
@@ -119,7 +76,7 @@ def test_no_space_for_semaphores(fleet: Fleet) -> None:
             wait_for_reason(fleet.lab, "rts:wfs", "semaphore", "No space left on device")
             assert not [name for name in os.listdir(fleet.lab.segments) if name.startswith("remote_")]
             os.unlink("/dev/shm/ballast")
-            mount(Path("/dev/shm"), "4m", _MS_REMOUNT)
+            resize(Path("/dev/shm"), "4m")
             assert asking.wait(10.0) == 0
         fleet.remove("rts:wfs")
     assert set(os.listdir("/dev/shm")) == kept
@@ -234,15 +191,6 @@ def opened(watched: Stream) -> Optional[Segment]:
 
 def hosts_path(watched: Stream) -> Path:
     return watched.hosts.lab.path(f"remote_rts_{watched.name}")
-
-
-#: Root may open what nobody else may, unless it lacks these capabilities; a user other than root never has them.
-WITHOUT_OVERRIDE = """
-import ctypes, os, sys
-for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
-    ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
-os.execv(sys.argv[1], sys.argv[1:])
-"""
 
 
 def test_a_source_whose_permissions_are_taken_away_and_given_back(fleet: Fleet) -> None:

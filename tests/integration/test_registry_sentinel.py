@@ -124,7 +124,9 @@ def test_a_failover_stops_no_stream_and_all_is_back_when_there_is_a_master(
             made.signal(old, number)
             wait_down(fleet.rts, "")
             new = wait_until(lambda: made.master if made.master not in (0, old) else 0, 60.0, "another master")
-            wait_until(lambda: is_whole(fleet, made.address(new), keys, [wfs]), BACK_S, "all to be at the new master")
+            wait_until(
+                lambda: is_whole(fleet, made.address(new), keys, [wfs.name]), BACK_S, "all to be at the new master"
+            )
             assert pids(fleet.rts, fleet.lab) == before
             wait_for_frames(wfs.mirror)
         assert f"at 127.0.0.1:{new}" in fleet.rts.status()["registry"]["server"]

@@ -7,7 +7,7 @@ import re
 import signal
 import time
 from contextlib import closing
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 import pytest
 
@@ -15,28 +15,12 @@ from daosup.core.lease import LEASE_TTL_S, LOOK_INTERVAL_S
 from daosup.errors import DeniedError
 from tests.integration.fleet import Fleet, Host
 from tests.integration.registry_hosts import all_keys, raw
+from tests.integration.role_faults import QUICK_EVICTION, WRONG_CLOCK, old_daemon, role
 from tests.integration.streams import stream, undisturbed
 from tests.waiting import wait_until
 
 #: The lease time, one look, and the slowness of a busy machine.
 FAILOVER_S = LEASE_TTL_S + LOOK_INTERVAL_S + 5.0
-#: A machine whose clock is wrong: what a daemon uses of it for the registry comes through this one function.
-WRONG_CLOCK = """
-import time
-import daosup.adapters.registry_clock as registry_clock
-registry_clock.wall_clock_s = lambda: time.time() + {ahead_s}
-"""
-#: Two minutes are too long for a test; that the time is Redis's and the text is what counts stays as it is.
-QUICK_EVICTION = """
-import daosup.core.election as election
-import daosup.core.silence as silence
-silence.EVICTION_S = 6.0
-election.SCAN_INTERVAL_S = 0.5
-"""
-
-
-def role(host: Host) -> object:
-    return host.status()["role"]
 
 
 def pair(fleet: Fleet) -> tuple[Host, Host]:
@@ -47,13 +31,6 @@ def pair(fleet: Fleet) -> tuple[Host, Host]:
 
 def written_role(fleet: Fleet, host: Host) -> object:
     return raw(fleet.redis.address, ("GET", f"dao:machines:{host.name}:role"))[0]
-
-
-def old_daemon(fleet: Fleet, name: str = "old", role: str = "master", ahead_s: float = 0.0) -> None:
-    """What a daoServer of the old kind writes with each heartbeat."""
-    now = datetime.now(timezone.utc) + timedelta(seconds=ahead_s)
-    facts = {"ip": "10.0.0.7", "hostname": name, "role": role, "last_connect": now.isoformat()}
-    raw(fleet.redis.address, *(("SET", f"dao:machines:{name}:{field}", value) for field, value in facts.items()))
 
 
 # -- among hosts of ours
@@ -170,7 +147,7 @@ def test_a_flushed_redis_has_one_master_again(fleet: Fleet) -> None:
 
 
 def test_a_host_without_a_role_leaves_the_office_to_a_living_old_master(fleet: Fleet) -> None:
-    old_daemon(fleet)
+    old_daemon(fleet.redis.address)
     rts = fleet.add("rts")
     rts.start()
     status = rts.status()
@@ -181,7 +158,7 @@ def test_a_host_without_a_role_leaves_the_office_to_a_living_old_master(fleet: F
 
 
 def test_role_master_beside_a_living_old_master_says_so_and_ends(fleet: Fleet) -> None:
-    old_daemon(fleet)
+    old_daemon(fleet.redis.address)
     rts = fleet.add("rts")
     rts.spawn("--role", "master")
     assert rts.wait() == 69
@@ -192,8 +169,8 @@ def test_role_master_beside_a_living_old_master_says_so_and_ends(fleet: Fleet) -
 
 
 def test_what_an_old_master_left_behind_counts_for_nothing(fleet: Fleet) -> None:
-    old_daemon(fleet, ahead_s=-600)
-    old_daemon(fleet, "rts")
+    old_daemon(fleet.redis.address, ahead_s=-600)
+    old_daemon(fleet.redis.address, "rts")
     rts = fleet.add("rts")
     rts.start("--role", "master")
     wait_until(lambda: role(rts) == "master", 5.0, "rts to be master")
@@ -202,8 +179,8 @@ def test_what_an_old_master_left_behind_counts_for_nothing(fleet: Fleet) -> None
 def test_the_master_removes_stale_hosts_but_none_that_is_alive(fleet: Fleet) -> None:
     fleet.start("rts", "lab")
     master, minion = pair(fleet)
-    old_daemon(fleet, "dead", "minion", ahead_s=-600)
-    old_daemon(fleet, "alive", "minion")
+    old_daemon(fleet.redis.address, "dead", "minion", ahead_s=-600)
+    old_daemon(fleet.redis.address, "alive", "minion")
     assert master.call("cleanup", ttl_s=120) == ["dead"]
     names = [machine["hostname"] for machine in master.call("machines")]
     assert names == ["alive", "lab", "rts"]
@@ -218,14 +195,14 @@ def test_an_old_host_that_fell_silent_is_evicted_and_those_that_live_are_not(fle
     rts.spawn("--role", "master", before=QUICK_EVICTION)
     rts.wait_up()
     lab.start("--role", "minion")
-    old_daemon(fleet, "dead", "minion")
-    old_daemon(fleet, "ahead", "minion", ahead_s=3600.0)
+    old_daemon(fleet.redis.address, "dead", "minion")
+    old_daemon(fleet.redis.address, "ahead", "minion", ahead_s=3600.0)
     raw(fleet.redis.address, ("SET", "dao:machines:dead:shm:cam:dtype", "uint16"))
     beats = [0.0]
 
     def is_evicted() -> bool:
         beats[0] += 0.001
-        old_daemon(fleet, "ahead", "minion", ahead_s=3600.0 + beats[0])
+        old_daemon(fleet.redis.address, "ahead", "minion", ahead_s=3600.0 + beats[0])
         return not any(key.startswith(b"dao:machines:dead:") for key in all_keys(fleet.redis.address))
 
     wait_until(is_evicted, 40.0, "the dead one to be evicted")
@@ -279,7 +256,7 @@ def test_a_host_whose_clock_is_an_hour_off_harms_nobody_and_is_reported(fleet: F
     off.spawn("--role", "master", before=clock_off)
     off.wait_up()
     right.start()
-    old_daemon(fleet, "old", "minion")
+    old_daemon(fleet.redis.address, "old", "minion")
     wait_until(lambda: role(off) == "master", 5.0, "it to be master")
     clock = off.status()["clock"]
     assert clock["is_off"]

@@ -18,7 +18,7 @@ from daosup.shm import Segment
 from tests.integration.fleet import Fleet, Host
 from tests.integration.processes_seen import is_alive
 from tests.integration.streams import Stream, filming, stream, wait_for_frames
-from tests.integration.unruly import order_of
+from tests.integration.unruly import order_of, tell
 from tests.waiting import wait_until
 
 #: The goal is 2 s on a machine that has time for its workers; when it has not, loops may be late for 10 s.
@@ -62,13 +62,6 @@ def host_of(hosts: Fleet, kind: str) -> Host:
     return hosts.rts if kind == "publisher" else hosts.lab
 
 
-def tell(host: Host, kind: str, source: str, what: str) -> None:
-    """Tell a worker what to do when it next stamps its page."""
-    path = order_of(host.runtime, kind, source)
-    path.with_suffix(".new").write_text(what)
-    path.with_suffix(".new").rename(path)
-
-
 def row_of(host: Host, source: str) -> dict[str, Any]:
     """The one worker of a host for a source, whatever its state."""
     (row,) = [row for row in host.status()["workers"] if row["source"] == source]
@@ -109,7 +102,7 @@ def test_one_whose_loop_stands_still_is_killed_and_replaced(hosts: Fleet, kind: 
             if how == "stopped":
                 os.kill(pid, signal.SIGSTOP)
             else:
-                tell(host, kind, hit.source, "spin" if how == "spinning" else "sleep")
+                tell(host.runtime, kind, hit.source, "spin" if how == "spinning" else "sleep")
             row = wait_replaced(host, hit.source, pid)
             wait_for_frames(hit.mirror, 20)
         assert (row["restarts"], row["hangs"]) == (1, 1)
@@ -141,7 +134,7 @@ def test_one_that_grows_too_big_is_replaced(hosts: Fleet, kind: str) -> None:
     with stream(hosts, f"growing_{kind}") as growing, stream(hosts, f"other_{kind}") as other:
         pid = host.worker_pid(growing.source)
         with unharmed(other), filming(growing.segment):
-            tell(host, kind, growing.source, "leak")
+            tell(host.runtime, kind, growing.source, "leak")
             row = wait_replaced(host, growing.source, pid)
             wait_for_frames(growing.mirror, 20)
         assert (row["restarts"], row["hangs"]) == (1, 0)
@@ -151,7 +144,7 @@ def test_one_that_grows_too_big_is_replaced(hosts: Fleet, kind: str) -> None:
 def test_one_that_fails_ever_again_is_quarantined_and_tried_when_its_segment_is_made_anew(hosts: Fleet) -> None:
     with stream(hosts, "failing") as failing, stream(hosts, "sound") as sound:
         with unharmed(sound):
-            tell(hosts.rts, "publisher", failing.source, "die")
+            tell(hosts.rts.runtime, "publisher", failing.source, "die")
             wait_until(
                 lambda: row_of(hosts.rts, failing.source)["state"] == "failed", 60.0, "the publisher to be failed"
             )
@@ -169,7 +162,7 @@ def test_one_that_fails_ever_again_is_quarantined_and_tried_when_its_segment_is_
 
 def test_one_that_is_failed_and_nobody_wants_any_more_is_forgotten(hosts: Fleet) -> None:
     with stream(hosts, "unwanted") as unwanted:
-        tell(hosts.lab, "mirror", unwanted.source, "die")
+        tell(hosts.lab.runtime, "mirror", unwanted.source, "die")
         wait_until(lambda: row_of(hosts.lab, unwanted.source)["state"] == "failed", 60.0, "the mirror to be failed")
         hosts.lab.release(unwanted.source)
         assert hosts.lab.mirrored() == []

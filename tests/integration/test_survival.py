@@ -371,10 +371,10 @@ def test_after_a_stop_nothing_is_left_and_after_a_crash_all_is(fleet: Fleet, res
     with stream(fleet, "wfs") as wfs:
         pid = fleet.lab.worker_pid(wfs.source)
         os.kill(pid, signal.SIGSTOP)  # it does not even hear a TERM
-        assert after_stop(fleet.lab, result) == (69 if result in ("success", "timeout") else 0)
+        assert fleet.lab.after_stop(result) == (69 if result in ("success", "timeout") else 0)
         assert is_alive(pid), "a supervisor was there"
         fleet.lab.signal(signal.SIGKILL)
-        assert after_stop(fleet.lab, result) == 0
+        assert fleet.lab.after_stop(result) == 0
         if result in ("success", "timeout"):
             assert fleet.lab.left_behind() == []
         else:
@@ -387,11 +387,3 @@ def test_after_a_stop_nothing_is_left_and_after_a_crash_all_is(fleet: Fleet, res
         if is_alive(pid):
             wfs.segment.write(np.full((16, 16), 7, "uint16"))
             wait_for_value(wfs.mirror, 7)
-
-
-def after_stop(host: Host, result: str) -> int:
-    return subprocess.run(
-        [sys.executable, "-m", "daosup.daosupd", "--config", str(host.config), "--after-stop"],
-        env={**os.environ, "SERVICE_RESULT": result},
-        timeout=20,
-    ).returncode

@@ -27,6 +27,13 @@ def order_of(runtime: Path, kind: str, source: str) -> Path:
     return runtime / f"{kind}.{host}.{name}.order"
 
 
+def tell(runtime: Path, kind: str, source: str, what: str) -> None:
+    """Tell a worker what to do when it next stamps its page."""
+    path = order_of(runtime, kind, source)
+    path.with_suffix(".new").write_text(what)
+    path.with_suffix(".new").rename(path)
+
+
 def serve(fd: str) -> None:
     """The fork server's part: as the product's, but its workers have an ear for orders."""
     run_worker = life.run_worker

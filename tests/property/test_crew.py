@@ -74,7 +74,7 @@ class Crews(RuleBasedStateMachine):
     def _exited(self, event: e.WorkerExited) -> list[e.Action]:
         key = event.key
         was = self.crew.workers[key]
-        is_last, asked = was.phase is Phase.STOPPING and was.renewal is None, was.renewal
+        is_last, asked = was.phase is Phase.STOPPING and was.replacement is None, was.replacement
         actions = list(self.crew.exited(key, event.pid, event.cause, self.now))
         if is_last:
             self._forget(key)
@@ -244,7 +244,7 @@ class Crews(RuleBasedStateMachine):
     def somebody_asks_for_a_restart(self, key: WorkerKey) -> None:
         worker = self.crew.workers.get(key)
         was_waiting = worker is not None and worker.phase in WAITING
-        if was_waiting or (worker is not None and worker.phase is Phase.STOPPING and worker.renewal is not None):
+        if was_waiting or (worker is not None and worker.phase is Phase.STOPPING and worker.replacement is not None):
             self.deaths[key] = 0
         if was_waiting:
             self.due_s[key] = self.now

@@ -119,7 +119,7 @@ class Operators(RuleBasedStateMachine):
         this.notices.clear()
         if this is self.lab:
             self.held_by_operator.clear()
-        this.post(e.MirrorsLeft(tuple(sorted(this.mirror_files))))
+        this.post(e.WorkersFound((), by_others=tuple(sorted(this.mirror_files))))
         this.post(e.DesiredChanged(self.desired[host]))
         this.post(e.ConfigChanged(facts))
 

@@ -82,6 +82,22 @@ class Hosts(RuleBasedStateMachine):
     def segment_is_removed(self, host: str, name: str) -> None:
         self.host(host).files.pop(name, None)
 
+    # -- readers that speak the old protocol
+
+    @rule(host=HOSTS, name=NAMES)
+    def old_reader_asks(self, host: str, name: str) -> None:
+        self.world.old_reading.add(Source(host, name))
+        self.world.registry.old_requests.add(Source(host, name))
+        self.world.old_readers_beat()
+
+    @rule(host=HOSTS, name=NAMES)
+    def old_reader_is_killed(self, host: str, name: str) -> None:
+        self.world.old_reading.discard(Source(host, name))
+
+    @rule()
+    def old_readers_beat(self) -> None:
+        self.world.old_readers_beat()
+
     # -- people
 
     @rule(host=HOSTS, name=NAMES, holder=HOLDERS, is_old=st.booleans())
@@ -228,6 +244,7 @@ class Hosts(RuleBasedStateMachine):
             host.processes.foreign_ports.clear()
             if host.name not in self.stopped:
                 host.post(e.AnnounceAsked())
+        self.world.registry.old_requests |= self.world.old_reading  # the last one may have been forgotten
         self.world.settle(LONG_S)
         for name in self.world.hosts:
             self._check_settled(name)
@@ -256,7 +273,8 @@ class Hosts(RuleBasedStateMachine):
         live = set() if owner.name in self.stopped else {source for source in held if source.name in owner.files}
         is_old_there = OLD_SOURCE in held and name not in self.stopped
         live.discard(OLD_SOURCE)
-        assert {source.name for source in live} == publishers.keys()
+        old = {source.name for source in self.world.old_reading if source.host == owner.name} & owner.files.keys()
+        assert {source.name for source in live} | (set() if owner.name in self.stopped else old) == publishers.keys()
         for source in live:
             endpoint = f"tcp://{owner.state.facts.ip}:{publishers[source.name].port}"
             assert running[source].order.endpoint == endpoint

@@ -14,7 +14,7 @@ from hypothesis import note
 
 from daosup.core import events as e
 from daosup.core.host import HostFacts, HostState
-from daosup.core.registry_values import Instance
+from daosup.core.registry_values import Instance, StreamRequest
 from daosup.core.types import Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
 from tests.property.lease_model import LEASE_ORDERS, LeaseModel
 from tests.property.processes import Process, Processes
@@ -24,9 +24,11 @@ BEGAN_S = 1.7e9
 #: A host that runs the existing daemon, and its segment.
 OLD_SOURCE = Source("old", "cam")
 OLD_ADDRESS, OLD_PORT = "10.0.0.9", 5000
+#: A host that runs the existing daemon, too, and reads.
+OLD_READER = StreamRequest("10.0.0.8", "gui", protocol=1)
 ROUTINE = (
-    e.CheckRegistry, e.ReadReaders, e.TakeRequests, e.FindHeartbeats, e.ReadRecords, e.Ask, e.RequestStream,
-    e.LookAtLease, e.RenewLease, e.ReadHosts, e.RememberMirrors, e.RememberPorts, e.Report,
+    e.CheckRegistry, e.ReadReaders, e.TakeRequests, e.ReadHeartbeats, e.FindHeartbeats, e.ReadRecords, e.Ask,
+    e.RequestStream, e.LookAtLease, e.RenewLease, e.ReadHosts, e.RememberMirrors, e.RememberPorts, e.Report,
 )  # fmt: skip
 NEVER_WHILE_STOPPING = (
     e.StartWorker, e.ConnectRegistry, e.Announce, e.PutSegment, e.DropLeftovers, e.PutRecords, e.Ask, e.RequestStream,
@@ -46,6 +48,8 @@ class SimulatedRegistry:
         self.segments: dict[str, set[str]] = {}
         self.records: dict[Source, tuple[StreamRecord, ...]] = {}
         self.readers: dict[str, dict[str, dict[str, Reader]]] = {}
+        self.old_requests: set[Source] = set()
+        self.old_beats: dict[Source, int] = {}
 
     def readers_of(self, source: Source) -> dict[str, Reader]:
         return self.readers.setdefault(source.host, {}).setdefault(source.name, {})
@@ -73,8 +77,13 @@ class SimulatedRegistry:
             return e.ReadersSeen(readers, host in self.roles, entry_count=self._entry_count(host))
         if isinstance(order, e.CheckRegistry):
             return e.RegistryChecked(host in self.roles, self._entry_count(host))
-        if isinstance(order, (e.TakeRequests, e.FindHeartbeats)):
-            return None  # nobody here speaks the old protocol
+        if isinstance(order, e.TakeRequests):
+            taken = self.old_requests & {Source(host, name) for name in order.names}
+            self.old_requests -= taken
+            return e.RequestsTaken({source.name: OLD_READER for source in taken}) if taken else None
+        if isinstance(order, (e.ReadHeartbeats, e.FindHeartbeats)):
+            found = {(s.name, OLD_READER.client_hostname): str(n) for s, n in self.old_beats.items() if s.host == host}
+            return e.HeartbeatsSeen(found)
         if isinstance(order, e.ReadRecords):
             return e.RecordsSeen(tuple(map(self._seen, order.sources)))
         if isinstance(order, e.Announce):
@@ -130,6 +139,15 @@ class SimulatedRegistry:
         return e.SourceSeen(source, source.host in self.roles, is_known, self.records.get(source, ()), is_old)
 
 
+def left_undone(state: HostState, now: float) -> list[e.Action]:
+    """What a look at all workers finds to do, which may be nothing; it leaves no trace if it finds nothing."""
+    before = state._is_settled, state._settled_count, state._wanted
+    state._is_settled = False
+    found = list(state._reconcile(None, now))
+    state._is_settled, state._settled_count, state._wanted = before
+    return found
+
+
 @dataclass
 class Host:
     """One host in the world: its state, and whatever is under way to and from it."""
@@ -164,6 +182,7 @@ class Host:
             actions = self.state.handle(event, self.now)
             if not all(isinstance(action, ROUTINE) for action in actions):
                 note(f"{self.name} at {self.now:.2f} s: {event} -> {actions}")
+            assert left_undone(self.state, self.now) == [], f"{event} left something undone"
             for action in actions:
                 self._check(event, action, was_stopping)
                 self._perform(action)
@@ -270,9 +289,13 @@ class World:
     def __init__(self, rates: dict[str, float]) -> None:
         self.registry = SimulatedRegistry()
         self.hosts: dict[str, Host] = {}
+        self.old_reading: set[Source] = set()
+        self._beats = 0
         for number, (name, rate) in enumerate(rates.items()):
             facts = HostFacts(name, f"10.0.0.{number + 1}", instance=name, base_port=BASE_PORT)
-            self.hosts[name] = Host(HostState(facts), self.registry, self._tell, rate, now=1000.0 * number)
+            state = HostState(facts)
+            state.crew.starts_at_once = 1
+            self.hosts[name] = Host(state, self.registry, self._tell, rate, now=1000.0 * number)
 
     def _tell(self, host: str, event: e.Event) -> None:
         if host in self.hosts and self.hosts[host].state.standing.is_up:
@@ -282,6 +305,11 @@ class World:
         self.registry.lease.now_s += seconds
         for host in self.hosts.values():
             host.now += seconds * host.rate
+
+    def old_readers_beat(self) -> None:
+        """Those that live say so."""
+        self._beats += 1
+        self.registry.old_beats.update(dict.fromkeys(self.old_reading, self._beats))
 
     def show_links(self, host: Host) -> None:
         """Let a host know who is connected to whom at this moment."""
@@ -298,6 +326,7 @@ class World:
         """Let time pass with everything healthy."""
         for _ in range(int(seconds)):
             self.advance(1.0)
+            self.old_readers_beat()
             for host in self.hosts.values():
                 host.look()
                 self.show_links(host)

@@ -8,7 +8,8 @@ from daosup.core import events as e
 from daosup.core.crew import Phase
 from daosup.core.mirrors import ADOPTED_S
 from daosup.core.readership import READER_TIMEOUT_S
-from tests.unit.hosts import DESK, ENDPOINT, LAB, PORT, REMOTE, WFS, Story, mirror, only, publisher, record
+from daosup.core.types import StreamRecord
+from tests.unit.hosts import DESK, ENDPOINT, IP, LAB, PORT, REMOTE, WFS, Story, mirror, only, publisher, record
 
 PUBLISHER = e.FoundWorker(e.StartWorker(publisher(), PORT), 7, is_ready=True)
 MIRROR = e.FoundWorker(e.StartWorker(mirror(), 0, ENDPOINT), 8, is_ready=True)
@@ -33,7 +34,8 @@ def test_what_is_found_runs_and_nothing_is_started() -> None:
 def test_a_publisher_goes_on_until_its_readers_are_known() -> None:
     story, _ = found(PUBLISHER)
     story.connect()
-    assert story.readers(DESK) == [e.PutRecords("wfs", story.state._records_of("wfs"), ("desk",))]
+    told = StreamRecord(IP, PORT, "desk", DESK.ip)
+    assert story.readers(DESK) == [e.PutRecords("wfs", (told,), ("desk",))]
     assert only(story.readers(), e.StopWorker) == [e.StopWorker(publisher(), 7)]
 
 

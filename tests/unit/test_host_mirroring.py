@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daosup.core import events as e
-from daosup.core.host import LEFTOVER_GRACE_S
+from daosup.core.mirrors import ADOPTED_S
 from daosup.core.types import Source
 from tests.unit.hosts import ENDPOINT, HOST, REMOTE, Story, mirror, mirroring, only, record
 
@@ -200,8 +200,8 @@ def test_a_mirror_that_was_left_is_kept_for_a_while_for_whoever_asks_again() -> 
     story = Story()
     story.connect()
     other = Source("desk", "other")
-    story.say(e.MirrorsLeft((REMOTE, other)))
-    assert only(story.after(LEFTOVER_GRACE_S - 1.0), e.RemoveMirror) == []
+    story.say(e.WorkersFound((), by_others=(REMOTE, other)))
+    assert only(story.after(ADOPTED_S - 1.0), e.RemoveMirror) == []
     story.say(e.MirrorAsked(REMOTE, "operator"))
     actions = story.after(2.0)
     assert only(actions, e.RemoveMirror) == [e.RemoveMirror(other)]
@@ -212,5 +212,5 @@ def test_a_mirror_that_was_left_is_kept_for_a_while_for_whoever_asks_again() -> 
 def test_a_stop_removes_what_was_left_too() -> None:
     story = Story()
     story.connect()
-    story.say(e.MirrorsLeft((REMOTE,)))
+    story.say(e.WorkersFound((), by_others=(REMOTE,)))
     assert story.say(e.StopAsked()) == [e.Unask((REMOTE,)), e.RemoveMirror(REMOTE), e.Withdraw(), e.Finish()]

@@ -103,9 +103,8 @@ def test_one_that_only_subscribes_is_searched_for_by_its_heartbeat_and_counts_wh
     assert len(only(raw(story, 1.0), e.FindHeartbeats)) == 1
     assert beat(story, "then") == []
     assert hosts_of(story) == ["desk"]
-    assert only(beat(story, "10 s later"), e.PutRecords) == [
-        e.PutRecords("wfs", tuple(story.state._records_of("wfs")), ("desk", "old"))
-    ]
+    told = (StreamRecord(IP, PORT, "desk", DESK.ip), StreamRecord(IP, PORT, "old", ""))
+    assert beat(story, "10 s later") == [e.PutRecords("wfs", told, ("desk", "old"))]
     assert hosts_of(story) == ["desk", "old"]
     story.say(e.LinksSeen(frozenset(), frozenset({"wfs"}), {"wfs": 2}))
     assert only(raw(story, 20.0), e.FindHeartbeats) == []
