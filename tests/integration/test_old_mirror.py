@@ -6,6 +6,7 @@ import os
 import pickle
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,11 @@ Array = np.ndarray[Any, Any]
 class Old:
     """A mirror worker's loop for an old source, and the source's socket."""
 
-    def __init__(self, folder: Path, layout: str = "source") -> None:
+    def __init__(self, folder: Path, layout: str = "source", looks: tuple[tuple[int, ...], str] = ((), "")) -> None:
         self._context = zmq.Context()
         self._listen("*")
         self.path = folder / "remote_rts_old_source.im.shm"
-        self._folder, self._layout = folder, layout
+        self._folder, self._layout, self._looks = folder, layout, looks
         self.told: list[tuple[str, dict[str, object]]] = []
         self.start()
 
@@ -51,6 +52,7 @@ class Old:
         page = self._folder / "page"
         key = WorkerKey(WorkerKind.MIRROR, Source("rts", "old_source"))
         order = MirrorOrder(key, str(self.path), page, f"tcp://{LOOPBACK}:{self.port}", 0o600, self._layout)
+        order = replace(order, protocol=1, shape=self._looks[0], dtype=self._looks[1])
         self.mirror = OldMirror(order, lambda event, **facts: self.told.append((event, facts)))
         self._page = StatisticsReader(page)
         self.hear()
@@ -130,6 +132,51 @@ def test_a_mirror_is_made_of_the_first_frame(old: Old) -> None:
     assert ("link", {"is_up": True, "reason": None}) in old.told
     with old.opened() as mirror:
         assert (mirror.layout, mirror.depth) == ("fifo", 1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "<f4"])
+def test_a_mirror_is_there_before_the_first_frame_if_it_is_known_what_that_will_look_like(
+    tmp_path: Path, dtype: str
+) -> None:
+    old = Old(tmp_path, looks=((5, 3), dtype))
+    try:
+        assert old.statistics.is_ready
+        with old.opened() as mirror:
+            assert (mirror.shape, mirror.dtype.name, mirror.counter) == ((5, 3), "float32", 0)
+            assert not mirror.read().any()
+        old.send_frame(frame_of(1))
+        old.wait_for(frame_of(1))
+    finally:
+        old.close()
+
+
+def test_what_the_mirror_was_before_counts_more_than_what_the_registry_says(tmp_path: Path) -> None:
+    old = Old(tmp_path, looks=((5, 3), "float32"))
+    try:
+        old.send_frame(frame_of(1))
+        old.wait_for(frame_of(1))
+        old.stop()
+        old.start()
+        assert old.statistics.is_ready
+        old.wait_for(frame_of(1))
+    finally:
+        old.close()
+
+
+@pytest.mark.parametrize(
+    "looks",
+    [((0, 4), "float32"), ((2**39, 2**39), "float64"), ((2**20, 2**20), "float64"), ((1, 1, 1, 1), "float32"),
+     ((4, 6), "float16"), ((4, 6), "object"), ((4, 6), "no_such_type"), ((4, 6), "V8")],
+)  # fmt: skip
+def test_whatever_else_the_registry_says_waits_for_a_frame(tmp_path: Path, looks: tuple[tuple[int, ...], str]) -> None:
+    old = Old(tmp_path, looks=looks)
+    try:
+        assert not old.statistics.is_ready
+        assert not old.path.exists()
+        old.send_frame(frame_of(1))
+        old.wait_for(frame_of(1))
+    finally:
+        old.close()
 
 
 @pytest.mark.parametrize("layout", ["fifo", "v0", "semreg"])

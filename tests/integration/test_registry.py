@@ -14,7 +14,7 @@ from daosup.adapters.redis_server import EmbeddedRedis
 from daosup.adapters.registry import Notified
 from daosup.adapters.registry_lease import Removal
 from daosup.core.registry_values import NoticeKind, StreamRequest, encode_request
-from daosup.core.types import Machine, Reader, Role, SegmentEntry, Source
+from daosup.core.types import Looks, Machine, Reader, Role, SegmentEntry, Source
 from tests.integration.registry_hosts import TTL_S, Host, all_keys, connected, eventually, raw, record, segment
 
 WFS = Source("rts", "wfs")
@@ -256,6 +256,23 @@ OLD_HOST = {
     "dao:connections:bench.lab:psf": "{}",
     "dao:heartbeats:bench.lab:psf:desk": "2026-01-01T00:00:00.000000+00:00",
 }
+
+
+def test_what_an_old_host_has_is_seen_with_what_its_frames_look_like(empty_redis: EmbeddedRedis) -> None:
+    async def look() -> None:
+        async with connected(empty_redis.address, "desk") as desk:
+            raw(empty_redis.address, *(("SET", key, value) for key, value in OLD_HOST.items()))
+            known, unknown = Source("bench.lab", "psf"), Source("bench.lab", "other")
+            views = await desk.registry.records([known, unknown, Source("nowhere", "psf")])
+            assert (views[known].owner, views[known].looks) == (None, Looks((32, 32), "uint16"))
+            assert [record.protocol for record in views[known].records] == [1]
+            assert (views[unknown].is_host_known, views[unknown].looks) == (True, None)
+            assert desk.registry.skipped == 0
+            raw(empty_redis.address, ("SET", "dao:machines:bench.lab:shm:psf:dimensions", "[32, -1]"))
+            assert (await desk.registry.records([known]))[known].looks is None
+            assert desk.registry.skipped == 1
+
+    asyncio.run(look())
 
 
 def test_machines_lists_old_hosts_too_and_removes_one_only(empty_redis: EmbeddedRedis) -> None:
