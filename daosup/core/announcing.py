@@ -77,9 +77,13 @@ class Announcing:
         """Tell what changed of these streams."""
         for name in names:
             records = self._records_of(name, facts)
-            if name in self._segments and records != self._told.get(name, ()):
+            told = self._told.get(name, ())
+            if name in self._segments and records != told:
                 self._told[name] = records
-                yield e.PutRecords(name, records, tuple(record.client_hostname for record in records))
+                # Who is not written down any more, and does not know why, asks again.
+                readers = {reader.host for reader in self._readership.of(name)}
+                lost = (record.client_hostname for record in told if record.client_hostname not in readers)
+                yield e.PutRecords(name, records, (*(record.client_hostname for record in records), *lost))
 
     def _records_of(self, name: str, facts: HostFacts) -> tuple[StreamRecord, ...]:
         worker = self._crew.workers.get(WorkerKey(WorkerKind.PUBLISHER, Source(facts.host, name)))

@@ -82,6 +82,11 @@ class Election:
         self.silence.begin_anew()
         yield self._ask(now)
 
+    def forgotten(self, now: float) -> Iterator[e.Action]:
+        """Redis has lost what was written down, the lease perhaps as well: whoever held it is to have it again."""
+        if not self._is_over:
+            yield self._ask(now)
+
     def tick(self, now: float) -> Iterator[e.Action]:
         """Time went by, and Redis can be asked."""
         if now >= self._ask_s:

@@ -193,6 +193,8 @@ class HostState:
             yield e.Report("warning", f"{why}; announcing it anew")
             yield self._announce(now)
             yield from self.mirrors.ask_all(now)
+            if event.other is None:
+                yield from self.election.forgotten(now)
 
     def _namesake_met(self, other: Instance, now: float) -> Iterator[e.Action]:
         reason = self.namesakes.met(other)
@@ -221,6 +223,8 @@ class HostState:
                 yield from self.crew.nudge(WorkerKey(WorkerKind.MIRROR, seen.source), now, "its owner is back")
             if self._is_serving:
                 yield from self.mirrors.request(seen, now)
+        if self._is_serving:
+            yield from self.mirrors.ask_again(event.sources)
 
     # -- what is configured, and what operators want to last
 

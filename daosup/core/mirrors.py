@@ -203,6 +203,18 @@ class Mirrors(dict[Source, Mirror]):
         self._beat += 1
         return e.Ask(sources, self._beat, is_news)
 
+    def ask_again(self, seen: Iterable[e.SourceSeen]) -> Iterator[e.Action]:
+        """Ask once more for what we read and are not written down for (any more), as when the registry lost it."""
+        forgotten = tuple(each.source for each in seen if self._is_forgotten(each))
+        if forgotten:
+            yield self._ask(forgotten, is_news=False)
+
+    def _is_forgotten(self, seen: e.SourceSeen) -> bool:
+        mirror = self.get(seen.source)
+        is_read = mirror is not None and bool(mirror.endpoint) and seen.source not in self.stopped
+        is_known = self._host in (record.client_hostname for record in seen.records)
+        return is_read and seen.is_segment_known and not is_known
+
     def links_seen(self, sources: Iterable[Source], now: float) -> None:
         """Of all sources, those whose mirrors have a link to their owner now."""
         linked = frozenset(sources)

@@ -44,7 +44,7 @@ def page(results: Sequence[Result], machine: Mapping[str, str], repeats: int) ->
         "# Faults, and how long they take to heal",
         "",
         f"Written by `make faults` from real runs, each fault injected {repeats} times into two running hosts with",
-        "two streams between them (200 and 50 Hz); run it again and this page is made anew. What stands under *what",
+        "two streams between them (100 and 50 Hz); run it again and this page is made anew. What stands under *what",
         "happens* is checked in each run, and, unless the fault is of the whole host, that the stream that is not hit",
         "loses no frame and keeps its processes. *limit* is the longest it may take. `make soak` injects those that",
         "suit it at random.",

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from daosup.adapters.redis_server import find_server_binary
-from daosup.core.readership import BEAT_INTERVAL_S
 from tests.faults.fault import fault
 from tests.faults.scene import HEAL_S, Scene
 from tests.faults.wires import Wires, wired
@@ -132,8 +131,8 @@ def redis_flushed(scene: Scene) -> float:
     theme=_THEME,
     how="`DEL daosup:readers:rts`, as a server does that may evict what expires",
     what="publishers that are subscribed to go on, so no frame is lost and no worker ends; who reads is missing from "
-    f"the owner's `status` until the reader's next beat, which comes every {BEAT_INTERVAL_S:g} s",
-    limit_s=BEAT_INTERVAL_S + 1.0,
+    "the owner's `status` until the owner has missed it and the reader has asked again",
+    limit_s=3.0,
     prepare=wired,
 )
 def readers_forgotten(scene: Scene) -> float:

@@ -89,12 +89,7 @@ def supervisor_stands_still(scene: Scene) -> float:
 )
 def supervisor_replaced(scene: Scene) -> float:
     pid = scene.lab.pid
-
-    def replace() -> None:
-        scene.lab.call("reexec")
-        scene.lab.wait_up()
-
-    healed_s = _survived(scene, replace)
+    healed_s = _survived(scene, scene.lab.reexec)
     assert scene.lab.status()["pid"] == pid
     return healed_s
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -11,7 +12,8 @@ from tests.integration.tcp_proxy import Proxies, Proxy, proxy
 
 #: What rts publishes leaves it at the one address, and is reached at the other.
 INSIDE, OUTSIDE = "127.0.0.1", "127.0.0.2"
-_PORT = 24660
+#: Below those that the kernel gives to whoever connects, and another one in each run.
+_PORT = 20_000 + 2 * os.getpid() % 10_000
 
 
 @dataclass(frozen=True)

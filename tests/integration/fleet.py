@@ -130,6 +130,19 @@ class Host:
             return False
         return status["registry"]["state"] == "up" and status["role"] is not None
 
+    def reexec(self, **options: object) -> None:
+        """Have another supervisor take its place, and wait until that serves."""
+        before_s = self._uptime_s()
+        assert self.call("reexec", **options)["pid"] == self.pid
+        wait_until(lambda: self._uptime_s() < before_s, START_S, f"the new daemon of {self.name} to answer")
+        self.wait_up()
+
+    def _uptime_s(self) -> float:
+        try:
+            return float(self.status()["uptime_s"])
+        except UnavailableError:
+            return float("inf")
+
     def signal(self, number: int) -> int:
         """Send its daemon a signal that ends it; returns the exit code."""
         os.kill(self.pid, number)

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from daosup.adapters.process_handle import start_time_of
-from daosup.errors import UnavailableError
 from daosup.shm import Segment
 from tests.integration.fleet import Fleet, Host
 from tests.integration.processes_seen import is_alive, processes_of_session, stat_of
@@ -308,11 +307,8 @@ def test_reexec_keeps_the_process_and_the_streams(fleet: Fleet, is_thorough: boo
         wait_for_frames(wfs.mirror, 20)
         for host in (fleet.rts, fleet.lab):
             pids = {each.name: host.worker_pid(each.source) for each in (wfs, dm)}
-            began = host.status()["uptime_s"]
             files = open_files(host.pid)
-            assert host.call("reexec", is_thorough=is_thorough)["pid"] == host.pid
-            wait_until(lambda: uptime_s(host) < began, 15.0, "the new one to answer")  # noqa: B023
-            host.wait_up()
+            host.reexec(is_thorough=is_thorough)
             for each in (wfs, dm):
                 assert (host.worker_pid(each.source, other_than=pids[each.name] * is_thorough) != pids[each.name]) == (
                     is_thorough
@@ -324,13 +320,6 @@ def test_reexec_keeps_the_process_and_the_streams(fleet: Fleet, is_thorough: boo
     for host in (fleet.rts, fleet.lab):
         assert host.signal(signal.SIGTERM) == 0
         assert host.left_behind() == []
-
-
-def uptime_s(host: Host) -> float:
-    try:
-        return float(host.status()["uptime_s"])
-    except UnavailableError:
-        return float("inf")
 
 
 def open_files(pid: int) -> int:
@@ -345,10 +334,7 @@ def test_reexec_takes_the_embedded_redis_along(fleet: Fleet) -> None:
     fleet.start("alone")
     (server,) = [pid for pid in children_of(host.pid) if "valkey" in name_of(pid) or "redis" in name_of(pid)]
     for _ in range(2):
-        began = host.status()["uptime_s"]
-        host.call("reexec")
-        wait_until(lambda: uptime_s(host) < began, 15.0, "the new one to answer")  # noqa: B023
-        host.wait_up()
+        host.reexec()
         assert server in children_of(host.pid)
     assert host.signal(signal.SIGTERM) == 0
     assert not is_alive(server)

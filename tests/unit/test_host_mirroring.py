@@ -78,8 +78,20 @@ def test_a_changed_endpoint_replaces_the_mirror() -> None:
 
 def test_an_owner_without_a_stream_for_now_leaves_the_mirror_as_it_is() -> None:
     story = mirroring()
-    assert story.records() == []
+    assert story.records() == [e.Ask((REMOTE,), 2, is_news=False)]
     assert story.say(e.RecordsSeen((e.SourceSeen(REMOTE, False, False, ()),))) == []
+
+
+def test_who_is_not_written_down_any_more_asks_again() -> None:
+    story = mirroring()
+    assert story.records(record()) == []
+    assert story.records(record(client="other")) == [e.Ask((REMOTE,), 2, is_news=False)]
+    story.lose()
+    assert story.records() == []
+    story = Story()
+    story.connect()
+    story.say(e.MirrorAsked(REMOTE, "operator"))
+    assert story.records() == [], "it has not been written down yet"
 
 
 def test_a_mirror_that_died_is_started_again() -> None:

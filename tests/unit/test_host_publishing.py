@@ -58,7 +58,7 @@ def test_a_second_reader_is_written_down_beside_the_first() -> None:
 def test_the_last_reader_s_leave_stops_the_publisher() -> None:
     story = serving(DESK, LAB)
     assert only(story.readers(LAB), e.StopWorker) == []
-    assert story.readers() == [e.StopWorker(publisher(), 7), e.PutRecords("wfs", (), ())]
+    assert story.readers() == [e.StopWorker(publisher(), 7), e.PutRecords("wfs", (), ("lab",))]
     assert story.end(publisher(), 7) == []
     assert story.state.crew.workers == {}
 
@@ -221,12 +221,12 @@ def test_a_publisher_that_is_subscribed_to_goes_on_without_a_reader_in_the_regis
     story = serving(DESK)
     story.say(e.LinksSeen(frozenset(), frozenset({"wfs", "dm"})))
     story.now += 30.0
-    assert story.readers(DESK) == [e.DropReaders((("wfs", "desk"),)), e.PutRecords("wfs", (), ())]
+    assert story.readers(DESK) == [e.DropReaders((("wfs", "desk"),)), e.PutRecords("wfs", (), ("desk",))]
     assert story.readers() == []
     (put,) = story.readers(replace(DESK, beat=9))
     assert isinstance(put, e.PutRecords)
     assert put.records[0].port == PORT
-    assert story.readers() == [e.PutRecords("wfs", (), ())]
+    assert story.readers() == [e.PutRecords("wfs", (), ("desk",))]
     assert story.say(e.LinksSeen(frozenset(), frozenset())) == [e.StopWorker(publisher(), 7)]
 
 

@@ -72,6 +72,19 @@ def test_a_lease_is_renewed_and_trusted_from_the_time_of_asking() -> None:
     assert [action.role for action in only(story.after(0.1), e.Announce)] == [Role.MINION]
 
 
+def test_a_registry_that_forgot_the_master_is_asked_for_the_lease_at_once() -> None:
+    story = elected()
+    assert only(story.readers(is_announced=False), e.RenewLease) == [e.RenewLease(story.now, OWN)]
+    (taken,) = only(seen(story, None), e.TakeLease)
+    assert taken.above == OWN.epoch
+
+
+def test_a_namesake_is_no_reason_to_ask_for_the_lease() -> None:
+    story = elected()
+    other = Instance("i2", 2, "0.1.0", 9, "10.0.0.8", started_ms=1, beat=1)
+    assert only(story.say(e.ReadersSeen({}, False, other, 0)), e.RenewLease) == []
+
+
 def test_who_lost_the_lease_is_a_minion_and_serves_on() -> None:
     story = elected()
     announce = only(seen(story, OTHER), e.Announce)
