@@ -1,8 +1,8 @@
 """The supervisor's side of the fork server, which forks worker processes from a clean process of one thread.
 
 Invariants: every fork that was asked for is answered exactly once, by ``on_forked`` or ``on_failed``; nothing here
-waits for the fork server, not even if it is stopped or hangs: one that says nothing for a while is killed, and the next
-fork starts another. Its end costs no worker anything, only that nobody knows how those that it forked will end.
+waits for the fork server, not even if it is stopped or hangs: one that says nothing for a while is killed, and another
+is started. Its end costs no worker anything, only that nobody knows how those that it forked will end.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +26,8 @@ from daosup.adapters.process_handle import is_stopped
 #: How long it may be silent while something is asked of it; longer the first time, when it imports everything.
 SILENCE_S = 5.0
 FIRST_SILENCE_S = 30.0
+#: One that lived this long is followed by another at once, so that the next fork need not wait for its imports.
+LIVED_S = 2.0
 MAX_MESSAGE_BYTES = 65536
 _MAX_ASKED = 16
 _END_S = 1.0
@@ -63,6 +66,7 @@ class ForkServer:
         self._asked: set[int] = set()
         self._silence: Optional[asyncio.TimerHandle] = None
         self._is_ready = False
+        self._began_s = 0.0
 
     @property
     def pid(self) -> int:
@@ -90,7 +94,7 @@ class ForkServer:
             ours.close()
             raise
         ours.setblocking(False)
-        self._socket, self._is_ready = ours, False
+        self._socket, self._is_ready, self._began_s = ours, False, time.monotonic()
         asyncio.get_running_loop().add_reader(ours.fileno(), self._read)
 
     def fork(self, token: int, request: object) -> None:
@@ -169,6 +173,9 @@ class ForkServer:
             unanswered.pop(message.get("token", -1), None)
             self._take(message)
         self._on_lost()
+        if time.monotonic() > self._began_s + LIVED_S:
+            with suppress(OSError):  # then the next fork tries again, and says why it cannot be
+                self.prepare()
         for token in unanswered:
             self._on_failed(token, f"the fork server ended: {why}")
 

@@ -13,7 +13,7 @@ from daosup.shm import Segment
 from tests.faults.fault import fault
 from tests.faults.scene import HEAL_S, Scene, Stream
 from tests.integration.fleet import Host
-from tests.integration.processes_seen import is_alive, stat_of
+from tests.integration.processes_seen import child_of, is_alive
 from tests.waiting import wait_until
 
 _GRACE_S = 2.0
@@ -94,15 +94,15 @@ def mirror_hangs(scene: Scene) -> float:
     "fork server killed",
     theme=_THEME,
     how="SIGKILL to the process that workers are forked from",
-    what="no worker notices and no frame is lost; the next worker that is needed (a mirror's, killed for that) comes "
-    "from a new fork server",
+    what="no worker notices and no frame is lost; there is another fork server at once, and the next worker that is "
+    "needed (a mirror's, killed for that) comes from it",
     since="the next worker's death",
     limit_s=0.5,
 )
 def fork_server_killed(scene: Scene) -> float:
     scene.hit.freshen()
     pid = scene.hit.worker(scene.lab)
-    server = int(stat_of(pid)[1])
+    server = child_of(scene.lab.pid, "dao-fork-server")
     with scene.undisturbed():
         os.kill(server, signal.SIGKILL)
         wait_until(lambda: not is_alive(server), HEAL_S, "the fork server to be dead")

@@ -26,6 +26,18 @@ def stat_of(pid: int) -> list[str]:
     return text[text.rindex(")") + 2 :].split()
 
 
+def child_of(parent: int, name: str) -> int:
+    """The one child of a process that has this name."""
+    (found,) = children_of(parent, name)
+    return found
+
+
+def children_of(parent: int, name: str) -> list[int]:
+    """The children of a process that have this name."""
+    children = (int(each) for each in Path(f"/proc/{parent}/task/{parent}/children").read_text().split())
+    return [child for child in children if Path(f"/proc/{child}/comm").read_text().strip() == name]
+
+
 def is_alive(pid: int) -> bool:
     """Whether a process runs."""
     fields = stat_of(pid)

@@ -9,11 +9,12 @@ import time
 import numpy as np
 import pytest
 
+from daosup.adapters.fork_server import LIVED_S
 from daosup.core.layout import WRITE
 from daosup.errors import SegmentLostError
 from daosup.shm import Segment
 from tests.integration.fleet import Fleet, Host
-from tests.integration.processes_seen import is_alive, stat_of
+from tests.integration.processes_seen import child_of, children_of, is_alive, stat_of
 from tests.integration.registry_hosts import all_keys, raw
 from tests.integration.streams import (
     FOLLOWED_S,
@@ -83,6 +84,17 @@ def test_fork_servers_that_are_gone_cost_no_worker_and_new_ones_are_started(flee
             os.kill(pid, signal.SIGKILL)
             host.worker_pid(two.source, other_than=pid)
             two.check_going()
+
+
+def test_a_fork_server_that_is_killed_is_followed_by_another_before_it_is_needed(fleet: Fleet) -> None:
+    fleet.start("rts")
+    supervisor = fleet.rts.pid
+    began_s = time.monotonic()
+    wait_until(lambda: time.monotonic() > began_s + LIVED_S, 10.0, "the fork server to have lived")
+    server = child_of(supervisor, "dao-fork-server")
+    os.kill(server, signal.SIGKILL)
+    wait_until(lambda: not is_alive(server), 5.0, "it to be dead")
+    wait_until(lambda: children_of(supervisor, "dao-fork-server"), 5.0, "another one")
 
 
 # -- the registry
