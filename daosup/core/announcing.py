@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from daosup.core import events as e
 from daosup.core.crew import Crew, Phase
 from daosup.core.host_facts import HostFacts
-from daosup.core.readership import Readership
+from daosup.core.readers import Readers
 from daosup.core.types import Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
 
 
@@ -27,7 +27,7 @@ class Announcing:
         is_wanted: Whether the host is to be in the registry.
     """
 
-    def __init__(self, segments: Mapping[str, SegmentFacts], readership: Readership, crew: Crew) -> None:
+    def __init__(self, segments: Mapping[str, SegmentFacts], readership: Readers, crew: Crew) -> None:
         self.is_wanted = True
         self._segments, self._readership, self._crew = segments, readership, crew
         self._told: dict[str, tuple[StreamRecord, ...]] = {}

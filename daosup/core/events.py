@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Optional, Union
 
 from daosup.core.desired import Desired
 from daosup.core.host_facts import HostFacts
 from daosup.core.lease import Lease
-from daosup.core.registry_values import Instance
-from daosup.core.types import HostSign, Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey
+from daosup.core.registry_values import Instance, StreamRequest
+from daosup.core.types import PROTOCOL, HostSign, Looks, Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey
 
 # -- events
 
@@ -113,12 +113,31 @@ class RecordsSeen:
 
 @dataclass(frozen=True)
 class SourceSeen:
-    """What the registry knows of a source; not an event of its own."""
+    """What the registry knows of a source; not an event of its own.
+
+    ``is_old``: its host runs the existing daemon, and the segment ``looks`` like that.
+    """
 
     source: Source
     is_host_known: bool
     is_segment_known: bool
     records: tuple[StreamRecord, ...]
+    is_old: bool = False
+    looks: Optional[Looks] = None
+
+
+@dataclass(frozen=True)
+class RequestsTaken:
+    """Readers of the old protocol asked for segments of ours, by name, and their requests were taken away."""
+
+    requests: Mapping[str, StreamRequest]
+
+
+@dataclass(frozen=True)
+class HeartbeatsSeen:
+    """Heartbeats of readers of the old protocol: by segment name and host, and what each says."""
+
+    stamps: Mapping[tuple[str, str], str]
 
 
 @dataclass(frozen=True)
@@ -135,10 +154,14 @@ class RecordNotified:
 
 @dataclass(frozen=True)
 class LinksSeen:
-    """The workers' connections now: sources whose mirrors have a link, and our segments that are subscribed to."""
+    """The workers' connections now: sources whose mirrors have a link, and our segments that are subscribed to.
+
+    ``connected`` says how often each is.
+    """
 
     linked: frozenset[Source]
     subscribed: frozenset[str]
+    connected: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -270,6 +293,13 @@ class WorkersFound:
 
 
 @dataclass(frozen=True)
+class PortsRemembered:
+    """Where segments of this host were published before, as RememberPorts says."""
+
+    ports: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class RenewAsked:
     """These workers are to be replaced by new ones, one after the other."""
 
@@ -298,10 +328,10 @@ class StopAsked:
 
 Event = Union[
     RegistryConnected, RegistryLost, RegistryChecked, LeaseSeen, ClockCompared, HostsSeen, HostEvicted, ActRefused,
-    ReplacedInstance, ReadersSeen, RecordsSeen, ReadersNotified, RecordNotified, LinksSeen, SegmentsChanged,
-    MirrorAsked, MirrorReleased, HolderGone, WorkerStarted, WorkerBegan, WorkerReady, WorkerExited, WorkerHung,
-    WorkerGrown, WorkersFound, RestartAsked, RenewAsked, AnnounceAsked, WithdrawAsked, ConfigChanged, DesiredChanged,
-    Ticked, StopAsked,
+    ReplacedInstance, ReadersSeen, RequestsTaken, HeartbeatsSeen, RecordsSeen, ReadersNotified, RecordNotified,
+    LinksSeen, SegmentsChanged, MirrorAsked, MirrorReleased, HolderGone, WorkerStarted, WorkerBegan, WorkerReady,
+    WorkerExited, WorkerHung, WorkerGrown, WorkersFound, PortsRemembered, RestartAsked, RenewAsked, AnnounceAsked,
+    WithdrawAsked, ConfigChanged, DesiredChanged, Ticked, StopAsked,
 ]  # fmt: skip
 
 # -- actions
@@ -368,6 +398,32 @@ class Evict:
 @dataclass(frozen=True)
 class ReadReaders:
     """Answered by ReadersSeen."""
+
+
+@dataclass(frozen=True)
+class TakeRequests:
+    """Take what readers of the old protocol asked for of these segments; answered by RequestsTaken if they did."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ReadHeartbeats:
+    """Look at heartbeats of the old protocol: of pairs of segment name and host. Answered by HeartbeatsSeen."""
+
+    pairs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class FindHeartbeats:
+    """Look for all heartbeats of the old protocol that are about our segments; answered by HeartbeatsSeen."""
+
+
+@dataclass(frozen=True)
+class RequestStream:
+    """Ask a host that runs the existing daemon for a stream, as its own clients do."""
+
+    source: Source
 
 
 @dataclass(frozen=True)
@@ -449,13 +505,16 @@ class Withdraw:
 class StartWorker:
     """Start a process. A publisher should take ``port`` if it can (0: any); a mirror connects to ``endpoint``.
 
-    ``terms`` are what the configuration says of it, only to be compared.
+    ``terms`` are what the configuration says of it, only to be compared. ``protocol`` is that of a mirror's source, and
+    ``looks`` what is known of that before its first frame, which makes no other order of it.
     """
 
     key: WorkerKey
     port: int = 0
     endpoint: str = ""
     terms: Hashable = None
+    protocol: int = PROTOCOL
+    looks: Optional[Looks] = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -483,6 +542,13 @@ class RememberMirrors:
 
 
 @dataclass(frozen=True)
+class RememberPorts:
+    """Write down, for all supervisors to come, where segments were published last: ports by name."""
+
+    ports: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Finish:
     """The supervisor may end: nothing is left to do, or with an ``error`` it cannot serve here now (exit 69)."""
 
@@ -500,6 +566,7 @@ class Report:
 
 Action = Union[
     ConnectRegistry, CheckRegistry, LookAtLease, TakeLease, RenewLease, GiveUpLease, ReadHosts, Evict, ReadReaders,
-    ReadRecords, Announce, PutSegment, DropSegment, DropLeftovers, PutRecords, DropReaders, Ask, Unask, Withdraw,
-    StartWorker, StopWorker, RemoveMirror, RememberMirrors, Finish, Report,
+    TakeRequests, ReadHeartbeats, FindHeartbeats, RequestStream, ReadRecords, Announce, PutSegment, DropSegment,
+    DropLeftovers, PutRecords, DropReaders, Ask, Unask, Withdraw, StartWorker, StopWorker, RemoveMirror,
+    RememberMirrors, RememberPorts, Finish, Report,
 ]  # fmt: skip

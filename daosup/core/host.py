@@ -29,7 +29,8 @@ from daosup.core.election import Election
 from daosup.core.host_facts import HostFacts
 from daosup.core.mirrors import CONFIGURED, KEPT, Mirrors
 from daosup.core.namesakes import Namesakes
-from daosup.core.readership import Readership
+from daosup.core.ports import Ports
+from daosup.core.readers import Readers
 from daosup.core.registry_values import Instance
 from daosup.core.renewal import Renewal
 from daosup.core.standing import Standing
@@ -42,8 +43,8 @@ READ_INTERVAL_S = 5.0
 #: What happens often, and concerns one worker or none; if it changes more than that, it says so.
 _NARROW = (
     e.Ticked, e.RecordsSeen, e.LinksSeen, e.RegistryChecked, e.LeaseSeen, e.ClockCompared, e.HostsSeen, e.HostEvicted,
-    e.ActRefused, e.WorkerStarted, e.WorkerBegan, e.WorkerReady, e.WorkerExited, e.WorkerHung, e.WorkerGrown,
-    e.RestartAsked,
+    e.ActRefused, e.HeartbeatsSeen, e.WorkerStarted, e.WorkerBegan, e.WorkerReady, e.WorkerExited, e.WorkerHung,
+    e.WorkerGrown, e.RestartAsked,
 )  # fmt: skip
 
 
@@ -56,8 +57,9 @@ class HostState:
         self.clock = Clock()
         self.namesakes = Namesakes(facts.host, facts.instance)
         self.segments: dict[str, SegmentFacts] = {}
-        self.readership = Readership()
+        self.readership = Readers()
         self.presumed = Presumed()
+        self.ports = Ports()
         self.mirrors = Mirrors(facts.host, facts.names)
         self.stopped_segments: frozenset[str] = frozenset()
         self.mirror_names: Mapping[Source, str] = {}
@@ -218,9 +220,11 @@ class HostState:
 
     def _records_seen(self, event: e.RecordsSeen, now: float) -> Iterator[e.Action]:
         for seen in event.sources:
-            if self.mirrors.take(seen):
+            if self.mirrors.take(seen, now):
                 self._is_settled = False
                 yield from self.crew.nudge(WorkerKey(WorkerKind.MIRROR, seen.source), now, "its owner is back")
+            if self._is_serving:
+                yield from self.mirrors.request(seen, now)
         if self._is_serving:
             yield from self.mirrors.ask_again(event.sources)
 
@@ -248,7 +252,8 @@ class HostState:
     # -- workers
 
     def _links_seen(self, event: e.LinksSeen, now: float) -> Iterable[e.Action]:
-        self.mirrors.links_seen(event.linked)
+        self.mirrors.links_seen(event.linked, now)
+        self.readership.connected(event.connected)
         if event.subscribed != self.subscribed:
             self.subscribed, self._is_settled = event.subscribed, False
         return ()
@@ -259,6 +264,8 @@ class HostState:
             key = found.order.key
             if key.kind is WorkerKind.PUBLISHER:
                 self.presumed.add(key.source.name)
+                if found.is_ready:
+                    self.ports.note(key.source.name, found.order.port)
             order = replace(found.order, terms=self.facts.terms_of(key))
             yield from self.crew.adopt(replace(found, order=order), now)
 
@@ -275,6 +282,8 @@ class HostState:
 
     def _worker_ready(self, event: e.WorkerReady, now: float) -> Iterator[e.Action]:
         if self.crew.ready(event.key, event.pid, event.port):
+            if event.key.kind is WorkerKind.PUBLISHER:
+                self.ports.note(event.key.source.name, event.port)
             yield e.Report(
                 "info", "worker ready", (("worker", str(event.key)), ("pid", event.pid), ("port", event.port or None))
             )
@@ -299,6 +308,7 @@ class HostState:
             return
         yield from self._unsettling(self.renewal.step(now))
         yield from self._unsettling(self.mirrors.release_adopted(now, is_connected=self.standing.is_up))
+        yield from self.ports.tick()
         yield from self.standing.tick(now)
         if not self.standing.is_up:
             return
@@ -309,6 +319,8 @@ class HostState:
             yield e.CheckRegistry()
         yield from self.election.tick(now)
         yield from self.mirrors.tick(now)
+        if self._is_announced:
+            yield from self.readership.tick(self.segments, now)
 
     def _stop_asked(self, event: e.StopAsked, now: float) -> Iterator[e.Action]:
         self.is_stopping = True
@@ -344,7 +356,7 @@ class HostState:
         kept = {name for name in self.subscribed if self._publisher_key(name) in self.crew.workers}
         read = self.readership.names | self.presumed.names | kept
         published = (read & self.segments.keys()) - self.stopped_segments
-        return wanted_workers(self.facts, published, self.mirrors, self.crew)
+        return wanted_workers(self.facts, published, self.mirrors, self.crew, self.ports)
 
     def _reconcile(self, key: Optional[WorkerKey], now: float) -> Iterator[e.Action]:
         """Bring what runs nearer to what is wanted: all workers, or where that must do, one and those in motion."""
@@ -383,6 +395,8 @@ class HostState:
         e.ClockCompared: lambda self, event, now: self.clock.compared(event),
         e.ReplacedInstance: lambda self, event, now: self._namesake_met(event.other, now),
         e.ReadersSeen: _readers_seen,
+        e.RequestsTaken: lambda self, event, now: self.readership.requests_taken(event, now),
+        e.HeartbeatsSeen: lambda self, event, now: self._unsettling(self.readership.heartbeats_seen(event, now)),
         e.RecordsSeen: _records_seen,
         e.ReadersNotified: _readers_notified,
         e.RecordNotified: _record_notified,
@@ -390,6 +404,7 @@ class HostState:
         e.MirrorAsked: _mirror_asked,
         e.MirrorReleased: _mirror_released,
         e.HolderGone: _holder_gone,
+        e.PortsRemembered: lambda self, event, now: self.ports.remembered(event.ports),
         e.LinksSeen: _links_seen,
         e.WorkerStarted: _worker_started,
         e.WorkerBegan: _worker_began,

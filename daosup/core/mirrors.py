@@ -16,9 +16,10 @@ from typing import Optional
 
 from daosup.core import events as e
 from daosup.core.mirror_names import MirrorNames
+from daosup.core.old_owners import followed, is_request_due
 from daosup.core.places import Places
 from daosup.core.readership import BEAT_INTERVAL_S
-from daosup.core.types import PROTOCOL, Source, WorkerKey, WorkerKind
+from daosup.core.types import PROTOCOL, Looks, Source, WorkerKey, WorkerKind
 
 #: The fallback for a notification that got lost: for sources without a stream, and for those that have one.
 POLL_INTERVAL_S = 2.0
@@ -32,7 +33,10 @@ ADOPTED_S = 30.0
 
 @dataclass
 class Mirror:
-    """A source that somebody here holds; times are the supervisor's monotonic clock in seconds."""
+    """A source that somebody here holds; times are the supervisor's monotonic clock in seconds.
+
+    ``linked_s`` is when there last was a link, or the endpoint became known.
+    """
 
     holders: set[str] = field(default_factory=set)
     endpoint: str = ""
@@ -40,6 +44,10 @@ class Mirror:
     is_unknown: bool = False
     is_unsupported: bool = False
     is_linked: bool = True
+    protocol: int = PROTOCOL
+    linked_s: float = 0.0
+    requested_s: float = float("-inf")
+    looks: Optional[Looks] = None
     looked_s: float = 0.0
     adopted_s: float = 0.0
 
@@ -123,24 +131,24 @@ class Mirrors(dict[Source, Mirror]):
 
     def find(self, event: e.WorkersFound, now: float, *, is_serving: bool, is_stopping: bool) -> Iterator[e.Action]:
         """Take over what was mirrored before we began, whether a worker of it lives or not."""
-        endpoints = dict.fromkeys(event.by_others, "")
+        endpoints = dict.fromkeys(event.by_others, ("", PROTOCOL))
         for found in event.workers:
             if found.order.key.kind is WorkerKind.MIRROR:
-                endpoints[found.order.key.source] = found.order.endpoint
+                endpoints[found.order.key.source] = found.order.endpoint, found.order.protocol
         self.places.take((*event.by_operator, *endpoints))
         if is_stopping:
             return
         for source in event.by_operator:
             yield from self.hold(source, OPERATOR, now, is_serving=is_serving)
-        for source, endpoint in endpoints.items():
-            self._adopt(source, endpoint, now)
+        for source, (endpoint, protocol) in endpoints.items():
+            self._adopt(source, endpoint, protocol, now)
 
-    def _adopt(self, source: Source, endpoint: str, now: float) -> None:
+    def _adopt(self, source: Source, endpoint: str, protocol: int, now: float) -> None:
         mirror = self.setdefault(source, Mirror())
         mirror.holders.add(ADOPTED)
         mirror.adopted_s = now
         if endpoint and not mirror.endpoint:
-            mirror.endpoint, mirror.reason = endpoint, None
+            mirror.endpoint, mirror.protocol, mirror.linked_s, mirror.reason = endpoint, protocol, now, None
 
     def tidy(
         self, wanted: Iterable[WorkerKey], running: Container[WorkerKey], *, is_stopping: bool
@@ -210,24 +218,37 @@ class Mirrors(dict[Source, Mirror]):
         is_known = self._host in (record.client_hostname for record in seen.records)
         return is_read and seen.is_segment_known and not is_known
 
-    def links_seen(self, sources: Iterable[Source]) -> None:
+    def links_seen(self, sources: Iterable[Source], now: float) -> None:
         """Of all sources, those whose mirrors have a link to their owner now."""
         linked = frozenset(sources)
         for source, mirror in self.items():
             mirror.is_linked = source in linked
+            if mirror.is_linked:
+                mirror.linked_s = now
 
-    def take(self, seen: e.SourceSeen) -> bool:
+    def request(self, seen: e.SourceSeen, now: float) -> Iterator[e.Action]:
+        """Ask a host for a stream that runs the existing daemon, if that is due."""
+        mirror = self.get(seen.source)
+        if mirror is None or seen.source in self.stopped:
+            return
+        if is_request_due(seen, self._host, mirror.linked_s, mirror.requested_s, now):
+            mirror.requested_s = now
+            yield e.RequestStream(seen.source)
+
+    def take(self, seen: e.SourceSeen, now: float) -> bool:
         """Take in what the registry has of a source; True if its owner streams it again, or from another place."""
         source, mirror = seen.source, self.get(seen.source)
         if mirror is None or source in self.stopped:
             return False
-        before = mirror.reason, mirror.endpoint
+        before = mirror.reason, mirror.endpoint, mirror.protocol
+        mirror.looks = seen.looks
         mirror.is_unknown = not (seen.is_host_known and seen.is_segment_known)
-        ours = [record for record in seen.records if record.protocol == PROTOCOL]
-        mirror.is_unsupported = bool(seen.records) and not ours
-        if ours:
-            mine = [record for record in ours if record.client_hostname == self._host]
-            mirror.endpoint, mirror.reason = (mine or ours)[0].endpoint, None
+        record = followed(seen.records, self._host)
+        mirror.is_unsupported = bool(seen.records) and record is None
+        if record is not None:
+            mirror.endpoint, mirror.protocol, mirror.reason = record.endpoint, record.protocol, None
+            if before[1:] != (mirror.endpoint, mirror.protocol):
+                mirror.linked_s = now
         elif not seen.is_host_known:
             mirror.reason = f"host {source.host} is not in the registry"
         elif not seen.is_segment_known:
@@ -236,7 +257,7 @@ class Mirrors(dict[Source, Mirror]):
             mirror.reason = f"host {source.host} streams {source.name} only in a form that this version cannot read"
         else:
             mirror.reason = f"waiting for {source.host} to publish {source.name}"
-        return mirror.reason is None and before != (None, mirror.endpoint)
+        return mirror.reason is None and before != (None, mirror.endpoint, mirror.protocol)
 
     def orders(self, terms_of: Callable[[WorkerKey], Hashable]) -> Iterator[e.StartWorker]:
         """The workers that there should be."""
@@ -244,7 +265,7 @@ class Mirrors(dict[Source, Mirror]):
         for source, mirror in self.items():
             if mirror.endpoint and source in free and source not in self.stopped:
                 key = WorkerKey(WorkerKind.MIRROR, source)
-                yield e.StartWorker(key, 0, mirror.endpoint, terms_of(key))
+                yield e.StartWorker(key, 0, mirror.endpoint, terms_of(key), mirror.protocol, mirror.looks)
 
     def name_of(self, source: Source) -> str:
         """What the mirror of a source is called here."""

@@ -12,6 +12,8 @@ from daosup.errors import UsageError
 SEGMENT_SUFFIX = ".im.shm"
 MIRROR_PREFIX = "remote_"
 PROTOCOL = 2
+#: What hosts speak that run the existing daemon.
+OLD_PROTOCOL = 1
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62})\Z")
 # The last range: what Python makes of file names that are not UTF-8, which nothing else understands.
@@ -114,12 +116,16 @@ class StreamRecord:
 
 @dataclass(frozen=True)
 class Reader:
-    """A host that wants a segment of ours. ``beat`` grows while the reader is alive."""
+    """A host that wants a segment of ours. ``beat`` grows while the reader is alive.
+
+    One that speaks the old protocol has neither beat nor instance, and no ``ip`` if only its heartbeat is known.
+    """
 
     host: str
     ip: str
     beat: int
     instance: str
+    protocol: int = PROTOCOL
 
 
 @dataclass(frozen=True)
@@ -156,6 +162,14 @@ class SegmentEntry:
     shape: tuple[int, ...]
     dtype: str
     readers: int
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What the registry says that frames of a segment look like: their shape, and their NumPy dtype string."""
+
+    shape: tuple[int, ...]
+    dtype: str
 
 
 def clean_name(name: str) -> str:

@@ -141,7 +141,7 @@ def worker_table(status: dict[str, Any], style: Style, width: int | None) -> lis
             worker.get("kind"),
             worker.get("source"),
             worker.get("state"),
-            worker.get("peer") or UNKNOWN,
+            _peers(worker) or UNKNOWN,
             quantity(worker.get("rate_hz"), "Hz"),
             quantity(worker.get("bytes_per_s"), "B/s"),
             duration(worker.get("age_s")),
@@ -159,6 +159,14 @@ def worker_table(status: dict[str, Any], style: Style, width: int | None) -> lis
         if worker.get("state") == "failed":
             lines += [f"  {safe(line)}" for line in str(worker.get("last_details") or "").splitlines()]
     return lines
+
+
+def _peers(worker: dict[str, Any]) -> str:
+    """Who is at the other end; those that speak the old protocol are marked."""
+    peers = worker.get("peers")
+    if not peers:
+        return str(worker.get("peer") or "")
+    return ", ".join(f"{each['host']} (protocol 1)" if each.get("protocol") == 1 else each["host"] for each in peers)
 
 
 def trouble_of(worker: dict[str, Any]) -> str:

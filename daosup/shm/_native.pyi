@@ -35,7 +35,15 @@ class Window:
     def commit(self, buffer: object, offset: int, cnt2: int, atime_ns: int) -> None: ...
     def wait(self, last: int, semaphore: int, timeout_s: float, spin: bool) -> int: ...
     def send_frames(
-        self, socket: int, header: bytes, semaphore: int, rest_s: float, read_timeout_s: float, until_s: float
+        self,
+        socket: int,
+        header: bytes,
+        semaphore: int,
+        rest_s: float,
+        read_timeout_s: float,
+        until_s: float,
+        begin: bytes = b"",
+        end: bytes = b"",
     ) -> int: ...
     def note_sent(self) -> None: ...
     def take_frames(

@@ -260,8 +260,9 @@ static PyMethodDef window_methods[] = {
     {"commit", window_commit, METH_VARARGS, "commit(buffer, offset, cnt2, atime_ns): copy a frame in and tell the readers."},
     {"wait", window_wait, METH_VARARGS, "wait(last, semaphore, timeout_s, spin) -> NEW, TIMEOUT or WOKEN."},
     {"send_frames", window_send_frames, METH_VARARGS,
-     "send_frames(socket, header, semaphore, rest_s, read_timeout_s, until_s) -> NEW, TIMEOUT or WOKEN:\n"
-     "send each new frame; NEW: one is left, as a reader said something or it came after until_s (time.monotonic())."},
+     "send_frames(socket, header, semaphore, rest_s, read_timeout_s, until_s, begin=b'', end=b'') -> NEW, TIMEOUT or WOKEN:\n"
+     "send each new frame, and with a `begin` pickled, too: between `begin` and `end`, to readers of the old protocol;\n"
+     "NEW: one is left, as a reader said something or it came after until_s (time.monotonic())."},
     {"note_sent", window_note_sent, METH_NOARGS, "note_sent(): the frame last read was sent, by other means."},
     {"take_frames", window_take_frames, METH_VARARGS,
      "take_frames(socket, begin, end, counter, until_s) -> (NEW or TIMEOUT, None) or (OTHER, message):\n"

@@ -27,6 +27,7 @@ from daosup.core.layout import KEYWORD_BYTES
 from daosup.errors import UnavailableError
 from daosup.shm import Segment, _native
 from daosup.shm.segment import READ_TIMEOUT_S
+from daosup.stream.old_readers import OldReaders
 
 #: After a subscription every message describes for so long, so that a reader that takes only the newest gets one.
 DESCRIBE_BURST_S = 0.05
@@ -82,7 +83,8 @@ class Sender:
     Attributes:
         address: Of the socket, for ``Window.send_frames``.
         port: Where readers find it.
-        reader_count: How many there are.
+        reader_count: How many there are of protocol 2.
+        old_readers: Those of the old protocol.
         is_asked: Whether one of them waits for a description.
         burst_until: Until then every message describes, monotonic clock.
     """
@@ -114,6 +116,7 @@ class Sender:
         except BaseException:
             self.close()
             raise
+        self.old_readers = OldReaders(self._socket)
         self.address = int(self._socket.underlying)
         self.reader_count = 0
         self.burst_until = 0.0
@@ -149,6 +152,7 @@ class Sender:
             except zmq.Again:
                 return
             if not said[1:].startswith(MAGIC):
+                self.old_readers.hear(said)
                 continue
             if said[0] == _SUBSCRIBED:
                 self.is_asked = True
@@ -215,6 +219,10 @@ class Messages:
         """Whether the segment's keywords are not those that were described last."""
         described = self._described[HEADER_BYTES + DESCRIPTION_BYTES : self._frame_at]
         return self.segment.keywords.raw() != described
+
+    def frame_of(self, message: bytearray) -> memoryview:
+        """The frame in a describe message that has one."""
+        return memoryview(message)[self._frame_at :]
 
     def describe(self, sequence: int, *, has_frame: bool) -> bytearray:
         """A describe message, with the newest frame or without; errors as ``Segment.read``."""

@@ -40,6 +40,7 @@ from daosup.supervisor.commands import Commands
 from daosup.supervisor.discovery_desk import DiscoveryDesk
 from daosup.supervisor.host_facts import host_facts
 from daosup.supervisor.lasting import Lasting
+from daosup.supervisor.port_memory import PortMemory
 from daosup.supervisor.reexec import Renewing
 from daosup.supervisor.registry_desk import RegistryDesk
 from daosup.supervisor.reloading import Reloading
@@ -101,6 +102,7 @@ class Supervisor:
             e.StopWorker: lambda action: self.processes.stop(action.pid, is_forced=action.is_forced),
             e.RemoveMirror: self._remove_mirror,
             e.RememberMirrors: self._remember_mirrors,
+            e.RememberPorts: lambda action: self.port_memory.remember(action.ports),
             e.Finish: self._finish,
             e.Report: lambda action: getattr(_log, action.level)(action.message, **dict(action.fields)),
         }
@@ -121,6 +123,7 @@ class Supervisor:
             loop.add_signal_handler(number, self.post, e.StopAsked())
         self.reloading = Reloading(self, self._read_config)
         self.lasting = Lasting(StateFile(self.config.state_folder / f"{self.config.instance}.json"), self.post)
+        self.port_memory = PortMemory(StateFile(self.config.state_folder / f"{self.config.instance}.ports.json"))
         loop.add_signal_handler(signal.SIGHUP, self._hang_up, os.isatty(0))
         commands = Commands(self)
         control = self.config.control
@@ -144,6 +147,7 @@ class Supervisor:
             _log.info("supervisor started", host=self.config.host, version=__version__, registry=str(self.address))
             mirrored = self._find_mirrors()
             self.lasting.load()
+            self.post(e.PortsRemembered(self.port_memory.load()))
             self.post(e.ConfigChanged(self.state.facts))
             self.discovery.start()
             self._tell_strangers()
@@ -157,6 +161,7 @@ class Supervisor:
             if not isinstance(end, Renewing):
                 self.systemd.stopping()
             await self.desk.close()
+            await self.port_memory.settle()
         finally:
             await server.close()
             self.discovery.close()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from daosup import __version__
 from daosup.core.crew import WAITING, Phase, Worker
 from daosup.core.election import Election
-from daosup.core.types import Source, WorkerKey, WorkerKind
+from daosup.core.types import PROTOCOL, Source, WorkerKey, WorkerKind
 from daosup.supervisor.registry_desk import lifetime_s
 
 if TYPE_CHECKING:
@@ -115,12 +115,18 @@ def _row(key: WorkerKey, supervisor: Supervisor, state: str) -> Object:
     source = key.source
     is_publisher = key.kind is WorkerKind.PUBLISHER
     mirror = supervisor.state.mirrors.get(source)
-    readers = ", ".join(reader.host for reader in supervisor.state.readership.of(source.name))
+    if is_publisher:
+        peers = [(reader.host, reader.protocol) for reader in supervisor.state.readership.of(source.name)]
+    else:
+        peers = [(source.host, mirror.protocol if mirror is not None else PROTOCOL)]
     return {
         "kind": key.kind.value,
         "source": str(source),
         "segment": source.name if is_publisher else supervisor.state.mirrors.name_of(source),
-        "peer": readers if is_publisher else source.host,
+        "peer": ", ".join(host for host, _ in peers),
+        "peers": [{"host": host, "protocol": protocol} for host, protocol in peers],
+        # The oldest that is spoken.
+        "protocol": min((protocol for _, protocol in peers), default=PROTOCOL),
         "holders": [] if is_publisher else sorted(getattr(mirror, "holders", ())),
         "state": state,
         "pid": None,

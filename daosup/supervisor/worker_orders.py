@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from daosup.adapters.segment_folder import SegmentFolder
 from daosup.config import Config
 from daosup.core.events import FoundWorker, StartWorker
-from daosup.core.types import Source, WorkerKey, WorkerKind
+from daosup.core.types import OLD_PROTOCOL, PROTOCOL, Looks, Source, WorkerKey, WorkerKind
 from daosup.supervisor.workers_folder import WorkersFolder
 from daosup.workers.life import Request
 from daosup.workers.limits import Limits
@@ -63,7 +63,10 @@ class WorkerOrders:
             return PublisherOrder(key, path, page, network.bind, action.port, first, count, semaphore, limits)
         path = self._segments.path_of(self._name_of(key.source))
         mode, layout = config.making_of(key.source)
-        return MirrorOrder(key, path, page, action.endpoint, mode, layout.value, limits)
+        looks = action.looks or Looks((), "")
+        return MirrorOrder(
+            key, path, page, action.endpoint, mode, layout.value, limits, action.protocol, looks.shape, looks.dtype
+        )
 
     def terms_of(self, key: WorkerKey) -> Hashable:
         """All that the configuration says of a worker's process, only to be compared: what differs is another process.
@@ -94,7 +97,8 @@ class WorkerOrders:
             endpoint = record.order.get("endpoint", "")
             if not isinstance(endpoint, str) or len(endpoint) > _MAX_ENDPOINT_LENGTH:
                 endpoint = ""
-            action = StartWorker(record.key, statistics.port if statistics else 0, endpoint)
+            protocol = OLD_PROTOCOL if record.order.get("protocol") == OLD_PROTOCOL else PROTOCOL
+            action = StartWorker(record.key, statistics.port if statistics else 0, endpoint, protocol=protocol)
             is_matching = record.page_format == FORMAT and is_same(self.order_for(action), record.order)
             is_ready = bool(statistics and statistics.is_ready)
             yield Found(FoundWorker(action, record.pid, is_ready, is_matching), record)

@@ -98,10 +98,13 @@ class WorkersSeen:
     def links(self) -> LinksSeen:
         """Who is connected, as of the last sample."""
         seen = [(key, each.statistics) for key, each in self._by_key.items() if each.statistics is not None]
-        return LinksSeen(
-            frozenset(key.source for key, page in seen if key.kind is WorkerKind.MIRROR and page.has_link),
-            frozenset(key.source.name for key, page in seen if key.kind is WorkerKind.PUBLISHER and page.reader_count),
-        )
+        connected = {
+            key.source.name: page.reader_count
+            for key, page in seen
+            if key.kind is WorkerKind.PUBLISHER and page.reader_count
+        }
+        linked = frozenset(key.source for key, page in seen if key.kind is WorkerKind.MIRROR and page.has_link)
+        return LinksSeen(linked, frozenset(connected), connected)
 
     def current(self, key: WorkerKey, worker: Worker) -> Optional[Statistics]:
         """A worker's page as it is now."""

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Union
 
-from daosup.core.types import WorkerKey
+from daosup.core.types import PROTOCOL, WorkerKey
 from daosup.workers.limits import Limits
 
 #: In an order, but of no account when it is asked whether a running worker is told the same: a publisher keeps the
-#: port that its readers know.
-_HARMLESS = ("port",)
+#: port that its readers know, and what a source looked like matters until the first frame only.
+_HARMLESS = ("port", "shape", "dtype")
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,11 @@ class PublisherOrder:
 
 @dataclass(frozen=True)
 class MirrorOrder:
-    """Keep the segment at ``path`` like the one streamed from ``endpoint``."""
+    """Keep the segment at ``path`` like the one streamed from ``endpoint`` in this ``protocol``.
+
+    The old one says nothing before its first frame; until then ``shape`` and ``dtype``, if known, are as the registry
+    has them.
+    """
 
     key: WorkerKey
     path: str
@@ -57,6 +61,9 @@ class MirrorOrder:
     mode: int
     layout: str
     limits: Limits = field(default_factory=Limits)
+    protocol: int = PROTOCOL
+    shape: tuple[int, ...] = ()
+    dtype: str = ""
 
 
 Order = Union[PublisherOrder, MirrorOrder]

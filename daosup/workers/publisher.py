@@ -98,10 +98,12 @@ class _Service:
         self._whole, self._whole_sequence = time.monotonic(), window.sequence
         self._is_stuck = False
         sender.describe_soon()
+        sender.old_readers.follow(segment.geometry)
 
     def run(self) -> None:
         """Serve; ends with SegmentLostError."""
         sender, header, window = self._sender, self._messages.header, self._window
+        old_readers = sender.old_readers
         now = time.monotonic()
         try:
             while True:
@@ -110,7 +112,13 @@ class _Service:
                 until_s = self._stamped + STAMP_INTERVAL_S if now >= sender.burst_until else 0.0
                 try:
                     outcome = window.send_frames(
-                        sender.address, header, self._semaphore, self._rest_s, READ_TIMEOUT_S, until_s
+                        sender.address,
+                        header,
+                        self._semaphore,
+                        self._rest_s,
+                        READ_TIMEOUT_S,
+                        until_s,
+                        *old_readers.ends,
                     )
                 except SegmentBusyError:
                     self._page.busy += 1
@@ -135,6 +143,8 @@ class _Service:
         if has_new:
             window.note_sent()
         sender.send(message)
+        if has_new:
+            sender.old_readers.send(self._messages.frame_of(message))
 
     def _tend(self, now: float, outcome: int) -> bool:
         """Hear readers, look after segment and page; whether a description is due."""
@@ -164,7 +174,7 @@ class _Service:
         page.retries, page.skipped, page.gaps = (
             before + now for before, now in zip(self._before, (window.retries, window.skipped, window.gaps))
         )
-        page.reader_count = self._sender.reader_count
+        page.reader_count = self._sender.reader_count + self._sender.old_readers.count
         page.source_counter, page.write_time_utc_ns = window.sent, window.atime_ns
         page.payload_bytes += (window.sequence - page.frames) * self._messages.frame_message_bytes
         page.frames = window.sequence

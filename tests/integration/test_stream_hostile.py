@@ -213,7 +213,6 @@ def test_of_a_flood_the_mirror_tells_what_it_passed_over(attacked: Attacked, seg
         return said.passed_over
 
     wait_until(flood, 5.0, "a frame to be passed over")
-||||||| a7665d1
 
 
 def test_keywords_that_mean_harm_leave_the_mirrors_own_as_they_are(attacked: Attacked, segment: Segment) -> None:

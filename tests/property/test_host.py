@@ -13,15 +13,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from daosup.core import events as e
 from daosup.core.crew import Phase
 from daosup.core.mirrors import ADOPTED
-from daosup.core.types import Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
+from daosup.core.types import SegmentFacts, Source, WorkerKey, WorkerKind
 from tests.property.processes import Process
-from tests.property.worlds import Host, World
+from tests.property.worlds import OLD_ADDRESS, OLD_PORT, OLD_SOURCE, Host, World
 
 HOSTS = st.sampled_from(["rts", "desk"])
 NAMES = st.sampled_from(["wfs", "dm"])
 HOLDERS = st.sampled_from(["operator", "client"])
 RATES = st.floats(0.95, 1.05)
-OLD_SOURCE = Source("old", "cam")
 #: Longer than each time-out in the core: a heartbeat, a reader's silence, the longest back-off, the time to end.
 LONG_S = 60.0
 
@@ -46,15 +45,10 @@ class Hosts(RuleBasedStateMachine):
         self.world.hosts["rts"].rate, self.world.hosts["desk"].rate = rts, desk
         for host in self.world.hosts.values():
             host.files = {name: facts_of(name) for name in ("wfs", "dm")}
-        self._old_daemon_announces()
+        self.world.registry.old_daemon_announces()
         for name, segment in sorted(asked):
             self.ask(name, segment, "operator", is_old=False)
         self.world.settle(seconds)
-
-    def _old_daemon_announces(self) -> None:
-        registry = self.world.registry
-        registry.roles["old"], registry.segments["old"] = Role.MINION, {"cam"}
-        registry.records[OLD_SOURCE] = (StreamRecord("10.0.0.9", 5000, "rts", "10.0.0.1", protocol=1),)
 
     def host(self, name: str) -> Host:
         return self.world.hosts[name]
@@ -87,6 +81,22 @@ class Hosts(RuleBasedStateMachine):
     @rule(host=HOSTS, name=NAMES)
     def segment_is_removed(self, host: str, name: str) -> None:
         self.host(host).files.pop(name, None)
+
+    # -- readers that speak the old protocol
+
+    @rule(host=HOSTS, name=NAMES)
+    def old_reader_asks(self, host: str, name: str) -> None:
+        self.world.old_reading.add(Source(host, name))
+        self.world.registry.old_requests.add(Source(host, name))
+        self.world.old_readers_beat()
+
+    @rule(host=HOSTS, name=NAMES)
+    def old_reader_is_killed(self, host: str, name: str) -> None:
+        self.world.old_reading.discard(Source(host, name))
+
+    @rule()
+    def old_readers_beat(self) -> None:
+        self.world.old_readers_beat()
 
     # -- people
 
@@ -158,7 +168,7 @@ class Hosts(RuleBasedStateMachine):
     @rule()
     def registry_forgets(self) -> None:
         self.world.registry.forget_everything()
-        self._old_daemon_announces()
+        self.world.registry.old_daemon_announces()
 
     # -- processes
 
@@ -234,6 +244,7 @@ class Hosts(RuleBasedStateMachine):
             host.processes.foreign_ports.clear()
             if host.name not in self.stopped:
                 host.post(e.AnnounceAsked())
+        self.world.registry.old_requests |= self.world.old_reading  # the last one may have been forgotten
         self.world.settle(LONG_S)
         for name in self.world.hosts:
             self._check_settled(name)
@@ -260,17 +271,20 @@ class Hosts(RuleBasedStateMachine):
         published = [p for p in owner.processes.alive if p.order.key.kind is WorkerKind.PUBLISHER]
         publishers = {process.order.key.source.name: process for process in published}
         live = set() if owner.name in self.stopped else {source for source in held if source.name in owner.files}
+        is_old_there = OLD_SOURCE in held and name not in self.stopped
         live.discard(OLD_SOURCE)
-        assert {source.name for source in live} == publishers.keys()
+        old = {source.name for source in self.world.old_reading if source.host == owner.name} & owner.files.keys()
+        assert {source.name for source in live} | (set() if owner.name in self.stopped else old) == publishers.keys()
         for source in live:
             endpoint = f"tcp://{owner.state.facts.ip}:{publishers[source.name].port}"
             assert running[source].order.endpoint == endpoint
             assert running[source].is_ready
         mirrors = {source for source in running if source.host != name}
-        assert live <= mirrors <= held - {OLD_SOURCE}
+        assert live <= mirrors <= held
         assert mirrors <= host.mirror_files <= held
-        if OLD_SOURCE in held:
-            assert host.state.mirrors[OLD_SOURCE].is_unsupported
+        if is_old_there:
+            order = running[OLD_SOURCE].order
+            assert (order.endpoint, order.protocol) == (f"tcp://{OLD_ADDRESS}:{OLD_PORT}", 1)
         assert name in self.stopped or self._is_in_the_registry(host)
 
     def _is_in_the_registry(self, host: Host) -> bool:

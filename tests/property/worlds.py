@@ -14,20 +14,25 @@ from hypothesis import note
 
 from daosup.core import events as e
 from daosup.core.host import HostFacts, HostState
-from daosup.core.registry_values import Instance
+from daosup.core.registry_values import Instance, StreamRequest
 from daosup.core.types import Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
 from tests.property.lease_model import LEASE_ORDERS, LeaseModel
 from tests.property.processes import Process, Processes
 
 BASE_PORT = 5000
 BEGAN_S = 1.7e9
+#: A host that runs the existing daemon, and its segment.
+OLD_SOURCE = Source("old", "cam")
+OLD_ADDRESS, OLD_PORT = "10.0.0.9", 5000
+#: A host that runs the existing daemon, too, and reads.
+OLD_READER = StreamRequest("10.0.0.8", "gui", protocol=1)
 ROUTINE = (
-    e.CheckRegistry, e.ReadReaders, e.ReadRecords, e.Ask, e.LookAtLease, e.RenewLease, e.ReadHosts, e.RememberMirrors,
-    e.Report,
+    e.CheckRegistry, e.ReadReaders, e.TakeRequests, e.ReadHeartbeats, e.FindHeartbeats, e.ReadRecords, e.Ask,
+    e.RequestStream, e.LookAtLease, e.RenewLease, e.ReadHosts, e.RememberMirrors, e.RememberPorts, e.Report,
 )  # fmt: skip
 NEVER_WHILE_STOPPING = (
-    e.StartWorker, e.ConnectRegistry, e.Announce, e.PutSegment, e.DropLeftovers, e.PutRecords, e.Ask, e.TakeLease,
-    e.RenewLease, e.Evict,
+    e.StartWorker, e.ConnectRegistry, e.Announce, e.PutSegment, e.DropLeftovers, e.PutRecords, e.Ask, e.RequestStream,
+    e.TakeLease, e.RenewLease, e.Evict,
 )  # fmt: skip
 
 
@@ -43,6 +48,8 @@ class SimulatedRegistry:
         self.segments: dict[str, set[str]] = {}
         self.records: dict[Source, tuple[StreamRecord, ...]] = {}
         self.readers: dict[str, dict[str, dict[str, Reader]]] = {}
+        self.old_requests: set[Source] = set()
+        self.old_beats: dict[Source, int] = {}
 
     def readers_of(self, source: Source) -> dict[str, Reader]:
         return self.readers.setdefault(source.host, {}).setdefault(source.name, {})
@@ -70,6 +77,13 @@ class SimulatedRegistry:
             return e.ReadersSeen(readers, host in self.roles, entry_count=self._entry_count(host))
         if isinstance(order, e.CheckRegistry):
             return e.RegistryChecked(host in self.roles, self._entry_count(host))
+        if isinstance(order, e.TakeRequests):
+            taken = self.old_requests & {Source(host, name) for name in order.names}
+            self.old_requests -= taken
+            return e.RequestsTaken({source.name: OLD_READER for source in taken}) if taken else None
+        if isinstance(order, (e.ReadHeartbeats, e.FindHeartbeats)):
+            found = {(s.name, OLD_READER.client_hostname): str(n) for s, n in self.old_beats.items() if s.host == host}
+            return e.HeartbeatsSeen(found)
         if isinstance(order, e.ReadRecords):
             return e.RecordsSeen(tuple(map(self._seen, order.sources)))
         if isinstance(order, e.Announce):
@@ -96,18 +110,33 @@ class SimulatedRegistry:
         elif isinstance(order, e.Unask):
             for source in order.sources:
                 self.readers_of(source).pop(host, None)
+        elif isinstance(order, e.RequestStream):
+            self._ask_old_daemon(order.source, facts)
         elif isinstance(order, e.Withdraw):
             self.forget_host(host)
         else:
             raise AssertionError(f"no order for the registry: {order}")
         return None
 
+    def old_daemon_announces(self) -> None:
+        """It is there, and nobody reads from it."""
+        self.roles[OLD_SOURCE.host], self.segments[OLD_SOURCE.host] = Role.MINION, {OLD_SOURCE.name}
+        self.records.setdefault(OLD_SOURCE, ())
+
+    def _ask_old_daemon(self, source: Source, facts: HostFacts) -> None:
+        """It adds a record, whoever asks and however often."""
+        assert source == OLD_SOURCE, f"a request to {source.host}, which has our daemon"
+        if source in self.records:
+            record = StreamRecord(OLD_ADDRESS, OLD_PORT, facts.host, facts.ip, protocol=1)
+            self.records[source] = (*self.records[source], record)
+
     def _entry_count(self, host: str) -> int:
         return sum(map(len, self.readers.get(host, {}).values()))
 
     def _seen(self, source: Source) -> e.SourceSeen:
         is_known = source.name in self.segments.get(source.host, ())
-        return e.SourceSeen(source, source.host in self.roles, is_known, self.records.get(source, ()))
+        is_old = source == OLD_SOURCE
+        return e.SourceSeen(source, source.host in self.roles, is_known, self.records.get(source, ()), is_old)
 
 
 def left_undone(state: HostState, now: float) -> list[e.Action]:
@@ -177,7 +206,7 @@ class Host:
             self.finishes += 1
             assert not self.processes.alive, "finished with processes left"
             assert not self.mirror_files, "finished with mirrors left"
-        elif not isinstance(action, e.Report):
+        elif not isinstance(action, (e.Report, e.RememberPorts)):
             self.orders.append(action)
 
     def become_ready(self, process: Process) -> None:
@@ -260,6 +289,8 @@ class World:
     def __init__(self, rates: dict[str, float]) -> None:
         self.registry = SimulatedRegistry()
         self.hosts: dict[str, Host] = {}
+        self.old_reading: set[Source] = set()
+        self._beats = 0
         for number, (name, rate) in enumerate(rates.items()):
             facts = HostFacts(name, f"10.0.0.{number + 1}", instance=name, base_port=BASE_PORT)
             state = HostState(facts)
@@ -274,6 +305,11 @@ class World:
         self.registry.lease.now_s += seconds
         for host in self.hosts.values():
             host.now += seconds * host.rate
+
+    def old_readers_beat(self) -> None:
+        """Those that live say so."""
+        self._beats += 1
+        self.registry.old_beats.update(dict.fromkeys(self.old_reading, self._beats))
 
     def show_links(self, host: Host) -> None:
         """Let a host know who is connected to whom at this moment."""
@@ -290,6 +326,7 @@ class World:
         """Let time pass with everything healthy."""
         for _ in range(int(seconds)):
             self.advance(1.0)
+            self.old_readers_beat()
             for host in self.hosts.values():
                 host.look()
                 self.show_links(host)

@@ -178,3 +178,12 @@ def test_machines_are_told_in_the_words_that_mirror_takes() -> None:
     assert lines[-1].split() == ["rts:wfs", "240x240", "uint16", "2"]
     assert machines_report([], PLAIN, 80) == ["no hosts in the registry"]
     assert machines_report(machines[1:], PLAIN, 80)[-1] == "no segments on any of them"
+
+
+def test_whoever_speaks_the_old_protocol_is_marked() -> None:
+    peers = [{"host": "gui", "protocol": 2}, {"host": "oldlab", "protocol": 1}]
+    text = "\n".join(status_report(a_status(workers=[a_worker(peer="gui, oldlab", peers=peers)]), PLAIN, None))
+    assert "  gui, oldlab (protocol 1)  " in text
+    text = "\n".join(status_report(a_status(workers=[a_worker()]), PLAIN, None))  # of a daemon that says none
+    assert "  rts  " in text
+    assert "protocol" not in text

@@ -1,0 +1,102 @@
+"""All who read our segments: those of protocol 2, which write themselves down, and those of the old one.
+
+Invariants: a host reads a segment by one protocol at a time, and the newer one counts. To find old readers that wrote
+no request takes a walk over the whole registry; so it is made once in the beginning, and then only while more is
+subscribed to a segment than readers of it are known, ever more rarely.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+
+from daosup.core import events as e
+from daosup.core.old_readership import OldReadership
+from daosup.core.readership import Readership
+from daosup.core.types import Reader
+
+#: How often requests of old readers are taken, and the heartbeats of those that are known looked at.
+REQUEST_INTERVAL_S = 2.0
+HEARTBEAT_INTERVAL_S = 5.0
+#: The first pause between two searches, and the longest.
+SEARCH_PAUSE_S = 5.0
+LONGEST_PAUSE_S = 320.0
+_LONG_AGO_S = float("-inf")
+
+
+class Readers:
+    """The readers of one host's segments.
+
+    Attributes:
+        ours: Those of protocol 2.
+        old: Those of the old protocol.
+    """
+
+    def __init__(self) -> None:
+        self.ours = Readership()
+        self.old = OldReadership()
+        self._took_s = self._looked_s = self._searched_s = _LONG_AGO_S
+        self._pause_s = SEARCH_PAUSE_S
+        self._strangers: dict[str, int] = {}
+
+    def of(self, name: str) -> tuple[Reader, ...]:
+        """The readers of a segment, in the order of their hosts."""
+        ours = self.ours.of(name)
+        old = [reader for reader in self.old.of(name) if not self.ours.knows(name, reader.host)]
+        return tuple(sorted((*ours, *old), key=lambda reader: reader.host)) if old else ours
+
+    @property
+    def names(self) -> set[str]:
+        """The segments that are read."""
+        return self.ours.names | self.old.names
+
+    def update(self, readers: Mapping[str, Mapping[str, Reader]], now: float) -> tuple[tuple[str, str], ...]:
+        """As ``Readership.update``."""
+        return self.ours.update(readers, now)
+
+    def forgive(self, now: float) -> None:
+        """Begin everybody's time anew."""
+        self.ours.forgive(now)
+        self.old.forgive(now)
+
+    def requests_taken(self, event: e.RequestsTaken, now: float) -> Iterator[e.Action]:
+        """Old readers asked for segments."""
+        for name, request in event.requests.items():
+            if self.old.asked(name, request.client_hostname, request.client_ip, now):
+                yield _report("info", "old reader asks", name, request.client_hostname)
+            if request.bidirectional:
+                yield _report("warning", "old reader wants to write; it only reads", name, request.client_hostname)
+
+    def heartbeats_seen(self, event: e.HeartbeatsSeen, now: float) -> Iterator[e.Action]:
+        """Heartbeats of old readers were looked at, or found."""
+        come, gone = self.old.heard(event.stamps, now, self.ours.knows)
+        for name, host in come:
+            yield _report("info", "old reader found", name, host)
+        for name, host in gone:
+            yield _report("warning", "reader vanished", name, host)
+
+    def connected(self, counts: Mapping[str, int]) -> None:
+        """So much is subscribed to each segment now."""
+        old = Counter(name for name, _ in self.old.pairs)
+        strangers = {name: count - self.ours.count(name) - old[name] for name, count in counts.items()}
+        before, self._strangers = self._strangers, {name: count for name, count in strangers.items() if count > 0}
+        if any(count > before.get(name, 0) for name, count in self._strangers.items()):
+            self._pause_s = SEARCH_PAUSE_S
+
+    def tick(self, names: Collection[str], now: float) -> Iterator[e.Action]:
+        """Look for what old readers write about our segments ``names``."""
+        if names and now >= self._took_s + REQUEST_INTERVAL_S:
+            self._took_s = now
+            yield e.TakeRequests(tuple(names))
+        if self.old.pairs and now >= self._looked_s + HEARTBEAT_INTERVAL_S:
+            self._looked_s = now
+            yield e.ReadHeartbeats(self.old.pairs)
+        is_first = self._searched_s == _LONG_AGO_S
+        if is_first or (self._strangers and now >= self._searched_s + self._pause_s):
+            self._searched_s = now
+            self._pause_s = SEARCH_PAUSE_S if is_first else min(LONGEST_PAUSE_S, 2 * self._pause_s)
+            yield e.FindHeartbeats()
+
+
+def _report(level: str, message: str, name: str, host: str) -> e.Report:
+    return e.Report(level, message, (("segment", name), ("peer", host), ("protocol", 1)))
