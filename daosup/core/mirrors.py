@@ -214,9 +214,10 @@ class Mirrors(dict[Source, Mirror]):
 
     def _is_forgotten(self, seen: e.SourceSeen) -> bool:
         mirror = self.get(seen.source)
-        is_read = mirror is not None and bool(mirror.endpoint) and seen.source not in self.stopped
+        is_read = mirror is not None and bool(mirror.endpoint) and mirror.protocol == PROTOCOL
         is_known = self._host in (record.client_hostname for record in seen.records)
-        return is_read and seen.is_segment_known and not is_known
+        is_meant = is_read and seen.source not in self.stopped
+        return is_meant and seen.is_segment_known and not is_known
 
     def links_seen(self, sources: Iterable[Source], now: float) -> None:
         """Of all sources, those whose mirrors have a link to their owner now."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from daosup.ctl.commands import Command
 
 EPILOG = """\
-commands; `daosupctl COMMAND --help` has examples:
+commands; `daosupctl COMMAND --help` has more options, and examples:
 {commands}
 
 exit codes: 0 all is well; 1 status: a worker does not run, or the registry is
@@ -27,8 +27,14 @@ exit codes: 0 all is well; 1 status: a worker does not run, or the registry is
 """
 
 
-#: What the options of single commands are followed by.
-_VALUES = {"--wait": " S", "--as": " NAME", "--config": " FILE"}
+#: The options of single commands: what each is followed by, and does.
+_OWN = {
+    "--wait": ("S", "wait up to S seconds until it is so (default 30)"),
+    "--keep": ("", "for good, over restarts"),
+    "--as": ("NAME", "what the mirror is called"),
+    "-v": ("", "show also what is fine"),
+    "--config": ("FILE", "the configuration of a daemon that does not run"),
+}
 
 
 class Options(argparse.Namespace):
@@ -91,9 +97,10 @@ def help_text(commands: Mapping[str, Command], name: str | None = None) -> str:
     command = commands.get(name or "")
     if command is None:
         return _parser(commands).format_help()
-    own = "".join(f" [{option}{_VALUES.get(option, '')}]" for option in command.options)
     usage = " ".join(filter(None, ("daosupctl [OPTION ...]", name, command.name)))
-    return f"usage: {usage}{own}\n\n{command.summary}.\n\n{command.more}"
+    own = "".join(f"  {f'{option} {_OWN[option][0]}':15}  {_OWN[option][1]}\n" for option in command.options)
+    options = f"options, beside those of every command:\n{own}\n" if own else ""
+    return f"usage: {usage}\n\n{command.summary}.\n\n{options}{command.more}"
 
 
 def _parser(commands: Mapping[str, Command]) -> _Parser:
@@ -113,11 +120,11 @@ def _parser(commands: Mapping[str, Command]) -> _Parser:
     parser.add_argument("--instance", metavar="NAME", help="the daosupd to ask, if several run here")
     parser.add_argument("--socket", metavar="PATH", help="its control socket (default: $DAOSUP_SOCKET, or found)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument("--wait", type=_seconds, metavar="S", help="wait up to S seconds until it is so (default 30)")
-    parser.add_argument("--keep", action="store_true", help="mirror: for good, over restarts")
-    parser.add_argument("--as", dest="called", metavar="NAME", help="mirror, keep: what the mirror is called")
-    parser.add_argument("-v", "--verbose", action="store_true", help="doctor: show also what is fine")
-    parser.add_argument("--config", metavar="FILE", help="doctor: of a daemon that does not run")
+    parser.add_argument("--wait", type=_seconds, help=argparse.SUPPRESS)
+    parser.add_argument("--keep", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--as", dest="called", help=argparse.SUPPRESS)
+    parser.add_argument("-v", "--verbose", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--config", help=argparse.SUPPRESS)
     parser.add_argument("--version", action="store_true", help="print the version")
     parser.add_argument("-h", "--help", action="store_true", help="print this")
     return parser

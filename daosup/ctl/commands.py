@@ -88,8 +88,8 @@ it sees more. Exit code: 0 all is well, 1 warnings, 2 problems.
         ("--wait", "--keep", "--as"),
         more="""\
 Returns when the first frame is there, or fails. The mirror lasts until it is
-released or the daemon stops; with --keep it is there after restarts, too. A name
-that it is given with --as is its own until it is released.
+released or the daemon stops; with --keep it is there after restarts, too. A
+name that it is given with --as is its own until it is released.
 
   daosupctl mirror rts:wfs            have it as remote_rts_wfs
   daosupctl mirror rts:wfs --wait 10  fail if there is no frame within 10 s

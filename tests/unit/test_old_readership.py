@@ -64,7 +64,7 @@ def test_he_counts_as_long_as_his_heartbeat_changes_and_25_s_more() -> None:
     story.after(25.0)
     assert beat(story, "at 90") == []
     story.after(0.5)
-    assert beat(story, "at 90") == [e.StopWorker(publisher(), 7), e.PutRecords("wfs", (), ())]
+    assert beat(story, "at 90") == [e.StopWorker(publisher(), 7), e.PutRecords("wfs", (), ("old",))]
 
 
 def test_a_heartbeat_that_is_gone_is_one_that_did_not_change() -> None:
