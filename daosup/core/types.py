@@ -34,6 +34,14 @@ class WorkerKind(Enum):
     MIRROR = "mirror"
 
 
+class Writing(Enum):
+    """What the owner of a segment allows mirrors of other hosts to write."""
+
+    OPEN = "open"
+    READ_ONLY = "read_only"
+    SINGLE_WRITER = "single_writer"
+
+
 @dataclass(frozen=True, order=True)
 class Source:
     """A segment and the host that owns it, written ``HOST:NAME``."""
