@@ -128,7 +128,7 @@ class WritingBack:
             is_other = (replica, epoch, layout_id) != (self._replica, self._epoch, self._layout_id)
             self._replica, self._epoch, self._layout_id = replica, epoch, layout_id
         if is_other and replica is not None:
-            replica.put_written(written=self._known, refused=self._known)
+            replica.put_written(written=0, refused=self._known)
             self._ask(time.monotonic())
 
     def put(self, message: Buffer, offset: int, header: Header) -> bool:
