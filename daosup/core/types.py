@@ -34,6 +34,15 @@ class WorkerKind(Enum):
     MIRROR = "mirror"
 
 
+class Writing(Enum):
+    """Which mirrors on other hosts may write into a segment; its owner decides."""
+
+    OPEN = "open"
+    READ_ONLY = "read_only"
+    #: One host at a time, until it lets go or is gone.
+    SINGLE_WRITER = "single_writer"
+
+
 @dataclass(frozen=True, order=True)
 class Source:
     """A segment and the host that owns it, written ``HOST:NAME``."""
