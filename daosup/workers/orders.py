@@ -8,19 +8,21 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Union
 
-from daosup.core.types import PROTOCOL, WorkerKey
+from daosup.core.types import PROTOCOL, WorkerKey, Writing
 from daosup.workers.limits import Limits
 
 #: In an order, but of no account when it is asked whether a running worker is told the same: a publisher keeps the
-#: port that its readers know, and what a source looked like matters until the first frame only.
-_HARMLESS = ("port", "shape", "dtype")
+#: port that its readers know, a mirror the one that its owner does, and what a source looked like matters until its
+#: first frame only.
+_HARMLESS = ("port", "write_port", "shape", "dtype")
 
 
 @dataclass(frozen=True)
 class PublisherOrder:
     """Publish the segment at ``path`` on ``port`` (0: any) of the address ``bind``, or on another one that is allowed.
 
-    Allowed are ``port_count`` ports from ``first_port`` on (0: any port).
+    Allowed are ``port_count`` ports from ``first_port`` on (0: any port). ``writing`` is a `Writing` as text: which
+    mirrors may write into the segment.
     """
 
     key: WorkerKey
@@ -32,6 +34,7 @@ class PublisherOrder:
     port_count: int
     semaphore: int
     limits: Limits = field(default_factory=Limits)
+    writing: str = Writing.OPEN.value
 
     @property
     def ports(self) -> Iterator[int]:
@@ -52,6 +55,10 @@ class MirrorOrder:
 
     The old one says nothing before its first frame; until then ``shape`` and ``dtype``, if known, are as the registry
     has them.
+
+    If ``is_written_back``, what programs of this host write into the mirror goes to its source, to which this ``host``
+    is known by that name; they are waited for on ``semaphore``. A source that speaks the old protocol follows it on
+    ``write_port`` (0: any); the port that it really is goes to the statistics page with `stamp_ready`.
     """
 
     key: WorkerKey
@@ -64,6 +71,10 @@ class MirrorOrder:
     protocol: int = PROTOCOL
     shape: tuple[int, ...] = ()
     dtype: str = ""
+    is_written_back: bool = False
+    host: str = ""
+    semaphore: int = 9
+    write_port: int = 0
 
 
 Order = Union[PublisherOrder, MirrorOrder]
