@@ -278,6 +278,12 @@ def _read_globs(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _read_yes_or_no(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise Refused("write it without quotes" if value in ("true", "false") else "")
+    return value
+
+
 def _read_redis_url(value: object) -> str:
     from urllib.parse import urlsplit  # only a configured URL pays for this import
 
@@ -338,6 +344,7 @@ MIRROR_NAME = Kind("a segment's name, in which {host} and {name} stand for its o
 MIRROR_NAMES = Kind("a segment's name with {name}, and {host} if need be", _read_mirror_names)
 GROUP = Kind("the name of a group", _read_group)
 GLOBS = Kind(f"an array of patterns for {_GLOB_WORDS}", _read_globs, f"a pattern for {_GLOB_WORDS}")
+YES_OR_NO = Kind("true or false", _read_yes_or_no)
 REDIS_URL = Kind(
     "redis://[user:password@]host[:port][/db], rediss://... (TLS), or unix://[user:password@]/path[?db=n]",
     _read_redis_url,

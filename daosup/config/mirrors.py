@@ -59,6 +59,9 @@ class MirrorConfig:
     mode: Optional[int] = key(kinds.MODE, "Permissions of this mirror.", unset="as in `[mirrors]`")
     layout: Optional[MirrorLayout] = key(one_of(MirrorLayout), "Layout of this mirror.", unset="as in `[mirrors]`")
     name: Optional[str] = key(kinds.MIRROR_NAME, "What this mirror is called.", unset="as in `[mirrors]`")
+    write_back: bool = key(
+        kinds.YES_OR_NO, "Whether what is written into this mirror goes to its source, if the owner allows it.", False
+    )
 
 
 def names_of(pattern: str, mirrors: Iterable[MirrorConfig]) -> MirrorNames:

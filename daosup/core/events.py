@@ -174,10 +174,14 @@ class SegmentsChanged:
 
 @dataclass(frozen=True)
 class MirrorAsked:
-    """Somebody wants a source mirrored here."""
+    """Somebody wants a source mirrored here, or, if it does already, wants it otherwise than before.
+
+    ``is_written_back``: what is written into the mirror is to go to the source.
+    """
 
     source: Source
     holder: str
+    is_written_back: bool = False
 
 
 @dataclass(frozen=True)
@@ -290,6 +294,7 @@ class WorkersFound:
     workers: tuple[FoundWorker, ...]
     by_operator: tuple[Source, ...] = ()
     by_others: tuple[Source, ...] = ()
+    written_back: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -482,11 +487,15 @@ class DropReaders:
 
 @dataclass(frozen=True)
 class Ask:
-    """Write down, or renew, that this host reads these sources; their owners are told if that ``is_news``."""
+    """Write down, or renew, that this host reads these sources; their owners are told if that ``is_news``.
+
+    ``written_back``: to which of them it also writes.
+    """
 
     sources: tuple[Source, ...]
     beat: int
     is_news: bool
+    written_back: frozenset[Source] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -506,7 +515,8 @@ class StartWorker:
     """Start a process. A publisher should take ``port`` if it can (0: any); a mirror connects to ``endpoint``.
 
     ``terms`` are what the configuration says of it, only to be compared. ``protocol`` is that of a mirror's source, and
-    ``looks`` what is known of that before its first frame, which makes no other order of it.
+    ``looks`` what is known of that before its first frame, which makes no other order of it. ``is_written_back``: a
+    mirror sends what is written into it to its source; if that speaks the old protocol, from ``port``, as a publisher.
     """
 
     key: WorkerKey
@@ -515,6 +525,7 @@ class StartWorker:
     terms: Hashable = None
     protocol: int = PROTOCOL
     looks: Optional[Looks] = field(default=None, compare=False)
+    is_written_back: bool = False
 
 
 @dataclass(frozen=True)
@@ -535,10 +546,14 @@ class RemoveMirror:
 
 @dataclass(frozen=True)
 class RememberMirrors:
-    """Write down, for a supervisor that comes after a crash, what is mirrored: as the operator asked for, or others."""
+    """Write down, for a supervisor that comes after a crash, what is mirrored: as the operator asked for, or others.
+
+    ``written_back`` are those that are written back: of the operator's, the ones that the operator wants so.
+    """
 
     by_operator: tuple[Source, ...]
     by_others: tuple[Source, ...]
+    written_back: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True)

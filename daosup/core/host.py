@@ -27,7 +27,8 @@ from daosup.core.clock import Clock
 from daosup.core.crew import Crew
 from daosup.core.election import Election
 from daosup.core.host_facts import HostFacts
-from daosup.core.mirrors import CONFIGURED, KEPT, Mirrors
+from daosup.core.mirror import CONFIGURED, KEPT
+from daosup.core.mirrors import Mirrors
 from daosup.core.namesakes import Namesakes
 from daosup.core.ports import Ports
 from daosup.core.readers import Readers
@@ -208,7 +209,9 @@ class HostState:
     # -- what we mirror
 
     def _mirror_asked(self, event: e.MirrorAsked, now: float) -> Iterable[e.Action]:
-        return self.mirrors.hold(event.source, event.holder, now, is_serving=self._is_serving)
+        return self.mirrors.hold(
+            event.source, event.holder, now, is_serving=self._is_serving, is_written_back=event.is_written_back
+        )
 
     def _mirror_released(self, event: e.MirrorReleased, now: float) -> Iterable[e.Action]:
         return self.mirrors.release([event.source], event.holder, is_connected=self.standing.is_up)
@@ -239,7 +242,10 @@ class HostState:
             return
         if self._is_announced and _introduction(before) != _introduction(event.facts):
             yield self._announce(now)
-        yield from self.mirrors.hold_exactly(event.facts.mirrors, CONFIGURED, now, **self._connection)
+        facts = event.facts
+        yield from self.mirrors.hold_exactly(
+            facts.mirrors, CONFIGURED, now, written_back=facts.written_back, **self._connection
+        )
 
     def _desired_changed(self, event: e.DesiredChanged, now: float) -> Iterator[e.Action]:
         if self.is_stopping:
@@ -248,7 +254,9 @@ class HostState:
         self.stopped_segments, self.mirror_names = desired.stopped_segments, desired.mirror_names
         self.mirrors.places.rename(self.facts.names.and_own(self.mirror_names))
         yield from self.mirrors.stop_exactly(desired.stopped_mirrors, now, **self._connection)
-        yield from self.mirrors.hold_exactly(desired.kept_mirrors, KEPT, now, **self._connection)
+        yield from self.mirrors.hold_exactly(
+            desired.kept_mirrors, KEPT, now, written_back=desired.written_back, **self._connection
+        )
 
     # -- workers
 
@@ -267,7 +275,8 @@ class HostState:
                 self.presumed.add(key.source.name)
                 if found.is_ready:
                     self.ports.note(key.source.name, found.order.port)
-            order = replace(found.order, terms=self.facts.terms_of(key))
+            terms = self.facts.terms_for(key, is_written_back=found.order.is_written_back)
+            order = replace(found.order, terms=terms)
             yield from self.crew.adopt(replace(found, order=order), now)
 
     def _renew_asked(self, event: e.RenewAsked, now: float) -> Iterable[e.Action]:

@@ -11,50 +11,19 @@ particular: whoever held it may be coming back.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Generator, Hashable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Optional
 
 from daosup.core import events as e
+from daosup.core.mirror import ADOPTED, ADOPTED_S, CONFIGURED, KEPT, OPERATOR, Mirror
 from daosup.core.mirror_names import MirrorNames
 from daosup.core.old_owners import followed, is_request_due
 from daosup.core.places import Places
 from daosup.core.readership import BEAT_INTERVAL_S
-from daosup.core.types import PROTOCOL, Looks, Source, WorkerKey, WorkerKind
+from daosup.core.types import PROTOCOL, Source, WorkerKey, WorkerKind
 
 #: The fallback for a notification that got lost: for sources without a stream, and for those that have one.
 POLL_INTERVAL_S = 2.0
 SWEEP_INTERVAL_S = 30.0
-#: Holds what is asked for on the command line, until it is released there. Programs have a name of their own.
-OPERATOR = "operator"
-#: Holds what was found running, until the programs that hold it have found us.
-ADOPTED = "adopted"
-ADOPTED_S = 30.0
-
-
-@dataclass
-class Mirror:
-    """A source that somebody here holds; times are the supervisor's monotonic clock in seconds.
-
-    ``linked_s`` is when there last was a link, or the endpoint became known.
-    """
-
-    holders: set[str] = field(default_factory=set)
-    endpoint: str = ""
-    reason: Optional[str] = "asking the registry"
-    is_unknown: bool = False
-    is_unsupported: bool = False
-    is_linked: bool = True
-    protocol: int = PROTOCOL
-    linked_s: float = 0.0
-    requested_s: float = float("-inf")
-    looks: Optional[Looks] = None
-    looked_s: float = 0.0
-    adopted_s: float = 0.0
-
-
-#: Holders that nobody else can be called.
-CONFIGURED = "[[mirror]]"
-KEPT = "--keep"
 
 
 class Mirrors(dict[Source, Mirror]):
@@ -67,15 +36,21 @@ class Mirrors(dict[Source, Mirror]):
         self.stopped: frozenset[Source] = frozenset()
         self._beat = 0
         self._beat_s = 0.0
-        self._remembered: tuple[set[Source], set[Source]] = (set(), set())
+        self._remembered: tuple[set[Source], ...] = (set(), set(), set())
 
-    def hold(self, source: Source, holder: str, now: float, *, is_serving: bool) -> Iterator[e.Action]:
-        """Somebody wants a source."""
+    def hold(
+        self, source: Source, holder: str, now: float, *, is_serving: bool, is_written_back: bool = False
+    ) -> Iterator[e.Action]:
+        """Somebody wants a source, and, whatever was said before, writes to it or does not."""
         mirror = self.get(source)
         if mirror is None:
             mirror = self[source] = Mirror()
             yield e.Report("info", "mirror asked for", (("source", str(source)), ("holder", holder)))
         mirror.holders.add(holder)
+        was_written_back = mirror.is_written_back
+        (mirror.writers.add if is_written_back else mirror.writers.discard)(holder)
+        if mirror.is_written_back != was_written_back:
+            yield _report_writing(source, mirror)
         if is_serving and not mirror.endpoint and source not in self.stopped:
             yield self._ask((source,), is_news=True)
             yield from self.look((source,), now)
@@ -87,11 +62,15 @@ class Mirrors(dict[Source, Mirror]):
             mirror = self.get(source)
             if mirror is None:
                 continue
+            was_written_back = mirror.is_written_back
             mirror.holders &= {CONFIGURED, KEPT} if holder is None else mirror.holders - {holder}
+            mirror.writers &= mirror.holders
             if not mirror.holders:
                 del self[source]
                 gone.append(source)
                 yield e.Report("info", "mirror released", (("source", str(source)),))
+            elif mirror.is_written_back != was_written_back:
+                yield _report_writing(source, mirror)
         if gone and is_connected:
             yield e.Unask(tuple(gone))
 
@@ -105,14 +84,23 @@ class Mirrors(dict[Source, Mirror]):
             yield e.Unask(gone)
 
     def hold_exactly(
-        self, sources: Collection[Source], holder: str, now: float, *, is_serving: bool, is_connected: bool
+        self,
+        sources: Collection[Source],
+        holder: str,
+        now: float,
+        *,
+        written_back: Container[Source] = (),
+        is_serving: bool,
+        is_connected: bool,
     ) -> Iterator[e.Action]:
-        """A holder wants these sources and no others."""
+        """A holder wants these sources and no others, and writes to those of them that are ``written_back``."""
         held = [source for source, mirror in self.items() if holder in mirror.holders]
         yield from self.release((each for each in held if each not in sources), holder, is_connected=is_connected)
         for source in sorted(sources):
-            if source not in self or holder not in self[source].holders:
-                yield from self.hold(source, holder, now, is_serving=is_serving)
+            mirror, is_written_back = self.get(source), source in written_back
+            is_held = mirror is not None and holder in mirror.holders
+            if mirror is None or not is_held or (holder in mirror.writers) != is_written_back:
+                yield from self.hold(source, holder, now, is_serving=is_serving, is_written_back=is_written_back)
 
     def stop_exactly(
         self, sources: frozenset[Source], now: float, *, is_serving: bool, is_connected: bool
@@ -131,24 +119,31 @@ class Mirrors(dict[Source, Mirror]):
 
     def find(self, event: e.WorkersFound, now: float, *, is_serving: bool, is_stopping: bool) -> Iterator[e.Action]:
         """Take over what was mirrored before we began, whether a worker of it lives or not."""
-        endpoints = dict.fromkeys(event.by_others, ("", PROTOCOL))
+        written_back = set(event.written_back)
+        orders = {
+            source: e.StartWorker(WorkerKey(WorkerKind.MIRROR, source), is_written_back=source in written_back)
+            for source in event.by_others
+        }
         for found in event.workers:
             if found.order.key.kind is WorkerKind.MIRROR:
-                endpoints[found.order.key.source] = found.order.endpoint, found.order.protocol
-        self.places.take((*event.by_operator, *endpoints))
+                orders[found.order.key.source] = found.order
+        self.places.take((*event.by_operator, *orders))
         if is_stopping:
             return
         for source in event.by_operator:
-            yield from self.hold(source, OPERATOR, now, is_serving=is_serving)
-        for source, (endpoint, protocol) in endpoints.items():
-            self._adopt(source, endpoint, protocol, now)
+            yield from self.hold(source, OPERATOR, now, is_serving=is_serving, is_written_back=source in written_back)
+        for source, order in orders.items():
+            self._adopt(source, order, now)
 
-    def _adopt(self, source: Source, endpoint: str, protocol: int, now: float) -> None:
+    def _adopt(self, source: Source, order: e.StartWorker, now: float) -> None:
         mirror = self.setdefault(source, Mirror())
         mirror.holders.add(ADOPTED)
         mirror.adopted_s = now
-        if endpoint and not mirror.endpoint:
-            mirror.endpoint, mirror.protocol, mirror.linked_s, mirror.reason = endpoint, protocol, now, None
+        if order.is_written_back:
+            mirror.writers.add(ADOPTED)
+        if order.endpoint and not mirror.endpoint:
+            mirror.endpoint, mirror.protocol = order.endpoint, order.protocol
+            mirror.linked_s, mirror.reason = now, None
 
     def tidy(
         self, wanted: Iterable[WorkerKey], running: Container[WorkerKey], *, is_stopping: bool
@@ -164,7 +159,8 @@ class Mirrors(dict[Source, Mirror]):
             del places.made[source]
             yield e.RemoveMirror(source)
         by_operator = {source for source, mirror in self.items() if OPERATOR in mirror.holders}
-        remembered = by_operator, (self.keys() | places.made.keys()) - by_operator
+        written_back = {source for source, mirror in self.items() if mirror.is_remembered_as_written_back}
+        remembered = by_operator, (self.keys() | places.made.keys()) - by_operator, written_back
         if remembered != self._remembered and not is_stopping:
             self._remembered = remembered
             yield e.RememberMirrors(*(tuple(sorted(each)) for each in remembered))
@@ -212,7 +208,7 @@ class Mirrors(dict[Source, Mirror]):
 
     def _ask(self, sources: tuple[Source, ...], *, is_news: bool) -> e.Ask:
         self._beat += 1
-        return e.Ask(sources, self._beat, is_news)
+        return e.Ask(sources, self._beat, is_news, frozenset(each for each in sources if self[each].is_written_back))
 
     def ask_again(self, seen: Iterable[e.SourceSeen]) -> Iterator[e.Action]:
         """Ask once more for what we read and are not written down for (any more), as when the registry lost it."""
@@ -268,13 +264,14 @@ class Mirrors(dict[Source, Mirror]):
             mirror.reason = f"waiting for {source.host} to publish {source.name}"
         return mirror.reason is None and before != (None, mirror.endpoint, mirror.protocol)
 
-    def orders(self, terms_of: Callable[[WorkerKey], Hashable]) -> Iterator[e.StartWorker]:
+    def orders(self, terms_for: Callable[..., Hashable]) -> Iterator[e.StartWorker]:
         """The workers that there should be."""
         free = self.places.free(self)
         for source, mirror in self.items():
             if mirror.endpoint and source in free and source not in self.stopped:
-                key = WorkerKey(WorkerKind.MIRROR, source)
-                yield e.StartWorker(key, 0, mirror.endpoint, terms_of(key), mirror.protocol, mirror.looks)
+                key, is_written_back = WorkerKey(WorkerKind.MIRROR, source), mirror.is_written_back
+                terms = terms_for(key, is_written_back=is_written_back)
+                yield e.StartWorker(key, 0, mirror.endpoint, terms, mirror.protocol, mirror.looks, is_written_back)
 
     def name_of(self, source: Source) -> str:
         """What the mirror of a source is called here."""
@@ -297,6 +294,11 @@ class Mirrors(dict[Source, Mirror]):
         """Another source whose mirror would have the same file: ``a_b:c`` and ``a:b_c`` are both remote_a_b_c."""
         name = self.name_of(source)
         return next((other for other in self if other != source and self.name_of(other) == name), None)
+
+
+def _report_writing(source: Source, mirror: Mirror) -> e.Report:
+    message = "mirror is written back" if mirror.is_written_back else "mirror is not written back any more"
+    return e.Report("info", message, (("source", str(source)), ("holders", ", ".join(sorted(mirror.writers)) or None)))
 
 
 def _due_s(mirror: Mirror) -> float:

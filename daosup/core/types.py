@@ -35,10 +35,11 @@ class WorkerKind(Enum):
 
 
 class Writing(Enum):
-    """What the owner of a segment allows mirrors of other hosts to write."""
+    """Which mirrors on other hosts may write into a segment; its owner decides."""
 
     OPEN = "open"
     READ_ONLY = "read_only"
+    #: One host at a time, until it lets go or is gone.
     SINGLE_WRITER = "single_writer"
 
 

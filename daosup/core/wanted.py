@@ -36,5 +36,5 @@ def wanted_workers(
             port = ports.choose(key.source.name, facts, taken)
             taken.add(port)
             wanted[key] = StartWorker(key, port, terms=facts.terms_of(key))
-    wanted.update((order.key, order) for order in mirrors.orders(facts.terms_of))
+    wanted.update((order.key, order) for order in mirrors.orders(facts.terms_for))
     return wanted

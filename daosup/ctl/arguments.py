@@ -32,6 +32,7 @@ _OWN = {
     "--wait": ("S", "wait up to S seconds until it is so (default 30)"),
     "--keep": ("", "for good, over restarts"),
     "--as": ("NAME", "what the mirror is called"),
+    "--write-back": ("", "what is written into it goes to its source"),
     "-v": ("", "show also what is fine"),
     "--config": ("FILE", "the configuration of a daemon that does not run"),
 }
@@ -48,6 +49,7 @@ class Options(argparse.Namespace):
     wait: float | None
     keep: bool
     called: str | None
+    write_back: bool
     verbose: bool
     config: str | None
     version: bool
@@ -85,6 +87,7 @@ def parse(arguments: list[str], commands: Mapping[str, Command]) -> Options:
     if options.name is not None and not command.name:
         raise UsageError(f"{options.command} takes no {options.name!r} (see daosupctl --help)")
     given = {"--wait": options.wait is not None, "--keep": options.keep, "--as": options.called is not None}
+    given |= {"--write-back": options.write_back}
     given |= {"-v": options.verbose, "--config": options.config is not None}
     for option, is_given in given.items():
         if is_given and option not in command.options:
@@ -123,6 +126,7 @@ def _parser(commands: Mapping[str, Command]) -> _Parser:
     parser.add_argument("--wait", type=_seconds, help=argparse.SUPPRESS)
     parser.add_argument("--keep", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--as", dest="called", help=argparse.SUPPRESS)
+    parser.add_argument("--write-back", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("-v", "--verbose", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--config", help=argparse.SUPPRESS)
     parser.add_argument("--version", action="store_true", help="print the version")

@@ -202,6 +202,10 @@ class Supervisor:
             self.fail(error)
         finally:
             self._is_handling = False
+        self._wake()
+
+    def _wake(self) -> None:
+        """Let those that wait for something look whether it is so now."""
         for watcher in self._watchers:
             if not watcher.done():
                 watcher.set_result(None)
@@ -276,7 +280,8 @@ class Supervisor:
                 adopted.append(found.worker)
                 if self._renewing.includes(record.version):
                     old.append(key)
-        self.post(e.WorkersFound(tuple(adopted), remembered.by_operator, remembered.by_others))
+        by_operator, by_others = remembered.by_operator, remembered.by_others
+        self.post(e.WorkersFound(tuple(adopted), by_operator, by_others, remembered.written_back))
         if old:
             self.post(e.RenewAsked(tuple(old)))
         self._renewing = Renewing.NONE
@@ -300,7 +305,8 @@ class Supervisor:
         if event == "ready":
             self._see_if_ready(key, pid)
         else:
-            self.seen.told(key, facts)
+            self.seen.told(key, event, facts)
+            self._wake()
             say = _log.warning if facts.get("reason") or "warning" in facts else _log.info
             say(f"{key.kind.value} {event}", worker=str(key), pid=pid, **facts)
 
@@ -338,7 +344,7 @@ class Supervisor:
         remembered = self.workers_folder.remembered()
         known = {*remembered.by_operator, *remembered.by_others}
         made = tuple(source for source in self.ledger.find() if source not in known)
-        return e.RememberMirrors(remembered.by_operator, remembered.by_others + made)
+        return replace(remembered, by_others=remembered.by_others + made)
 
     def _tell_strangers(self) -> None:
         strangers = self.ledger.strangers(self.folder)

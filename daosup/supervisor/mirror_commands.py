@@ -8,15 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Optional
 
 from daosup.adapters.control import Request
 from daosup.core import events as e
 from daosup.core.crew import Phase
-from daosup.core.desired import Desired
 from daosup.core.layout import Geometry
-from daosup.core.mirrors import CONFIGURED, OPERATOR, Mirror
+from daosup.core.mirror import CONFIGURED, OPERATOR, Mirror
 from daosup.core.types import Source, WorkerKey, WorkerKind
 from daosup.errors import (
     DeniedError,
@@ -28,7 +26,16 @@ from daosup.errors import (
     UsageError,
 )
 from daosup.shm.memory import examine, open_file
-from daosup.supervisor.requests import MAX_WAIT_S, holder_of, mirror_name_of, number_of, source_of
+from daosup.supervisor.requests import (
+    MAX_WAIT_S,
+    holder_of,
+    mirror_name_of,
+    number_of,
+    source_of,
+    sources_of,
+    writing_of,
+)
+from daosup.supervisor.workers_seen import WritingBack
 
 if TYPE_CHECKING:
     from daosup.supervisor.loop import Supervisor
@@ -52,17 +59,15 @@ class MirrorCommands:
     async def _hold(self, request: Request) -> bool:
         """What ``holder`` asks for, over any connection, ends with this connection; True if that is news.
 
-        ``sources``: what it asked for before, of a supervisor that is gone.
+        ``sources``: what it asked for before, of a supervisor that is gone; ``written_back``: to which it writes.
         """
         holders = self._held_by.setdefault(request.connection, set())
         holder = holder_of(request)
-        sources = request.arguments.get("sources", [])
-        if not isinstance(sources, list) or not all(isinstance(each, str) for each in sources):
-            raise UsageError("sources is not a list of HOST:NAME")
-        for source in [Source.parse(each) for each in sources]:
+        written_back = sources_of(request, "written_back")
+        for source in sources_of(request, "sources"):
             if source.host != self._supervisor.config.host:
                 self._check_may_be(source)
-                self._supervisor.post(e.MirrorAsked(source, holder))
+                self._supervisor.post(e.MirrorAsked(source, holder, source in written_back))
         is_news = holder not in holders
         holders.add(holder)
         return is_news
@@ -73,29 +78,36 @@ class MirrorCommands:
         if source.host == self._supervisor.config.host:
             return self._local(source, is_kept=is_kept, name=mirror_name_of(request))
         wait_s = number_of(request.arguments, "wait_s", 30.0, MAX_WAIT_S)
-        if request.arguments.get("bidirectional"):
-            raise UnsupportedError("bidirectional mirrors are not supported by this version; mirror it one way")
-        holder = holder_of(request)
+        holder, is_writing = holder_of(request), writing_of(request)
         async with self._called(source, mirror_name_of(request)):
-            return await self._make(source, holder, wait_s, is_kept=is_kept)
+            return await self._make(source, holder, wait_s, is_kept=is_kept, is_writing=is_writing)
 
-    async def _make(self, source: Source, holder: str, wait_s: float, *, is_kept: bool) -> Object:
+    async def _make(
+        self, source: Source, holder: str, wait_s: float, *, is_kept: bool, is_writing: Optional[bool]
+    ) -> Object:
+        """Have a mirror; ``is_writing`` None leaves it to what ``holder`` said before."""
         supervisor = self._supervisor
         self._check_may_be(source)
         obstacle = supervisor.state.mirrors.places.obstacle(source)
         if obstacle is not None:
             raise UnavailableError(f"{source} cannot be mirrored: {obstacle}")
-        was_held = holder in getattr(supervisor.state.mirrors.get(source), "holders", ())
-        supervisor.post(e.MirrorAsked(source, holder))
+        before = supervisor.state.mirrors.get(source, Mirror())
+        was_held, was_writing = holder in before.holders, holder in before.writers
+        is_written_back = was_writing if is_writing is None else is_writing
+        supervisor.post(e.MirrorAsked(source, holder, is_written_back))
         mirror = supervisor.state.mirrors[source]
         key = WorkerKey(WorkerKind.MIRROR, source)
         try:
-            await self._until_running(mirror, key, wait_s)
+            await self._until_running(mirror, key, wait_s, is_writing=bool(is_writing))
             if is_kept:
-                await supervisor.lasting.change(lambda desired: _with_kept(desired, source))
+                await supervisor.lasting.change(
+                    lambda desired: desired.keeping(source, is_written_back=is_written_back)
+                )
         except BaseException:
             if not was_held:
                 supervisor.post(e.MirrorReleased(source, holder))
+            elif was_writing != is_written_back:
+                supervisor.post(e.MirrorAsked(source, holder, was_writing))
             raise
         path = supervisor.folder.path_of(supervisor.state.mirrors.name_of(source))
         made = _geometry(path)
@@ -145,7 +157,8 @@ class MirrorCommands:
             self._local(source, is_kept=True)
         async with self._called(source, mirror_name_of(request)):
             self._check_may_be(source)
-            await supervisor.lasting.change(lambda desired: _with_kept(desired, source))
+            is_writing = bool(writing_of(request))
+            await supervisor.lasting.change(lambda desired: desired.keeping(source, is_written_back=is_writing))
         is_running = supervisor.is_running(WorkerKey(WorkerKind.MIRROR, source))
         reason = None if is_running else supervisor.state.mirrors.reason_of(source)
         name = supervisor.state.mirrors.name_of(source)
@@ -166,13 +179,7 @@ class MirrorCommands:
                     f"{source} is in the configuration, {supervisor.config.file}; take its [[mirror]] out and run "
                     f"`daosupctl reload`, or run `daosupctl stop {source}`"
                 )
-            await supervisor.lasting.change(
-                lambda desired: replace(
-                    desired,
-                    kept_mirrors=desired.kept_mirrors - {source},
-                    stopped_mirrors=desired.stopped_mirrors - {source},
-                ).with_name(source, None)
-            )
+            await supervisor.lasting.change(lambda desired: desired.without(source))
         supervisor.post(e.MirrorReleased(source, None if holder == OPERATOR else holder))
         key = WorkerKey(WorkerKind.MIRROR, source)
         await supervisor.until(lambda: source in mirrors or key not in supervisor.state.crew.workers, 10.0)
@@ -191,14 +198,19 @@ class MirrorCommands:
                 f"{source} and {namesake} would both be mirrored as {state.mirrors.name_of(source)}; release one first"
             )
 
-    async def _until_running(self, mirror: Mirror, key: WorkerKey, wait_s: float) -> None:
+    async def _until_running(self, mirror: Mirror, key: WorkerKey, wait_s: float, *, is_writing: bool) -> None:
+        """Wait until a mirror runs and, if that ``is_writing``, may write."""
         supervisor, source = self._supervisor, key.source
 
         def is_held() -> bool:
             return supervisor.state.mirrors.get(source) is mirror and source not in supervisor.state.mirrors.stopped
 
+        def is_done() -> bool:
+            is_answered = not is_writing or supervisor.seen.of(key).writing_back is not WritingBack.ASKING
+            return supervisor.is_running(key) and is_answered
+
         def is_settled() -> bool:
-            return not is_held() or supervisor.is_running(key) or mirror.is_unknown or mirror.is_unsupported
+            return not is_held() or is_done() or mirror.is_unknown or mirror.is_unsupported
 
         try:
             await supervisor.until(is_settled, wait_s)
@@ -207,14 +219,27 @@ class MirrorCommands:
             raise NoAnswerError(f"{source}: {why} (waited {wait_s:g} s)") from None
         if not is_held():
             raise UnavailableError(f"{source} was released or stopped meanwhile")
-        if supervisor.is_running(key):
+        if is_done():
+            if is_writing:
+                self._check_may_write(key)
             return
         if mirror.is_unknown:
             raise NotFoundError(f"{mirror.reason}; `daosupctl ls` lists what there is")
         raise UnsupportedError(f"{source}: {mirror.reason}")
 
+    def _check_may_write(self, key: WorkerKey) -> None:
+        seen = self._supervisor.seen.of(key)
+        if seen.writing_back is WritingBack.REFUSED:
+            reason = seen.refusal or f"{key.source.host} refuses it"
+            raise DeniedError(
+                f"{key.source} cannot be written back: {reason}; mirror it without --write-back, or have "
+                f"{key.source.host} allow it ([publish] in its configuration)"
+            )
+
     def _why(self, source: Source, mirror: Mirror) -> str:
         state = self._supervisor.state
+        if self._supervisor.is_running(WorkerKey(WorkerKind.MIRROR, source)):
+            return f"it is mirrored, but {source.host} does not say whether it may be written back"
         if not state.standing.is_up:
             return f"the registry is away: {state.standing.error}"
         if source in state.mirrors and (reason := state.mirrors.reason_of(source)):
@@ -234,7 +259,3 @@ def _geometry(path: str) -> Optional[Geometry]:
         return None
     finally:
         os.close(fd)
-
-
-def _with_kept(desired: Desired, source: Source) -> Desired:
-    return replace(desired, kept_mirrors=desired.kept_mirrors | {source})

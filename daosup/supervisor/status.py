@@ -142,6 +142,11 @@ def _row(key: WorkerKey, supervisor: Supervisor, state: str) -> Object:
         "retries": 0,
         "rejected": 0,
         "connected": 0,
+        # Frames: those that mirrors sent back to their source, as each end counts them.
+        "written": 0,
+        "refused": 0,
+        "writing": supervisor.config.writing_of(source.name).value if is_publisher else None,
+        "write_back": _write_back(supervisor, key),
         "link": "down",
         "restarts": 0,
         "hangs": 0,
@@ -185,9 +190,20 @@ def _worker(supervisor: Supervisor, key: WorkerKey, worker: Worker, now: float) 
             "retries": statistics.retries,
             "rejected": statistics.rejected,
             "connected": statistics.reader_count,
+            "written": getattr(statistics, "written", 0),
+            "refused": getattr(statistics, "refused", 0),
             "link": "up" if statistics.has_link else "down",
         }
     return row
+
+
+def _write_back(supervisor: Supervisor, key: WorkerKey) -> Optional[Object]:
+    """Whether a mirror may write into its source; None of one that does not want to, and of a publisher."""
+    mirror = supervisor.state.mirrors.get(key.source) if key.kind is WorkerKind.MIRROR else None
+    if mirror is None or not mirror.is_written_back:
+        return None
+    seen = supervisor.seen.of(key)
+    return {"state": seen.writing_back.value, "reason": seen.refusal}
 
 
 def _reason(supervisor: Supervisor, key: WorkerKey, worker: Worker) -> Optional[str]:

@@ -17,6 +17,7 @@ from daosup.workers.records import Record, living
 from daosup.workers.statistics import FORMAT, StatisticsReader
 
 _MAX_ENDPOINT_LENGTH = 300
+LAST_PORT = 65535
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,18 @@ class WorkerOrders:
         if key.kind is WorkerKind.PUBLISHER:
             path = self._segments.path_of(key.source.name)
             first, count, semaphore = network.base_pub_port, network.port_count, config.publish.semaphore
-            return PublisherOrder(key, path, page, network.bind, action.port, first, count, semaphore, limits)
+            writing = config.writing_of(key.source.name).value
+            return PublisherOrder(key, path, page, network.bind, action.port, first, count, semaphore, limits, writing)
         path = self._segments.path_of(self._name_of(key.source))
         mode, layout = config.making_of(key.source)
         looks = action.looks or Looks((), "")
-        return MirrorOrder(
+        order = MirrorOrder(
             key, path, page, action.endpoint, mode, layout.value, limits, action.protocol, looks.shape, looks.dtype
         )
+        if not action.is_written_back:
+            return order
+        semaphore = config.publish.semaphore
+        return replace(order, is_written_back=True, host=config.host, semaphore=semaphore, write_port=action.port)
 
     def terms_of(self, key: WorkerKey) -> Hashable:
         """All that the configuration says of a worker's process, only to be compared: what differs is another process.
@@ -98,7 +104,19 @@ class WorkerOrders:
             if not isinstance(endpoint, str) or len(endpoint) > _MAX_ENDPOINT_LENGTH:
                 endpoint = ""
             protocol = OLD_PROTOCOL if record.order.get("protocol") == OLD_PROTOCOL else PROTOCOL
-            action = StartWorker(record.key, statistics.port if statistics else 0, endpoint, protocol=protocol)
+            action = StartWorker(
+                record.key,
+                (statistics.port if statistics else 0) or _write_port(record),
+                endpoint,
+                protocol=protocol,
+                is_written_back=record.order.get("is_written_back") is True,
+            )
             is_matching = record.page_format == FORMAT and is_same(self.order_for(action), record.order)
             is_ready = bool(statistics and statistics.is_ready)
             yield Found(FoundWorker(action, record.pid, is_ready, is_matching), record)
+
+
+def _write_port(record: Record) -> int:
+    """Where an old owner expects what a mirror is to write back; 0 for all others."""
+    port = record.order.get("write_port")
+    return port if type(port) is int and 0 < port <= LAST_PORT else 0

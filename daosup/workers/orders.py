@@ -12,8 +12,8 @@ from daosup.core.types import PROTOCOL, WorkerKey, Writing
 from daosup.workers.limits import Limits
 
 #: In an order, but of no account when it is asked whether a running worker is told the same: a publisher keeps the
-#: port that its readers know, a mirror the one that its owner does; what a source looked like matters until the first
-#: frame only.
+#: port that its readers know, a mirror the one that its owner does, and what a source looked like matters until its
+#: first frame only.
 _HARMLESS = ("port", "write_port", "shape", "dtype")
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from daosup.adapters.leftovers import MirrorLedger
 from daosup.adapters.segment_folder import SegmentFolder
-from daosup.core.mirrors import ADOPTED_S
+from daosup.core.mirror import ADOPTED_S
 from daosup.core.types import Source
 from daosup.shm import Segment
 from daosup.shm.making import unlink_segment

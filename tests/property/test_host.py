@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from daosup.core import events as e
 from daosup.core.crew import Phase
-from daosup.core.mirrors import ADOPTED
+from daosup.core.mirror import ADOPTED
 from daosup.core.types import SegmentFacts, Source, WorkerKey, WorkerKind
 from tests.property.processes import Process
 from tests.property.worlds import OLD_ADDRESS, OLD_PORT, OLD_SOURCE, Host, World
@@ -38,6 +38,8 @@ class Hosts(RuleBasedStateMachine):
         super().__init__()
         self.world = World({"rts": 1.0, "desk": 1.0})
         self.held: dict[str, dict[Source, set[str]]] = {"rts": {}, "desk": {}}
+        #: Those of the holders that write.
+        self.writing: dict[str, dict[Source, set[str]]] = {"rts": {}, "desk": {}}
         self.stopped: set[str] = set()
 
     @initialize(rts=RATES, desk=RATES, asked=st.sets(st.tuples(HOSTS, NAMES)), seconds=st.integers(0, 5))
@@ -47,7 +49,7 @@ class Hosts(RuleBasedStateMachine):
             host.files = {name: facts_of(name) for name in ("wfs", "dm")}
         self.world.registry.old_daemon_announces()
         for name, segment in sorted(asked):
-            self.ask(name, segment, "operator", is_old=False)
+            self.ask(name, segment, "operator", is_old=False, is_written_back=False)
         self.world.settle(seconds)
 
     def host(self, name: str) -> Host:
@@ -100,25 +102,34 @@ class Hosts(RuleBasedStateMachine):
 
     # -- people
 
-    @rule(host=HOSTS, name=NAMES, holder=HOLDERS, is_old=st.booleans())
-    def ask(self, host: str, name: str, holder: str, is_old: bool) -> None:
+    @rule(host=HOSTS, name=NAMES, holder=HOLDERS, is_old=st.booleans(), is_written_back=st.booleans())
+    def ask(self, host: str, name: str, holder: str, is_old: bool, is_written_back: bool) -> None:
         source = OLD_SOURCE if is_old else Source(other(host), name)
         if host not in self.stopped:
             self.held[host].setdefault(source, set()).add(holder)
-        self.host(host).post(e.MirrorAsked(source, holder))
+            self.writing[host].setdefault(source, set()).discard(holder)
+            if is_written_back:
+                self.writing[host][source].add(holder)
+        self.host(host).post(e.MirrorAsked(source, holder, is_written_back))
 
     @rule(host=HOSTS, name=NAMES, holder=st.none() | HOLDERS)
     def release(self, host: str, name: str, holder: str | None) -> None:
         source = Source(other(host), name)
         holders = self.held[host].get(source, set())
         self.held[host][source] = holders - {holder} if holder else set()
+        self._only_holders_write(host)
         self.host(host).post(e.MirrorReleased(source, holder))
 
     @rule(host=HOSTS, holder=HOLDERS)
     def holder_ends(self, host: str, holder: str) -> None:
         for holders in self.held[host].values():
             holders.discard(holder)
+        self._only_holders_write(host)
         self.host(host).post(e.HolderGone(holder))
+
+    def _only_holders_write(self, host: str) -> None:
+        for source, writers in self.writing[host].items():
+            writers.intersection_update(self.held[host].get(source, set()))
 
     @rule(host=HOSTS, is_in=st.booleans())
     def register(self, host: str, is_in: bool) -> None:
@@ -129,6 +140,7 @@ class Hosts(RuleBasedStateMachine):
     def stop(self, host: str) -> None:
         self.stopped.add(host)
         self.held[host].clear()
+        self.writing[host].clear()
         self.host(host).post(e.StopAsked())
 
     @rule(host=HOSTS, is_renewed=st.booleans(), are_programs_back=st.booleans(), has_otherwise=st.booleans())
@@ -141,8 +153,10 @@ class Hosts(RuleBasedStateMachine):
         self.host(host).processes.all_match()
         for source, holders in self.held[host].items():
             if "client" in holders and are_programs_back:
-                self.host(host).post(e.MirrorAsked(source, "client"))
+                is_written_back = "client" in self.writing[host].get(source, set())
+                self.host(host).post(e.MirrorAsked(source, "client", is_written_back))
             holders.intersection_update({"operator", "client"} if are_programs_back else {"operator"})
+        self._only_holders_write(host)
         if is_renewed:
             self.host(host).post(e.RenewAsked(tuple(self.host(host).state.crew.workers)))
 
@@ -209,6 +223,9 @@ class Hosts(RuleBasedStateMachine):
                     if process.order.key.kind is WorkerKind.MIRROR:
                         held = self.held[host.name].get(source, set())
                         assert state.mirrors[source].holders - {ADOPTED} == held
+                        writers = self.writing[host.name].get(source, set())
+                        assert state.mirrors[source].writers - {ADOPTED} == writers
+                        assert process.order.is_written_back == state.mirrors[source].is_written_back
                         assert state.mirrors[source].endpoint == process.order.endpoint
                     else:
                         assert source.name in state.segments
@@ -268,6 +285,9 @@ class Hosts(RuleBasedStateMachine):
         held = {source for source, holders in self.held[name].items() if holders}
         assert name in self.stopped or host.state.mirrors.keys() == held
         running = {process.order.key.source: process for process in host.processes.alive}
+        for source, process in running.items():
+            if source.host != name:
+                assert process.order.is_written_back == bool(self.writing[name].get(source))
         published = [p for p in owner.processes.alive if p.order.key.kind is WorkerKind.PUBLISHER]
         publishers = {process.order.key.source.name: process for process in published}
         live = set() if owner.name in self.stopped else {source for source in held if source.name in owner.files}

@@ -128,6 +128,8 @@ class Naming(RuleBasedStateMachine):
         for _ in range(8):
             for process in self.processes.alive:
                 self.move(process)
+            for event in self.processes.reap():  # also of those that were killed
+                self.post(event)
             self.now += 6.0
             self.post(e.Ticked())
         mirrors = self.state.mirrors

@@ -266,7 +266,8 @@ class Host:
         self.instance += 1
         self.processes.abandon()
         self.look()
-        self.post(e.WorkersFound(self.processes.found(), self.remembered.by_operator, self.remembered.by_others))
+        known = self.remembered
+        self.post(e.WorkersFound(self.processes.found(), known.by_operator, known.by_others, known.written_back))
 
     def heal(self) -> None:
         """Let all that is under way arrive, and let processes do what they should."""

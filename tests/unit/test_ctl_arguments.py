@@ -36,6 +36,7 @@ def test_options_stand_anywhere(line: str) -> None:
         ("status rts:wfs", "status takes no 'rts:wfs'"),
         ("ls --wait 3", "ls takes no --wait"),
         ("release rts:wfs --as wfs", "release takes no --as (see daosupctl release --help)"),
+        ("release rts:wfs --write-back", "release takes no --write-back (see daosupctl release --help)"),
         ("keep rts:wfs --keep", "keep takes no --keep (see daosupctl keep --help)"),
         ("stop", "stop needs a segment, for example: daosupctl stop rts:wfs"),
         ("reload rts", "reload takes no 'rts'"),

@@ -128,12 +128,25 @@ def test_well_is_all_running_and_the_registry_up() -> None:
         ({"warning": "nice -5 cannot be set: Permission denied"}, "nice -5 cannot be set: Permission denied"),
         ({"link": "down"}, "link down"),
         ({"rejected": 7}, "7 messages rejected"),
+        ({"write_back": {"state": "open", "reason": None}}, ""),
+        (
+            {"write_back": {"state": "refused", "reason": "rts:wfs is read-only on rts"}, "refused": 3},
+            "not written back: rts:wfs is read-only on rts; 3 writes refused",
+        ),
     ],
 )
 def test_a_workers_trouble_is_told_in_words(changes: dict[str, Any], told: str) -> None:
     worker = a_worker(**changes)
     assert trouble_of(worker) == told
     assert (f"mirror rts:wfs: {told}" in status_report(a_status(workers=[worker]), PLAIN, 40)) == bool(told)
+
+
+def test_a_source_that_is_written_to_is_marked_and_the_table_stays_narrow() -> None:
+    peers = [{"host": "rts", "protocol": 1}]
+    for state, told in (("open", "rts (protocol 1, written)"), ("asking", "rts (protocol 1)")):
+        worker = a_worker(peers=peers, write_back={"state": state, "reason": None})
+        assert f"  {told}  " in status_report(a_status(workers=[worker]), PLAIN, None)[-1]
+        assert len(status_report(a_status(workers=[worker]), PLAIN, 80)[-1]) <= 80
 
 
 def test_the_last_words_of_one_that_failed_are_shown() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daosup.core import events as e
-from daosup.core.mirrors import ADOPTED_S
+from daosup.core.mirror import ADOPTED_S
 from daosup.core.types import Source
 from tests.unit.hosts import ENDPOINT, HOST, REMOTE, Story, mirror, mirroring, only, record
 
