@@ -164,6 +164,7 @@ class _Service:
         """Hear readers, look after segment and page; whether a description is due."""
         sender = self._sender
         self._tended = now
+        self._writes.tend(now)
         sender.hear()
         if now >= self._compared + KEYWORDS_INTERVAL_S:
             self._compared = now
@@ -177,7 +178,6 @@ class _Service:
             self._segment.check()
         self._note_stuck(now, outcome)
         self._rest_s = DESCRIBE_PAUSE_S if sender.is_asked else RESTING_S
-        self._writes.tend(now)
         is_resting = outcome == TIMEOUT and not is_due and not sender.is_asked
         if is_resting or self._writes.has_writers:
             self._doorbell.arm()

@@ -2,7 +2,8 @@
 
 Invariants: a frame is written only if its writer may write, and it is one of the segment as it is now; then it is
 written as a program of this host would, with the frame id and write time that it has at its writer. Every write and
-every question is answered.
+every question is answered. What waited while this process was stopped is not written: a command that comes much too
+late is worse than none.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from daosup.errors import ProtocolError, SegmentError
 from daosup.shm import Segment
 from daosup.workers.orders import PublisherOrder
 from daosup.workers.statistics import StatisticsPage
+
+#: A publisher with writers hears them at once. When it has not for so long, what it hears then is from long ago.
+LATE_S = 1.0
 
 
 class TakingWrites:
@@ -43,6 +47,8 @@ class TakingWrites:
         self._read: Optional[Segment] = None
         self._segment: Optional[Segment] = None
         self._expired_s = 0.0
+        self._tended_s = time.monotonic()
+        self._is_late = False
 
     @property
     def has_writers(self) -> bool:
@@ -55,7 +61,8 @@ class TakingWrites:
         self._read, self._epoch, self._layout_id = segment, epoch, layout_id
 
     def tend(self, now: float) -> None:
-        """Forget, now and then, who fell silent."""
+        """To be called each time before writers are heard; forgets, now and then, who fell silent."""
+        self._is_late, self._tended_s = now > self._tended_s + LATE_S, now
         if now >= self._expired_s + ASK_INTERVAL_S:
             self._expired_s = now
             self._writers.expire(now)
@@ -78,7 +85,7 @@ class TakingWrites:
         else:
             answer = self._writers.wrote(said, now)
             if answer.verdict is Verdict.WRITTEN:
-                is_now = (header.epoch, header.layout_id) == (self._epoch, self._layout_id)
+                is_now = (header.epoch, header.layout_id) == (self._epoch, self._layout_id) and not self._is_late
                 answer = self._write(message, said, answer) if is_now else _stale(said, self._source)
             if answer.verdict is Verdict.WRITTEN:
                 self._page.written += 1
@@ -120,4 +127,4 @@ class TakingWrites:
 
 
 def _stale(write: Write, source: str) -> Answer:
-    return Answer(Verdict.STALE, write.counter, f"{source} was made anew meanwhile")
+    return Answer(Verdict.STALE, write.counter, f"{source} was made anew meanwhile, or its publisher was stopped")

@@ -50,6 +50,8 @@ ANSWER_S = 1.0
 _WAIT_S = 0.25
 #: What cannot be done just now is tried again so soon.
 _PAUSE_S = 0.0005
+#: The first question may come before there is a connection, and is then not sent.
+_FIRST_ASK_S = 0.02
 #: Neither thread waits longer for the interpreter while the other one has it.
 _SWITCH_S = 0.0002
 #: Of so many writes it is remembered that they are to come back.
@@ -231,7 +233,7 @@ class WritingBack:
         if not has_link and self._is_open:
             self._is_open = False
             self._say(f"no link to {self._endpoint}")
-        if has_link and now >= self._asked_s + ASK_INTERVAL_S:
+        if has_link and now >= self._asked_s + (ASK_INTERVAL_S if self._told else _FIRST_ASK_S):
             self._ask(now)
 
     def _ask(self, now: float, *, is_leaving: bool = False) -> None:
