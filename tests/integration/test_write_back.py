@@ -206,8 +206,8 @@ def test_a_source_made_anew_takes_what_is_written_from_then_on(hosts: Fleet) -> 
         mirror.write(full(mirror, 2), wait=True)
         path = mirror.path
         source.close()
-        source = Segment.create(source.path, (3, 3), "float32")
-        source.write(full(source, 1))
+        other = Segment.create(source.path, (3, 3), "float32")
+        other.write(full(other, 1))
 
         def is_like_it() -> bool:
             with Segment.open(path, writable=False) as now:
@@ -216,8 +216,8 @@ def test_a_source_made_anew_takes_what_is_written_from_then_on(hosts: Fleet) -> 
         wait_until(is_like_it, 5.0, "the mirror to be like the new source")
         with Segment.open(path, writable=True) as anew:
             anew.write(full(anew, 5), wait=True)
-        assert has(source, 5)
-        hosts.remove("rts:anew", source)
+        assert has(other, 5)
+        other.close()
 
 
 def test_a_write_that_its_owner_does_not_take_any_more_is_undone(hosts: Fleet) -> None:
