@@ -1,7 +1,7 @@
 """What became of a frame that was written into a mirror: whether the owner of its source has it.
 
 The mirror's worker says so in two of the mirror's keywords, each the counter of a frame of the mirror; what is here
-reads them. -1: what is written here goes nowhere.
+reads them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ from daosup.core.mirror_names import FRESHNESS
 from daosup.errors import DeniedError, NoAnswerError, UnavailableError, UnsupportedError
 from daosup.shm.keywords import Keywords, decode
 
+#: Instead of the counter of the newest frame that the owner took: what is written here goes nowhere; or it does, but
+#: the owner runs the existing daemon, which never says what it took.
+NOT_WRITTEN_BACK = -1
+UNACKNOWLEDGED = -2
 #: Between two looks. An answer takes some hundred microseconds on a local network.
 _PAUSE_S = 0.00005
 _VALUE_AT = 24
@@ -43,6 +47,10 @@ def wait_until_written(keywords: Keywords, counter: int, timeout_s: float, path:
         has_link, written, refused = (
             _VALUE.unpack_from(raw, index * KEYWORD_BYTES + _VALUE_AT)[0] for index in (_LINK, _WRITTEN, _REFUSED)
         )
+        if written == UNACKNOWLEDGED:
+            raise UnsupportedError(
+                f"{path}: frame {counter} was sent, but its owner runs the existing daemon, which never says what it took"
+            )
         if written < 0:
             raise UnsupportedError(
                 f"{path}: this mirror is not written back; ask for that with `daosupctl mirror HOST:NAME --write-back` "

@@ -33,6 +33,7 @@ from daosup.workers.orders import MirrorOrder
 from daosup.workers.replica import Replica
 from daosup.workers.statistics import StatisticsPage
 from daosup.workers.writing_back import WritingBack
+from daosup.workers.written_here import Stamps
 
 #: A sender speaks at least once a second; after so long without a word the link counts as down.
 LINK_TIMEOUT_S = 2.5
@@ -220,7 +221,7 @@ class Mirror:
     def _put(self, replica: Replica, message: Buffer, offset: int, header: Header) -> None:
         if self._writing is None:
             replica.segment.window.commit(message, offset, header.frame_id, header.write_time_ns)
-        elif not self._writing.put(message, offset, header):
+        elif not self._writing.put(message, offset, Stamps(0, header.frame_id, header.write_time_ns)):
             return
         self._page.frames += 1
         self._page.payload_bytes += len(message)

@@ -33,6 +33,7 @@ from daosup.shm.keywords import encode, without
 from daosup.shm.making import permit
 from daosup.shm.memory import open_file
 from daosup.shm.mirror_mark import mark, mark_at
+from daosup.shm.written import NOT_WRITTEN_BACK
 
 _LINK, _WRITTEN, _REFUSED = (FRESHNESS.index(name) for name in ("NET_LINK", "NET_WRITTEN", "NET_REFUSED"))
 #: Of all but the first one.
@@ -45,8 +46,6 @@ _COMMENTS = (
     "counter of the newest frame written here that the owner took",
     "counter of the newest frame written here that it did not take",
 )
-#: What those two are while nothing is written back.
-_NOT_WRITTEN_BACK = -1
 
 
 class Replica:
@@ -58,7 +57,7 @@ class Replica:
         self._source_keyword_bytes = source_keyword_bytes
         self._mark = own_mark
         self._memory = segment.keywords
-        self._written = self._refused = _NOT_WRITTEN_BACK
+        self._written = self._refused = NOT_WRITTEN_BACK
         self._lock = _lock(segment)
 
     @classmethod

@@ -8,13 +8,24 @@ late is worse than none.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Optional
 
 from daosup.core.types import Writing
-from daosup.core.writing import ASK_INTERVAL_S, FRAME_AT, Answer, Ask, Verdict, Write, Writers, decode_upstream
-from daosup.core.writing import encode_answer as encode
+from daosup.core.writing import (
+    ASK_INTERVAL_S,
+    FRAME_AT,
+    Answer,
+    Ask,
+    Verdict,
+    Write,
+    Writers,
+    decode_upstream,
+    encode_answer,
+    writer_of,
+)
 from daosup.errors import ProtocolError, SegmentError
 from daosup.shm import Segment
 from daosup.workers.orders import PublisherOrder
@@ -29,10 +40,12 @@ class TakingWrites:
 
     Attributes:
         answer: Sends to the writers.
+        written: Frames taken.
+        refused: Frames not taken.
 
     Args:
         order: The publisher's.
-        page: Where ``written`` and ``refused`` are counted, and what is ``rejected``.
+        page: Where ``rejected`` is counted.
         most_bytes: No longer message can come.
     """
 
@@ -41,6 +54,8 @@ class TakingWrites:
         self._source = str(order.key.source)
         self._writers = Writers(self._source, Writing(order.writing))
         self._page = page
+        self.written = self.refused = 0
+        self._lock = threading.Lock()
         self._most_bytes = most_bytes
         self.answer: Callable[[bytes], None] = lambda message: None
         self._epoch = self._layout_id = 0
@@ -65,7 +80,14 @@ class TakingWrites:
         self._is_late, self._tended_s = now > self._tended_s + LATE_S, now
         if now >= self._expired_s + ASK_INTERVAL_S:
             self._expired_s = now
-            self._writers.expire(now)
+            with self._lock:
+                self._writers.expire(now)
+
+    def may_write(self, host: str) -> bool:
+        """Whether a client of the old protocol may write now, which cannot ask; in any thread."""
+        with self._lock:
+            asked = self._writers.asked(Ask(writer_of(host), host, False), time.monotonic())
+        return asked.verdict is Verdict.WRITTEN
 
     def hear(self, message: bytes) -> None:
         """Take in a message of a writer; strangers may send anything."""
@@ -77,21 +99,21 @@ class TakingWrites:
         except ProtocolError:
             self._page.rejected += 1
             return
-        now = time.monotonic()
+        with self._lock:
+            judge = self._writers.asked if isinstance(said, Ask) else self._writers.wrote
+            answer = judge(said, time.monotonic())  # type: ignore[arg-type]
         if isinstance(said, Ask):
-            answer = self._writers.asked(said, now)
             if answer.verdict is Verdict.WRITTEN and not said.is_leaving:
                 answer = self._openable(answer)
         else:
-            answer = self._writers.wrote(said, now)
             if answer.verdict is Verdict.WRITTEN:
                 is_now = (header.epoch, header.layout_id) == (self._epoch, self._layout_id) and not self._is_late
                 answer = self._write(message, said, answer) if is_now else _stale(said, self._source)
             if answer.verdict is Verdict.WRITTEN:
-                self._page.written += 1
+                self.written += 1
             else:
-                self._page.refused += 1
-        self.answer(encode(said.writer, answer))
+                self.refused += 1
+        self.answer(encode_answer(said.writer, answer))
 
     def _openable(self, answer: Answer) -> Answer:
         """Whether we can write at all, before anybody relies on it."""

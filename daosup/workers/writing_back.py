@@ -1,29 +1,21 @@
 """The mirror's part in writing back: what programs of this host write into a mirror goes to the owner of its source.
 
-Two threads: the worker's own takes what comes from the owner; another sleeps on the mirror's semaphore and sends what
-was written here. Under the lock it is always known which frame of the mirror was the last that either has seen
-(``_known``); what has another counter was written here.
-
 Invariants:
-- Every frame written here is sent once, or counted as refused; none is sent later than at once. Before a frame of the
-  owner is written into the mirror, one that was written here is sent. Two programs that write at the same time, one of
-  them with libdao, which looks for nobody else, are the exception: as everywhere in DAO they can mix their frames.
 - A frame that comes back is known by its frame id and write time. It is not written again, unless frames of others were
   written here after it: then it is, for at the owner it came after them. So in the end both ends have the same frame.
-- A frame that the owner does not take is replaced by the owner's.
+- Each write is answered by the owner, or counts as refused; a frame that the owner does not take is replaced by the
+  owner's. What the owner is not known to allow, or cannot be sent at once, is refused here.
 """
 
 from __future__ import annotations
 
-import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Optional
 
-from daosup.core.header import HEADER_BYTES, Buffer, Header, pack_header
+from daosup.core.header import HEADER_BYTES, Buffer, pack_header
 from daosup.core.writing import (
     ASK_INTERVAL_S,
     FRAME_AT,
@@ -35,79 +27,54 @@ from daosup.core.writing import (
     write_header,
     writer_of,
 )
-from daosup.errors import ProtocolError, SegmentBusyError, SegmentError, SegmentLostError
-from daosup.shm import Segment
-from daosup.shm._native import NEW
-from daosup.shm.segment import READ_TIMEOUT_S
+from daosup.errors import ProtocolError
 from daosup.stream.upstream import Upstream
 from daosup.workers.orders import MirrorOrder
 from daosup.workers.replica import Replica
 from daosup.workers.statistics import StatisticsPage
+from daosup.workers.written_here import Stamps, WrittenHere
 
 #: A write that is not answered within this time counts as refused.
 ANSWER_S = 1.0
-#: The sending thread looks so often whether it still has anything to do.
-_WAIT_S = 0.25
-#: What cannot be done just now is tried again so soon.
-_PAUSE_S = 0.0005
 #: The first question may come before there is a connection, and is then not sent.
 _FIRST_ASK_S = 0.02
-#: Neither thread waits longer for the interpreter while the other one has it.
-_SWITCH_S = 0.0002
 #: Of so many writes it is remembered that they are to come back.
 _ECHOES = 256
-#: A program here that writes all the time does not keep a frame of the owner out for ever.
-_MOST_TRIES = 100
 
 
 @dataclass(frozen=True)
 class _Sent:
     """A frame that was sent, or (``is_refused``) could not be while others before it had no answer yet."""
 
-    counter: int
-    frame_id: int
-    write_time_ns: int
+    stamps: Stamps
     sent_s: float
     is_refused: bool = False
 
-    def is_in(self, header: Header) -> bool:
-        return (self.frame_id, self.write_time_ns) == (header.frame_id, header.write_time_ns)
+    @property
+    def counter(self) -> int:
+        return self.stamps.counter
 
 
-class WritingBack:
-    """Writes one mirror back.
+class WritingBack(WrittenHere):
+    """Writes one mirror back to an owner that speaks protocol 2.
 
     Attributes:
         topic: What the mirror's receiver has to subscribe to.
-        needs_frame: A write was not taken: the mirror has a frame that its source never had.
     """
 
     def __init__(self, order: MirrorOrder, page: StatisticsPage, tell: Callable[..., None]) -> None:
-        self._host, self._endpoint, self._semaphore = order.host, order.endpoint, order.semaphore
+        self._host, self._endpoint = order.host, order.endpoint
         self._writer = writer_of(order.host)
         self.topic = topic_of(self._writer)
         self._page, self._tell = page, tell
-        self._lock = threading.Lock()
         self._upstream: Optional[Upstream] = None
-        self._replica: Optional[Replica] = None
         self._epoch = self._layout_id = 0
-        self._source: Optional[Segment] = None
-        self._buffer = bytearray()
-        self._known = self._foreign = 0
         self._is_open = False
         self._told: Optional[tuple[bool, str]] = None
         self._waiting: deque[_Sent] = deque()
-        self._echoes: deque[_Sent] = deque(maxlen=_ECHOES)
+        self._echoes: deque[Stamps] = deque(maxlen=_ECHOES)
         self._asked_s = 0.0
-        self.needs_frame = False
-        self._is_closed = False
-        self._has_room = threading.Event()
-        self._failure: Optional[BaseException] = None
-        sys.setswitchinterval(_SWITCH_S)
-        self._thread = threading.Thread(target=self._run, name="writing back", daemon=True)
-        self._thread.start()
-
-    # -- for the mirror's own thread
+        super().__init__(order.semaphore)
 
     def follow(self, replica: Optional[Replica], epoch: int, layout_id: int) -> None:
         """Write this replica back from now on, to the stream as it is described now.
@@ -116,52 +83,10 @@ class WritingBack:
             SegmentLostError: If it is not there any more.
         """
         with self._lock:
-            if replica is not self._replica and replica is not None:
-                geometry = replica.segment.geometry
-                self._source = _open(replica)
-                self._buffer = bytearray(FRAME_AT + geometry.frame_bytes)
-                self._buffer[HEADER_BYTES:FRAME_AT] = self._writer
-                self._known = self._foreign = replica.segment.counter
-                self._waiting.clear()
-                self._echoes.clear()
-                if self._upstream is not None:
-                    self._upstream.close()
-                self._upstream = Upstream(self._endpoint, geometry.frame_bytes)
-            is_other = (replica, epoch, layout_id) != (self._replica, self._epoch, self._layout_id)
-            self._replica, self._epoch, self._layout_id = replica, epoch, layout_id
+            is_other = self._follow(replica) or (epoch, layout_id) != (self._epoch, self._layout_id)
+            self._epoch, self._layout_id = epoch, layout_id
         if is_other and replica is not None:
-            replica.put_written(written=0, refused=self._known)
             self._ask(time.monotonic())
-
-    def put(self, message: Buffer, offset: int, header: Header) -> bool:
-        """Write a frame of the owner into the mirror; False if it is there already, as it was written here."""
-        replica = self._replica
-        if replica is None:
-            raise SegmentLostError("the mirror is being made anew")
-        window = replica.segment.window
-        with self._lock:
-            for attempt in range(_MOST_TRIES):
-                self._send_written(is_last_chance=True)
-                if attempt == 0 and self._is_here(header):
-                    self._page.echoes += 1
-                    return False
-                if window.commit(message, offset, header.frame_id, header.write_time_ns, self._known):
-                    break
-            else:
-                window.commit(message, offset, header.frame_id, header.write_time_ns)
-            self._known = self._foreign = window.cnt0
-            self.needs_frame = False
-        return True
-
-    def _is_here(self, header: Header) -> bool:
-        """Whether a frame of the owner was written here, and nothing else after it that the owner had before it."""
-        index = next((i for i, sent in enumerate(self._echoes) if sent.is_in(header)), None)
-        if index is None:
-            return False
-        for _ in range(index):
-            self._echoes.popleft()
-        sent = self._echoes.popleft()
-        return self._foreign < sent.counter or bool(self._echoes)
 
     def heard(self, message: Buffer) -> None:
         """The owner answered."""
@@ -197,7 +122,7 @@ class WritingBack:
                     self._give_up_first()
             while self._waiting and self._waiting[0].is_refused:
                 self._put_answer(refused=self._waiting.popleft().counter)
-        self._has_room.set()
+        self._has_room_now.set()
 
     def _give_up_first(self) -> None:
         """The first that waits for an answer will not be written."""
@@ -205,15 +130,6 @@ class WritingBack:
         self._page.refused += not sent.is_refused
         self.needs_frame = True
         self._put_answer(refused=sent.counter)
-
-    def _refuse(self, counter: int, count: int = 1) -> None:
-        """Do not send so many frames, ``counter`` the last of them; told in their turn."""
-        self._page.refused += count
-        self.needs_frame = True
-        if self._waiting:
-            self._waiting.append(_Sent(counter, 0, 0, time.monotonic(), is_refused=True))
-        else:
-            self._put_answer(refused=counter)
 
     def _put_answer(self, **answer: int) -> None:
         if self._replica is not None:
@@ -223,10 +139,9 @@ class WritingBack:
         """Ask now and then, and give up on what is not answered.
 
         Raises:
-            RuntimeError: If the sending thread died.
+            RuntimeError: If what is written here cannot be sent any more.
         """
-        if self._failure is not None:
-            raise RuntimeError("what is written here cannot be sent any more") from self._failure
+        self.check()
         with self._lock:
             while self._waiting and (not has_link or now > self._waiting[0].sent_s + ANSWER_S):
                 self._give_up_first()
@@ -248,104 +163,53 @@ class WritingBack:
 
     def close(self) -> None:
         """Tell the owner that nothing will come any more."""
-        self._is_closed = True
         self._ask(0.0, is_leaving=True)
-        with self._lock:
-            if self._replica is not None:
-                self._replica.segment.window.kick(self._semaphore)
-        self._has_room.set()
-        self._thread.join(2 * _WAIT_S)
+        self._end()
         if self._upstream is not None:
             self._upstream.close()
 
-    # -- for the sending thread
-
-    def _run(self) -> None:
-        try:
-            while not self._is_closed:
-                self._watch()
-        except BaseException as error:
-            self._failure = error
-
-    def _watch(self) -> None:
-        """Send what is written into the present replica, until there is another."""
-        replica = self._replica
-        if replica is None:
-            time.sleep(_PAUSE_S)
-            return
-        try:
-            segment = _open(replica)
-        except SegmentLostError:
-            time.sleep(_PAUSE_S)  # the other thread finds out, too
-            return
-        with segment:
-            while replica is self._replica and not self._is_closed:
-                try:
-                    outcome = segment.window.wait(self._known, self._semaphore, _WAIT_S, False)
-                except SegmentLostError:
-                    time.sleep(_PAUSE_S)
-                    return
-                if outcome == NEW:
-                    with self._lock:
-                        is_done = replica is not self._replica or self._send_written(is_last_chance=False)
-                    if not is_done:
-                        self._has_room.wait(_PAUSE_S)
-
     # -- for whoever has the lock
 
-    def _send_written(self, *, is_last_chance: bool) -> bool:
-        """Send what was written here; False if something of that has to wait (unless it is the last chance)."""
-        source = self._source
-        if self._replica is None or source is None:
-            return True
-        window = source.window
-        while True:
-            newest, slot = window.counter(), window.newest_slot()
-            if newest == self._known:
-                return True
-            # A FIFO keeps some that others were written after.
-            back = max(0, min(newest - self._known, source.depth) - 1)
-            is_full = self._upstream is None or len(self._waiting) >= self._upstream.most_waiting
-            if is_full and not is_last_chance:
-                self._has_room.clear()
-                return False
-            try:
-                window.snapshot(
-                    self._buffer, FRAME_AT, (slot - back) % source.depth, READ_TIMEOUT_S if is_last_chance else 0.0
-                )
-            except SegmentBusyError:
-                return False
-            if window.cnt0 <= self._known:
-                continue  # it is being written over
-            before, self._known = self._known, window.cnt0
-            overtaken = window.cnt0 - before - 1
-            if overtaken > 0:
-                self._refuse(window.cnt0 - 1, overtaken)
-            if is_full or not self._is_open:
-                self._refuse(window.cnt0)
-            else:
-                self._send(_Sent(window.cnt0, window.cnt2, window.atime_ns, time.monotonic()))
-
-    def _send(self, sent: _Sent) -> None:
-        """Send the frame that lies in the buffer."""
-        self._waiting.append(sent)
-        self._echoes.append(sent)
-        frame_bytes = len(self._buffer) - FRAME_AT
-        header = write_header(
-            self._epoch, self._layout_id, sent.counter, sent.frame_id, sent.write_time_ns, time.time_ns(), frame_bytes
-        )
-        pack_header(self._buffer, header)
+    def _make_message(self, frame_bytes: int) -> tuple[bytearray, int]:
+        self._waiting.clear()
+        self._echoes.clear()
         if self._upstream is not None:
-            self._upstream.send(self._buffer)
+            self._upstream.close()
+        self._upstream = Upstream(self._endpoint, frame_bytes)
+        buffer = bytearray(FRAME_AT + frame_bytes)
+        buffer[HEADER_BYTES:FRAME_AT] = self._writer
+        return buffer, FRAME_AT
 
+    def _has_room(self) -> bool:
+        return self._upstream is not None and len(self._waiting) < self._upstream.most_waiting
 
-def _open(replica: Replica) -> Segment:
-    """A replica's segment once more: each thread needs its own.
+    def _send(self, stamps: Stamps) -> None:
+        if self._upstream is None or not self._is_open or not self._has_room():
+            self._refuse(stamps.counter)
+            return
+        self._waiting.append(_Sent(stamps, time.monotonic()))
+        self._echoes.append(stamps)
+        frame_bytes = len(self._buffer) - FRAME_AT
+        header = write_header(self._epoch, self._layout_id, *stamps, time.time_ns(), frame_bytes)
+        pack_header(self._buffer, header)
+        self._upstream.send(self._buffer)
 
-    Raises:
-        SegmentLostError: If it is not there any more.
-    """
-    try:
-        return Segment.open(replica.segment.path, writable=False)
-    except SegmentError as error:
-        raise SegmentLostError(f"the mirror went away: {error}") from error
+    def _refuse(self, counter: int, count: int = 1) -> None:
+        self._page.refused += count
+        self.needs_frame = True
+        if self._waiting:  # it is told in its turn
+            self._waiting.append(_Sent(Stamps(counter, 0, 0), time.monotonic(), is_refused=True))
+        else:
+            self._put_answer(refused=counter)
+
+    def _is_here(self, message: Buffer, offset: int, stamps: Stamps) -> bool:
+        index = next((index for index, sent in enumerate(self._echoes) if sent[1:] == stamps[1:]), None)
+        if index is None:
+            return False
+        for _ in range(index):
+            self._echoes.popleft()
+        sent = self._echoes.popleft()
+        # Written here, and nothing else after it that the owner had before it; or the last of several is to come yet.
+        is_here = self._foreign < sent.counter or bool(self._echoes)
+        self._page.echoes += is_here
+        return is_here
