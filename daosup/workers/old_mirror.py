@@ -22,9 +22,9 @@ from daosup.shm import Segment
 from daosup.stream.old_frames import Array
 from daosup.stream.old_receiver import OldReceiver
 from daosup.workers.mirror import RETRY_INTERVAL_S, STAMP_INTERVAL_S, TEND_INTERVAL_S
+from daosup.workers.old_writing_back import OldWritingBack
 from daosup.workers.orders import MirrorOrder
 from daosup.workers.replica import Replica
-from daosup.workers.old_writing_back import OldWritingBack
 from daosup.workers.statistics import StatisticsPage
 from daosup.workers.written_here import Stamps
 

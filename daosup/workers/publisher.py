@@ -20,7 +20,6 @@ from daosup.stream.sender import DESCRIBE_PAUSE_S, Messages, Sender
 from daosup.workers.doorbell import Doorbell
 from daosup.workers.orders import PublisherOrder
 from daosup.workers.statistics import StatisticsPage
-from daosup.workers.taking_old_writes import TakingOldWrites
 from daosup.workers.taking_writes import TakingWrites
 
 #: After so long without a frame a stream counts as resting: its publisher sleeps deeper and lets readers ring.
@@ -58,7 +57,6 @@ def publish(order: PublisherOrder, tell: Callable[..., None]) -> None:
     writes = TakingWrites(order, page, most_bytes)
     sender = Sender(order.bind, order.ports, frame_bytes, writes.hear, most_bytes)
     writes.answer = sender.send
-    old_writes = TakingOldWrites(order.path, writes.may_write)
     doorbell = Doorbell(sender.fd, lambda: None)
     try:
         page.has_link = 1
@@ -67,7 +65,7 @@ def publish(order: PublisherOrder, tell: Callable[..., None]) -> None:
         while True:
             doorbell.answer_to(_ringing(segment, order.semaphore))
             try:
-                _Service(segment, sender, writes, old_writes, doorbell, page, order, tell).run()
+                _Service(segment, sender, writes, doorbell, page, order, tell).run()
             except SegmentError as error:
                 tell("away", reason=str(error))
             segment.close()
@@ -75,7 +73,6 @@ def publish(order: PublisherOrder, tell: Callable[..., None]) -> None:
             tell("back", segment=str(segment.geometry), reason=None)
     finally:
         writes.close()
-        old_writes.close()
         sender.close()
 
 
@@ -92,7 +89,6 @@ class _Service:
         segment: Segment,
         sender: Sender,
         writes: TakingWrites,
-        old_writes: TakingOldWrites,
         doorbell: Doorbell,
         page: StatisticsPage,
         order: PublisherOrder,
@@ -100,7 +96,7 @@ class _Service:
     ) -> None:
         self._tell = tell
         self._segment, self._sender, self._doorbell, self._page = segment, sender, doorbell, page
-        self._writes, self._old_writes = writes, old_writes
+        self._writes = writes
         self._messages = Messages(segment, time.time_ns(), str(order.key.source))
         self._semaphore = order.semaphore
         # Of the segments served before, made anew since.
@@ -199,12 +195,8 @@ class _Service:
         page.source_counter, page.write_time_utc_ns = window.sent, window.atime_ns
         page.payload_bytes += (window.sequence - page.frames) * self._messages.frame_message_bytes
         page.frames = window.sequence
-        self._count_writes()
+        page.written, page.refused, page.echoes = self._writes.counts
         page.stamp()
-
-    def _count_writes(self) -> None:
-        page, writes, (written, refused, echoes) = self._page, self._writes, self._old_writes.counts
-        page.written, page.refused, page.echoes = writes.written + written, writes.refused + refused, echoes
 
     def _note_stuck(self, now: float, outcome: int) -> None:
         """A writer that died while writing leaves a segment that nobody can read; say so, and when it is over."""

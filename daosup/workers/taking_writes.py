@@ -30,6 +30,7 @@ from daosup.errors import ProtocolError, SegmentError
 from daosup.shm import Segment
 from daosup.workers.orders import PublisherOrder
 from daosup.workers.statistics import StatisticsPage
+from daosup.workers.taking_old_writes import TakingOldWrites
 
 #: A publisher with writers hears them at once. When it has not for so long, what it hears then is from long ago.
 LATE_S = 1.0
@@ -40,8 +41,7 @@ class TakingWrites:
 
     Attributes:
         answer: Sends to the writers.
-        written: Frames taken.
-        refused: Frames not taken.
+        old: Takes what clients of the old protocol write.
 
     Args:
         order: The publisher's.
@@ -54,8 +54,9 @@ class TakingWrites:
         self._source = str(order.key.source)
         self._writers = Writers(self._source, Writing(order.writing))
         self._page = page
-        self.written = self.refused = 0
+        self._written = self._refused = 0
         self._lock = threading.Lock()
+        self.old = TakingOldWrites(order.path, self.may_write)
         self._most_bytes = most_bytes
         self.answer: Callable[[bytes], None] = lambda message: None
         self._epoch = self._layout_id = 0
@@ -66,13 +67,19 @@ class TakingWrites:
         self._is_late = False
 
     @property
+    def counts(self) -> tuple[int, int, int]:
+        """Frames written, refused, and not written because they were there already."""
+        written, refused, echoes = self.old.counts
+        return self._written + written, self._refused + refused, echoes
+
+    @property
     def has_writers(self) -> bool:
         """Whether somebody may want to write any moment."""
         return bool(self._writers.hosts)
 
     def follow(self, segment: Segment, epoch: int, layout_id: int) -> None:
         """Writes are for this segment from now on."""
-        self.close()
+        self._let_go()
         self._read, self._epoch, self._layout_id = segment, epoch, layout_id
 
     def tend(self, now: float) -> None:
@@ -110,9 +117,9 @@ class TakingWrites:
                 is_now = (header.epoch, header.layout_id) == (self._epoch, self._layout_id) and not self._is_late
                 answer = self._write(message, said, answer) if is_now else _stale(said, self._source)
             if answer.verdict is Verdict.WRITTEN:
-                self.written += 1
+                self._written += 1
             else:
-                self.refused += 1
+                self._refused += 1
         self.answer(encode_answer(said.writer, answer))
 
     def _openable(self, answer: Answer) -> Answer:
@@ -142,7 +149,11 @@ class TakingWrites:
         return answer
 
     def close(self) -> None:
-        """Let go of the segment."""
+        """Take nothing any more."""
+        self.old.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
         if self._segment is not None:
             self._segment.close()
         self._segment = self._read = None
