@@ -49,7 +49,7 @@ def wait_until_written(keywords: Keywords, counter: int, timeout_s: float, path:
         )
         if written == UNACKNOWLEDGED:
             raise UnsupportedError(
-                f"{path}: frame {counter} was sent, but the existing daemon, which its owner runs, says not what it took"
+                f"{path}: frame {counter} was sent, but its owner runs the existing daemon, which never answers"
             )
         if written < 0:
             raise UnsupportedError(
