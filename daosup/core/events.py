@@ -231,7 +231,10 @@ class WorkerBegan:
 
 @dataclass(frozen=True)
 class WorkerReady:
-    """A worker does its work: a publisher is bound to ``port``, a mirror (port 0) has its segment."""
+    """A worker does its work: a publisher is bound to ``port``, a mirror has its segment.
+
+    A mirror has no port (0) but the one at which an old owner finds what is written back.
+    """
 
     key: WorkerKey
     pid: int
@@ -426,9 +429,14 @@ class FindHeartbeats:
 
 @dataclass(frozen=True)
 class RequestStream:
-    """Ask a host that runs the existing daemon for a stream, as its own clients do."""
+    """Ask a host that runs the existing daemon for a stream, as its own clients do.
+
+    If it is to be ``bidirectional``, that host follows what is streamed from ``client_pub_port`` of this one.
+    """
 
     source: Source
+    bidirectional: bool = False
+    client_pub_port: Optional[int] = None
 
 
 @dataclass(frozen=True)

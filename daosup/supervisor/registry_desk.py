@@ -209,7 +209,7 @@ class RegistryDesk:
 
     async def _request_stream(self, action: e.RequestStream) -> None:
         facts = self._state.facts
-        request = StreamRequest(facts.ip, facts.host, protocol=OLD_PROTOCOL)
+        request = StreamRequest(facts.ip, facts.host, "zmq", action.bidirectional, action.client_pub_port, OLD_PROTOCOL)
         await self._registry.request(action.source, request, REQUEST_LIFETIME_S)
 
     async def _announce(self, action: e.Announce) -> Optional[e.Event]:

@@ -305,6 +305,8 @@ class Hosts(RuleBasedStateMachine):
         if is_old_there:
             order = running[OLD_SOURCE].order
             assert (order.endpoint, order.protocol) == (f"tcp://{OLD_ADDRESS}:{OLD_PORT}", 1)
+            followed = {each.client_pub_port for each in self.world.registry.records[OLD_SOURCE] if each.bidirectional}
+            assert not order.is_written_back or running[OLD_SOURCE].port in followed
         assert name in self.stopped or self._is_in_the_registry(host)
 
     def _is_in_the_registry(self, host: Host) -> bool:
