@@ -188,6 +188,7 @@ class HostState:
             self.readership.forgive(now)
         vanished = self.readership.update(event.readers, now)
         self.presumed.readers_told(self.readership.names, now)
+        yield from self.readership.tell_writers(now)
         if vanished:
             yield e.DropReaders(vanished)
             for name, host in vanished:
@@ -284,8 +285,14 @@ class HostState:
         self.renewal.ask(event.keys)
         return self.renewal.step(now)
 
-    def _worker_started(self, event: e.WorkerStarted, now: float) -> Iterable[e.Action]:
-        return self.crew.started(event.key, event.pid, now)
+    def _worker_started(self, event: e.WorkerStarted, now: float) -> Iterator[e.Action]:
+        yield from self.crew.started(event.key, event.pid, now)
+        if event.key.kind is WorkerKind.PUBLISHER:
+            yield from self.readership.writers.tell_again(event.key.source.name)
+
+    def _old_writers_remembered(self, event: e.OldWritersRemembered, now: float) -> Iterable[e.Action]:
+        self.readership.writers.remembered(event.writers)
+        return ()
 
     def _worker_began(self, event: e.WorkerBegan, now: float) -> Iterable[e.Action]:
         self.crew.began(event.key, event.pid)
@@ -436,6 +443,7 @@ class HostState:
         e.MirrorReleased: _mirror_released,
         e.HolderGone: _holder_gone,
         e.PortsRemembered: lambda self, event, now: self.ports.remembered(event.ports),
+        e.OldWritersRemembered: _old_writers_remembered,
         e.LinksSeen: _links_seen,
         e.WorkerStarted: _worker_started,
         e.WorkerBegan: _worker_began,

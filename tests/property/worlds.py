@@ -16,7 +16,7 @@ from hypothesis import note
 from daosup.core import events as e
 from daosup.core.host import HostFacts, HostState
 from daosup.core.registry_values import Instance, StreamRequest
-from daosup.core.types import Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
+from daosup.core.types import OldWriter, Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
 from tests.property.lease_model import LEASE_ORDERS, LeaseModel
 from tests.property.processes import Process, Processes
 
@@ -26,10 +26,12 @@ BEGAN_S = 1.7e9
 OLD_SOURCE = Source("old", "cam")
 OLD_ADDRESS, OLD_PORT = "10.0.0.9", 5000
 #: A host that runs the existing daemon, too, and reads.
-OLD_READER = StreamRequest("10.0.0.8", "gui", protocol=1)
+OLD_READER = StreamRequest("10.0.0.8", "gui", "zmq", True, 6100, 1)
+OLD_WRITER = OldWriter("gui", "10.0.0.8", 6100)
 ROUTINE = (
     e.CheckRegistry, e.ReadReaders, e.TakeRequests, e.ReadHeartbeats, e.FindHeartbeats, e.ReadRecords, e.Ask,
-    e.RequestStream, e.LookAtLease, e.RenewLease, e.ReadHosts, e.RememberMirrors, e.RememberPorts, e.Report,
+    e.RequestStream, e.LookAtLease, e.RenewLease, e.ReadHosts, e.RememberMirrors, e.RememberPorts,
+    e.TellOldWriters, e.Report,
 )  # fmt: skip
 NEVER_WHILE_STOPPING = (
     e.StartWorker, e.ConnectRegistry, e.Announce, e.PutSegment, e.DropLeftovers, e.PutRecords, e.Ask, e.RequestStream,
@@ -107,7 +109,9 @@ class SimulatedRegistry:
                 self.readers_of(Source(host, name)).pop(client, None)
         elif isinstance(order, e.Ask):
             for source in order.sources:
-                self.readers_of(source)[host] = Reader(host, facts.ip, order.beat, f"{host}-{instance}")
+                is_writing = source in order.written_back
+                reader = Reader(host, facts.ip, order.beat, f"{host}-{instance}", bidirectional=is_writing)
+                self.readers_of(source)[host] = reader
         elif isinstance(order, e.Unask):
             for source in order.sources:
                 self.readers_of(source).pop(host, None)
@@ -165,6 +169,7 @@ class Host:
     mirror_files: set[Source] = field(default_factory=set)
     remembered: e.RememberMirrors = field(default_factory=lambda: e.RememberMirrors((), ()))
     ports: Mapping[str, int] = field(default_factory=dict)
+    old_writers: dict[str, tuple[OldWriter, ...]] = field(default_factory=dict)
     instance: int = 0
     orders: deque[e.Action] = field(default_factory=deque)
     answers: deque[e.Event] = field(default_factory=deque)
@@ -209,6 +214,8 @@ class Host:
             self.remembered = action
         elif isinstance(action, e.RememberPorts):
             self.ports = action.ports
+        elif isinstance(action, e.TellOldWriters):
+            self.old_writers[action.name] = action.writers
         elif isinstance(action, e.Finish):
             self.finishes += 1
             assert not self.processes.alive, "finished with processes left"
@@ -273,6 +280,7 @@ class Host:
         self.instance += 1
         self.processes.abandon()
         self.post(e.PortsRemembered(self.ports))
+        self.post(e.OldWritersRemembered({name: told for name, told in self.old_writers.items() if told}))
         self.look()
         known = self.remembered
         self.post(e.WorkersFound(self.processes.found(), known.by_operator, known.by_others, known.written_back))
