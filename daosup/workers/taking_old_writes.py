@@ -12,10 +12,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection
-from typing import NamedTuple, Optional
+from typing import Optional
 
 import numpy as np
 
+from daosup.core.types import OldWriter
 from daosup.errors import SegmentBusyError, SegmentError
 from daosup.shm import Segment
 from daosup.stream.old_frames import Array
@@ -23,14 +24,6 @@ from daosup.stream.old_receiver import OldReceiver
 
 #: A segment that cannot be opened for writing is tried again so often.
 _RETRY_S = 0.25
-
-
-class OldWriter(NamedTuple):
-    """An old client that writes: its host, and where it publishes what it writes."""
-
-    host: str
-    ip: str
-    port: int
 
 
 class TakingOldWrites:

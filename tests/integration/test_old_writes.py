@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import zmq
 
-from daosup.core.types import OLD_PROTOCOL, Source, WorkerKey, WorkerKind
+from daosup.core.types import OLD_PROTOCOL, OldWriter, Source, WorkerKey, WorkerKind
 from daosup.errors import UnsupportedError
 from daosup.shm import Segment
 from daosup.workers.old_mirror import OldMirror
 from daosup.workers.orders import MirrorOrder
 from daosup.workers.statistics import Statistics, StatisticsReader
-from daosup.workers.taking_old_writes import OldWriter, TakingOldWrites
+from daosup.workers.taking_old_writes import TakingOldWrites
 from tests.waiting import wait_until
 
 LOOPBACK = "127.0.0.1"
