@@ -77,8 +77,7 @@ class _Following:
         self._thread.join()
 
     def _run(self) -> None:
-        host = f"[{self._writer.ip}]" if ":" in self._writer.ip else self._writer.ip
-        receiver = OldReceiver(f"tcp://{host}:{self._writer.port}")
+        receiver = OldReceiver(self._writer.endpoint)
         try:
             while not self._is_ending.is_set():
                 before = receiver.rejected
