@@ -28,6 +28,7 @@ def a_worker(**changes: object) -> dict[str, Any]:
         "connected": 0,
         "written": 0,
         "refused": 0,
+        "echoes": 0,
         "writing": None,
         "write_back": None,
         "link": "up",

@@ -131,6 +131,7 @@ class HostState:
                 yield from self._introduce(now)
             elif self._is_announced:
                 yield self._announce(now)
+                yield from self.mirrors.beat(now)
 
     def _introduce(self, now: float) -> Iterator[e.Action]:
         if self._is_serving:
@@ -352,6 +353,7 @@ class HostState:
             return
         if self._is_announced and self.announcing.is_due(self.facts, now):
             yield self._announce(now)
+            yield from self.mirrors.beat(now)
         if self.role is not None and now >= self._checked_s + CHECK_INTERVAL_S:
             self._checked_s = now
             yield e.CheckRegistry()

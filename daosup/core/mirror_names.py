@@ -18,8 +18,11 @@ from daosup.core.types import MIRROR_PREFIX, SEGMENT_SUFFIX, Source
 from daosup.errors import UsageError
 
 USUAL_PATTERN = MIRROR_PREFIX + "{host}_{name}"
-#: The keywords that a mirror has beside those of its source; the first one says that it is a mirror.
-FRESHNESS = ("NET_REPLICA", "NET_LINK", "NET_AGE_US", "NET_DROPPED", "NET_SRC_CNT", "NET_SRC_TIME")
+#: The keywords that a mirror has beside those of its source; the first one says that it is a mirror. The first six are
+#: those of DAO's own network service, the others tell writers what became of their frames.
+FRESHNESS = (
+    "NET_REPLICA", "NET_LINK", "NET_AGE_US", "NET_DROPPED", "NET_SRC_CNT", "NET_SRC_TIME", "NET_WRITTEN", "NET_REFUSED",
+)  # fmt: skip
 
 #: What a file system allows for a name, less what ``create_file`` puts around it while the file is unfinished.
 MAX_NAME_BYTES = 255 - len(f".{SEGMENT_SUFFIX}.01234567.new")

@@ -184,11 +184,19 @@ class Mirrors(dict[Source, Mirror]):
             yield self._ask(self._going, is_news=True)
             yield from self.look(self._going, now)
 
+    def beat(self, now: float) -> Iterator[e.Action]:
+        """Renew what is asked for.
+
+        Due with each heartbeat of the host, too: a registry that forgot everything just before looks as if it had not.
+        """
+        self._beat_s = now
+        if self._going:
+            yield self._ask(self._going, is_news=False)
+
     def tick(self, now: float) -> Iterator[e.Action]:
         """Renew what is asked for, and look for what no message told."""
-        if self._going and now >= self._beat_s + BEAT_INTERVAL_S:
-            self._beat_s = now
-            yield self._ask(self._going, is_news=False)
+        if now >= self._beat_s + BEAT_INTERVAL_S:
+            yield from self.beat(now)
         yield from self.look(tuple(source for source in self._going if now >= _due_s(self[source])), now)
 
     @property

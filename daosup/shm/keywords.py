@@ -114,9 +114,9 @@ class Keywords(MutableMapping[str, Value]):
             )
         self.replace_raw(names.index(wanted) * KEYWORD_BYTES, raw)
 
-    def raw(self) -> bytes:
-        """All slots as they lie in the file."""
-        return bytes(self._memory)
+    def raw(self, last: int = 0) -> bytes:
+        """All slots as they lie in the file, or the last ones."""
+        return bytes(self._memory[-last * KEYWORD_BYTES :])
 
     def replace_raw(self, start: int, raw: bytes) -> None:
         """Overwrite whole slots, from byte ``start`` on, with encoded keywords; they must fit.

@@ -91,10 +91,14 @@ int pump_send(struct sending *self)
         int result = (int)frames_wait(self->frames, self->semaphores, self->semaphore, self->outgoing->sent,
                                       self->deadline_ns);
         int64_t now = monotonic_ns();
+        if (result == FRAMES_WOKEN)
+            semaphores_kicked(self->semaphores); /* this is the answer */
         if (result != FRAMES_OK || now >= self->until_ns || has_reader_spoken(self, now))
             return result;
         /* The post of a frame that was there before we slept would end the next sleep for nothing. */
         semaphores_take(self->semaphores, self->semaphore);
+        if (semaphores_kicked(self->semaphores))
+            return result;
         result = send_newest(self);
         if (result != FRAMES_OK)
             return result;

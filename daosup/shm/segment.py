@@ -23,12 +23,15 @@ from daosup.shm import _native
 from daosup.shm.keywords import Keyword, Keywords, encode
 from daosup.shm.making import create_file, fresh_metadata, layout_named, semaphore_base, unlink_segment
 from daosup.shm.memory import Memory, map_file, open_as_allowed, open_file
+from daosup.shm.written import is_mirror, wait_until_written
 
 Array = npt.NDArray[Any]
 Path = Union[str, "os.PathLike[str]"]
 
 #: How long a read tries to find a whole frame between a writer's writes before it gives up.
 READ_TIMEOUT_S = 0.02
+#: How long a write waits until the owner of a mirror's source has the frame.
+ACKNOWLEDGED_S = 1.0
 FOREVER_S = 1e9
 
 
@@ -49,7 +52,8 @@ class _Closed:
 class Segment:
     """An open segment. Use as a context manager, or call ``close()``.
 
-    Reading from several threads needs an object each; writing needs one writer per segment, as everywhere in DAO.
+    Threads need an object each. Several of these may write to one segment at once, also in several processes; programs
+    built on libdao look for no other writer, so of those there may be one.
     """
 
     def __init__(self, path: str, fd: int, *, is_writable: bool) -> None:
@@ -184,19 +188,34 @@ class Segment:
             self._last_seen = self._window.cnt0
         return out
 
-    def write(self, array: npt.ArrayLike, *, frame_id: Optional[int] = None, time_ns: Optional[int] = None) -> None:
+    def write(
+        self,
+        array: npt.ArrayLike,
+        *,
+        frame_id: Optional[int] = None,
+        time_ns: Optional[int] = None,
+        wait: bool = False,
+        timeout_s: float = ACKNOWLEDGED_S,
+    ) -> None:
         """Write a frame and wake its readers.
 
         Args:
             array: The frame: this segment's dtype and number of elements.
             frame_id: Its ``cnt2``; by default that of the frame before.
             time_ns: Its write time, ns since 1970 UTC; now by default.
+            wait: If the segment is a mirror that is written back, return only when its source has the frame (or a
+                newer one that was written here). Of a segment of this host that is so at once.
+            timeout_s: How long.
 
         Raises:
             TypeError: If the dtype is another.
             ValueError: If the number of elements is another.
             PermissionError: If the segment is open for reading only.
             SegmentLostError: If the file is not the one that was opened any more.
+            UnsupportedError: With ``wait``: if the segment is a mirror that is not written back.
+            DeniedError: With ``wait``: if the owner of the source did not take the frame.
+            UnavailableError: With ``wait``: if the owner cannot be reached.
+            NoAnswerError: With ``wait``: if there was no word of it in time; the frame may still arrive, or not.
         """
         frame = np.asarray(array)
         if frame.dtype != self.dtype:
@@ -208,6 +227,8 @@ class Segment:
         if frame_id is None:
             frame_id = self._field("<Q", tables.CNT2, self._window.newest_slot())
         self._window.commit(np.ascontiguousarray(frame), 0, frame_id, time.time_ns() if time_ns is None else time_ns)
+        if wait and is_mirror(self.keywords):
+            wait_until_written(self.keywords, self._window.cnt0, timeout_s, self.path)
 
     def wait(
         self,

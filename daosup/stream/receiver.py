@@ -13,6 +13,7 @@ from typing import Callable, Optional
 import zmq
 
 from daosup.core.header import MAGIC, MAX_FRAME_BYTES
+from daosup.core.writing import is_answer
 from daosup.stream.sender import (
     HANDSHAKE_MS,
     HEARTBEAT_MS,
@@ -45,12 +46,20 @@ class Receiver:
     Args:
         endpoint: ``tcp://HOST:PORT``; it does not matter whether anybody listens there yet.
         on_passed_over: Called with each message that is passed over.
+        on_answer: Called with each answer to a writer.
         frame_bytes: What is known of a frame's size, to size buffers.
     """
 
-    def __init__(self, endpoint: str, on_passed_over: Callable[[memoryview], None], frame_bytes: int = 65536) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        on_passed_over: Callable[[memoryview], None],
+        on_answer: Optional[Callable[[memoryview], None]] = None,
+        frame_bytes: int = 65536,
+    ) -> None:
         share_libzmq()
         self._on_passed_over = on_passed_over
+        self._on_answer = on_answer
         self._context = zmq.Context(io_threads=1)
         self._socket = self._context.socket(zmq.SUB)
         options = {
@@ -77,16 +86,25 @@ class Receiver:
 
     def receive(self) -> Optional[memoryview]:
         """Wait a moment for a message, and return the newest one that is there by then; None if none came."""
-        newest, flags = None, 0
+        newest: Optional[memoryview] = None
+        flags = 0
         try:
             for _ in range(1 + MOST_PASSED_OVER):
                 message = self._socket.recv(flags, copy=False).buffer
+                flags = zmq.NOBLOCK
+                if self._on_answer is not None and is_answer(message):
+                    self._on_answer(message)
+                    continue
                 if newest is not None:
                     self._on_passed_over(newest)
-                newest, flags = message, zmq.NOBLOCK
+                newest = message
         except zmq.Again:
             pass
         return newest
+
+    def subscribe(self, topic: bytes) -> None:
+        """Have messages that begin so, too."""
+        self._socket.setsockopt(zmq.SUBSCRIBE, topic)
 
     def ask_description(self) -> None:
         """Let the sender notice us, so that it describes itself and sends the newest frame."""

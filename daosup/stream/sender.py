@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Union
 
 import zmq
 import zmq.backend
@@ -24,6 +25,7 @@ from daosup.core.header import (
     pack_header,
 )
 from daosup.core.layout import KEYWORD_BYTES
+from daosup.core.writing import MOST_ASK_BYTES
 from daosup.errors import UnavailableError
 from daosup.shm import Segment, _native
 from daosup.shm.segment import READ_TIMEOUT_S
@@ -45,6 +47,8 @@ HEARTBEAT_TIMEOUT_MS = 2000
 HANDSHAKE_MS = 1000
 
 _SUBSCRIBED = 1
+#: No subscription is longer.
+_SUBSCRIPTION_BYTES = 4096
 
 
 def queue_frames(frame_bytes: int) -> int:
@@ -89,13 +93,28 @@ class Sender:
         burst_until: Until then every message describes, monotonic clock.
     """
 
-    def __init__(self, bind: str, ports: Iterable[int], frame_bytes: int) -> None:
+    def __init__(
+        self,
+        bind: str,
+        ports: Iterable[int],
+        frame_bytes: int,
+        on_upstream: Callable[[bytes], None] = lambda message: None,
+        upstream_bytes: int = MOST_ASK_BYTES,
+    ) -> None:
         """Bind the first free one of ``ports`` (0: any).
+
+        Args:
+            bind: Address to listen on.
+            ports: Those allowed.
+            frame_bytes: Size of a frame, to size buffers.
+            on_upstream: Called with each message of a writer.
+            upstream_bytes: The longest of those; whoever sends a longer one loses its connection.
 
         Raises:
             UnavailableError: If none is free, or the address is not ours.
         """
         share_libzmq()
+        self._on_upstream = on_upstream
         self._context = zmq.Context(io_threads=1)
         self._socket = self._context.socket(zmq.XPUB)
         options = {
@@ -107,7 +126,7 @@ class Sender:
             zmq.HEARTBEAT_TIMEOUT: HEARTBEAT_TIMEOUT_MS,
             zmq.HANDSHAKE_IVL: HANDSHAKE_MS,
             zmq.TCP_KEEPALIVE: 1,
-            zmq.MAXMSGSIZE: 4096,  # all that a reader ever sends is a subscription
+            zmq.MAXMSGSIZE: max(_SUBSCRIPTION_BYTES, upstream_bytes),
         }
         for option, value in options.items():
             self._socket.setsockopt(option, value)
@@ -151,6 +170,9 @@ class Sender:
                 said = self._socket.recv(zmq.NOBLOCK)
             except zmq.Again:
                 return
+            if said.startswith(MAGIC):
+                self._on_upstream(said)
+                continue
             if not said[1:].startswith(MAGIC):
                 self.old_readers.hear(said)
                 continue
@@ -183,7 +205,7 @@ class Sender:
         self.burst_until = time.monotonic() + DESCRIBE_BURST_S
         self.is_asked = True
 
-    def send(self, message: bytearray) -> None:
+    def send(self, message: Union[bytearray, bytes]) -> None:
         """Hand a message over without waiting; for a reader whose queue is full it is dropped."""
         self._socket.send(message, zmq.NOBLOCK)
 

@@ -145,6 +145,7 @@ def _row(key: WorkerKey, supervisor: Supervisor, state: str) -> Object:
         # Frames: those that mirrors sent back to their source, as each end counts them.
         "written": 0,
         "refused": 0,
+        "echoes": 0,
         "writing": supervisor.config.writing_of(source.name).value if is_publisher else None,
         "write_back": _write_back(supervisor, key),
         "link": "down",
@@ -190,8 +191,9 @@ def _worker(supervisor: Supervisor, key: WorkerKey, worker: Worker, now: float) 
             "retries": statistics.retries,
             "rejected": statistics.rejected,
             "connected": statistics.reader_count,
-            "written": getattr(statistics, "written", 0),
-            "refused": getattr(statistics, "refused", 0),
+            "written": statistics.written,
+            "refused": statistics.refused,
+            "echoes": statistics.echoes,
             "link": "up" if statistics.has_link else "down",
         }
     return row

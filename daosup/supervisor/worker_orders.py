@@ -72,7 +72,8 @@ class WorkerOrders:
         if not action.is_written_back:
             return order
         semaphore = config.publish.semaphore
-        return replace(order, is_written_back=True, host=config.host, semaphore=semaphore, write_port=action.port)
+        written_back = replace(order, is_written_back=True, host=config.host, semaphore=semaphore)
+        return replace(written_back, write_port=action.port, bind=network.bind)
 
     def terms_of(self, key: WorkerKey) -> Hashable:
         """All that the configuration says of a worker's process, only to be compared: what differs is another process.

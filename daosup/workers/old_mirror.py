@@ -22,9 +22,11 @@ from daosup.shm import Segment
 from daosup.stream.old_frames import Array
 from daosup.stream.old_receiver import OldReceiver
 from daosup.workers.mirror import RETRY_INTERVAL_S, STAMP_INTERVAL_S, TEND_INTERVAL_S
+from daosup.workers.old_writing_back import OldWritingBack
 from daosup.workers.orders import MirrorOrder
 from daosup.workers.replica import Replica
 from daosup.workers.statistics import StatisticsPage
+from daosup.workers.written_here import Stamps
 
 
 def mirror_old(order: MirrorOrder, tell: Callable[..., None]) -> None:
@@ -51,6 +53,7 @@ class OldMirror:
         self._obstacle: Optional[str] = None
         self._tended = self._stamped = self._retry_s = 0.0
         self._receiver = OldReceiver(order.endpoint)
+        self._writing = OldWritingBack(order, self._page, tell) if order.is_written_back else None
         self._begin_without_frames()
 
     def _begin_without_frames(self) -> None:
@@ -92,12 +95,16 @@ class OldMirror:
         page.source_counter = segment.counter + 1
         page.write_time_utc_ns = time.time_ns()
         try:
-            segment.window.commit(frame, 0, page.source_counter, page.write_time_utc_ns)
+            if self._writing is None:
+                is_new = segment.window.commit(frame, 0, page.source_counter, page.write_time_utc_ns)
+            else:
+                elements = frame.reshape(-1).view(np.uint8).data
+                is_new = self._writing.put(elements, 0, Stamps(0, page.source_counter, page.write_time_utc_ns))
         except SegmentLostError:
             self._lose_replica()
             return False
-        page.frames += 1
-        page.payload_bytes += frame.nbytes
+        page.frames += is_new
+        page.payload_bytes += frame.nbytes * is_new
         if not replica.is_announced:
             self._announce()
         return True
@@ -108,8 +115,9 @@ class OldMirror:
             replica.is_announced = True
             self._note()
             self._say_how_fresh(replica)
-            self._page.stamp_ready()
-            self._tell("ready", port=0)
+            port = self._writing.port if self._writing is not None else 0
+            self._page.stamp_ready(port)
+            self._tell("ready", port=port)
 
     def _make_replica(self, geometry: Geometry) -> Optional[Replica]:
         now = time.monotonic()
@@ -120,12 +128,17 @@ class OldMirror:
             self._replica = Replica.make(
                 self._order.path, str(self._order.key.source), geometry, self._order.mode, before
             )
+            self._follow(self._replica)
         except SegmentError as error:
             self._retry_s = now + RETRY_INTERVAL_S
             self._note_obstacle(str(error))
         else:
             self._note_obstacle(None)
         return self._replica
+
+    def _follow(self, replica: Optional[Replica]) -> None:
+        if self._writing is not None:
+            self._writing.follow(replica)
 
     def _geometry(self, shape: tuple[int, ...], dtype: str) -> Geometry:
         """What the mirror is like: neither layout nor keywords of the source are known.
@@ -140,6 +153,7 @@ class OldMirror:
         if self._replica is not None:
             self._replica.retire()
         self._replica = None
+        self._follow(None)
 
     def _note_obstacle(self, reason: Optional[str]) -> None:
         if reason != self._obstacle:
@@ -157,6 +171,8 @@ class OldMirror:
 
     def _look_around(self, now: float) -> None:
         self._note()
+        if self._writing is not None:
+            self._writing.check()
         if now >= self._tended + TEND_INTERVAL_S:
             self._tended = now
             if self._replica is not None:
@@ -185,6 +201,8 @@ class OldMirror:
 
     def close(self) -> None:
         """Leave the mirror as it is, and say that it is stale from now on."""
+        if self._writing is not None:
+            self._writing.close()
         if self._replica is not None:
             self._page.has_link = 0
             self._say_how_fresh(self._replica)

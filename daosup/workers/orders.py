@@ -58,7 +58,7 @@ class MirrorOrder:
 
     If ``is_written_back``, what programs of this host write into the mirror goes to its source, to which this ``host``
     is known by that name; they are waited for on ``semaphore``. A source that speaks the old protocol follows it on
-    ``write_port`` (0: any); the port that it really is goes to the statistics page with `stamp_ready`.
+    ``write_port`` (0: any) of the address ``bind``; which it really is goes to the statistics page with `stamp_ready`.
     """
 
     key: WorkerKey
@@ -75,6 +75,7 @@ class MirrorOrder:
     host: str = ""
     semaphore: int = 9
     write_port: int = 0
+    bind: str = "*"
 
 
 Order = Union[PublisherOrder, MirrorOrder]

@@ -1,7 +1,8 @@
 """The segment that a mirror writes, and what it says of its own freshness.
 
-A replica is its source's segment with six keyword slots more. Their names are those of DAO's own network service, so
-that programs which look for them find them in our mirrors too.
+A replica is its source's segment with eight keyword slots more. The names of six are those of DAO's own network
+service, so that programs which look for them find them in our mirrors too; the others tell what became of frames that
+were written here.
 
 Invariants:
 - whoever writes a replica holds the lock of its file, so no two processes write one, and what nobody holds has no
@@ -32,8 +33,9 @@ from daosup.shm.keywords import encode, without
 from daosup.shm.making import permit
 from daosup.shm.memory import open_file
 from daosup.shm.mirror_mark import mark, mark_at
+from daosup.shm.written import NOT_WRITTEN_BACK
 
-_LINK = FRESHNESS.index("NET_LINK")
+_LINK, _WRITTEN, _REFUSED = (FRESHNESS.index(name) for name in ("NET_LINK", "NET_WRITTEN", "NET_REFUSED"))
 #: Of all but the first one.
 _COMMENTS = (
     "1: its owner is heard, 0: stale",
@@ -41,6 +43,8 @@ _COMMENTS = (
     "frames of the source that were skipped",
     "counter of the source",
     "write time at the source, ns since 1970 UTC",
+    "counter of the newest frame written here that the owner took",
+    "counter of the newest frame written here that it did not take",
 )
 
 
@@ -53,6 +57,7 @@ class Replica:
         self._source_keyword_bytes = source_keyword_bytes
         self._mark = own_mark
         self._memory = segment.keywords
+        self._written = self._refused = NOT_WRITTEN_BACK
         self._lock = _lock(segment)
 
     @classmethod
@@ -102,8 +107,7 @@ class Replica:
             if not self._is_only_removed():
                 self.close()
                 return
-        raw = encode(Keyword(FRESHNESS[_LINK], 0, _COMMENTS[_LINK - 1]))
-        self._memory.replace_raw(self._source_keyword_bytes + _LINK * KEYWORD_BYTES, raw)
+        self._put(_LINK, 0)
         self.close()
 
     def _is_only_removed(self) -> bool:
@@ -147,9 +151,24 @@ class Replica:
         """
         self.segment.window.check()
         age_us = max(0, time.time_ns() - write_time_utc_ns) // 1000 if write_time_utc_ns else 0
-        values = (int(has_link), age_us, skipped, source_counter, write_time_utc_ns)
+        values = (
+            int(has_link), age_us, skipped, source_counter, write_time_utc_ns, self._written, self._refused,
+        )  # fmt: skip
         said = [Keyword(name, value, comment) for name, value, comment in zip(FRESHNESS[1:], values, _COMMENTS)]
         self._memory.replace_raw(self._source_keyword_bytes, b"".join(map(encode, (self._mark, *said))))
+
+    def put_written(self, *, written: Optional[int] = None, refused: Optional[int] = None) -> None:
+        """Say what became of frames that were written here: the counters of the newest that was taken, and was not."""
+        if written is not None:
+            self._written = written
+            self._put(_WRITTEN, written)
+        if refused is not None:
+            self._refused = refused
+            self._put(_REFUSED, refused)
+
+    def _put(self, index: int, value: int) -> None:
+        raw = encode(Keyword(FRESHNESS[index], value, _COMMENTS[index - 1]))
+        self._memory.replace_raw(self._source_keyword_bytes + index * KEYWORD_BYTES, raw)
 
 
 def _with_freshness(path: str, like: Geometry) -> Geometry:

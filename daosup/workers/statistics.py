@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-FORMAT = 3
+FORMAT = 4
 
 
 class Statistics(NamedTuple):
@@ -37,6 +37,9 @@ class Statistics(NamedTuple):
     busy: int = 0
     port: int = 0
     is_ready: int = 0
+    written: int = 0
+    refused: int = 0
+    echoes: int = 0
 
 
 _PAGE = struct.Struct(f"<{len(Statistics._fields)}q")
@@ -61,6 +64,7 @@ class StatisticsPage:
         self.write_time_utc_ns = self.source_counter = 0
         self.has_link = self.reader_count = self.busy = 0
         self.port = self.is_ready = 0
+        self.written = self.refused = self.echoes = 0
         self.started_ns = time.monotonic_ns()
         self._write(self.started_ns)  # a beat of that very moment is no loop's
 
@@ -74,7 +78,7 @@ class StatisticsPage:
             FORMAT, self.pid, self.started_ns, beat_ns, self.frames, self.payload_bytes,
             self.skipped, self.passed_over, self.gaps, self.retries, self.rejected, self.write_time_utc_ns,
             self.source_counter, self.has_link, self.reader_count, self.busy,
-            self.port, self.is_ready,
+            self.port, self.is_ready, self.written, self.refused, self.echoes,
         )  # fmt: skip
 
     def stamp_ready(self, port: int = 0) -> None:

@@ -305,6 +305,11 @@ class Fleet:
         """The one that mirrors."""
         return self.hosts["lab"]
 
+    @property
+    def desk(self) -> Host:
+        """A third one."""
+        return self.hosts["desk"]
+
     def remove(self, source: str, *segments: Segment) -> None:
         """Release a mirror everywhere, remove its source, and wait until nobody works for it."""
         for host in self.hosts.values():

@@ -14,6 +14,7 @@ import pytest
 from daosup.adapters.leftovers import MirrorLedger
 from daosup.adapters.segment_folder import SegmentFolder
 from daosup.core.mirror import ADOPTED_S
+from daosup.core.mirror_names import FRESHNESS
 from daosup.core.types import Source
 from daosup.shm import Segment
 from daosup.shm.making import unlink_segment
@@ -106,7 +107,7 @@ def test_a_mirror_that_is_asked_for_nowhere_goes_also_when_the_next_daemon_stops
 
 def a_mirror(folder: Path, name: str = "remote_rts_wfs", source: str = "rts:wfs") -> Path:
     path = folder / f"{name}.im.shm"
-    with Segment.create(path, (4, 4), "uint16", keywords=[mark(name, source), *[None] * 5]):
+    with Segment.create(path, (4, 4), "uint16", keywords=[mark(name, source), *[None] * (len(FRESHNESS) - 1)]):
         pass
     return path
 

@@ -19,6 +19,7 @@ from typing import Any, Optional
 import numpy as np
 import pytest
 
+from daosup.core.mirror_names import FRESHNESS
 from daosup.errors import SegmentError, SegmentLostError, UnavailableError
 from daosup.shm import Keyword, Segment
 from daosup.shm.making import fresh_metadata, unlink_segment
@@ -207,7 +208,7 @@ def test_a_segment_of_this_host_comes_first_and_its_end_heals_the_mirror(hosts: 
 
 def make_in_place(path: Path) -> None:
     """As libdao makes a segment: in the file that is there, cut to nothing and filled in step by step."""
-    with Segment.create(path.with_name("pattern.im.shm"), FRAME.shape, "uint16", keywords=6) as pattern:
+    with Segment.create(path.with_name("pattern.im.shm"), FRAME.shape, "uint16", keywords=len(FRESHNESS)) as pattern:
         geometry = pattern.geometry
         pattern.unlink()
     with path.open("wb") as file:
@@ -216,7 +217,7 @@ def make_in_place(path: Path) -> None:
 
 
 def make_anew(path: Path) -> None:
-    Segment.create(path, FRAME.shape, "uint16", keywords=6).close()
+    Segment.create(path, FRAME.shape, "uint16", keywords=len(FRESHNESS)).close()
 
 
 @pytest.mark.parametrize("make", [make_in_place, make_anew])
@@ -364,7 +365,10 @@ def test_a_file_of_which_nothing_is_written_down_any_more_is_taken_up_by_its_sou
     (lab.runtime / "lab.workers" / "mirrors").unlink()
     stranger = lab.path("stranger")
     Segment.create(
-        stranger, (4, 4), "uint16", keywords=[Keyword("NET_REPLICA", 1, "stranger mirrors rts:gone"), *[None] * 5]
+        stranger,
+        (4, 4),
+        "uint16",
+        keywords=[Keyword("NET_REPLICA", 1, "stranger mirrors rts:gone"), *[None] * (len(FRESHNESS) - 1)],
     ).close()
     lab.start()
     assert lab.status()["segments"] == []

@@ -11,7 +11,7 @@ from daosup.core.ports import MOST_REMEMBERED, Ports
 from daosup.core.restart import SPREAD
 from daosup.core.standing import RegistryPhase
 from daosup.core.types import Role, StreamRecord
-from tests.unit.hosts import DESK, DM, IP, LAB, PORT, WFS, Story, only, publisher, serving
+from tests.unit.hosts import DESK, DM, IP, LAB, PORT, REMOTE, WFS, Story, only, publisher, serving
 
 
 def test_the_first_reader_starts_the_publisher() -> None:
@@ -202,6 +202,15 @@ def test_a_heartbeat_announces_at_its_interval() -> None:
     story.connect()
     assert only(story.after(29.5), e.Announce) == []
     assert len(only(story.after(60.5), e.Announce)) == 3
+
+
+def test_with_each_heartbeat_a_host_says_what_it_reads_too() -> None:
+    """Else a registry that was flushed just before would have the host, but not its readings, and look right."""
+    story = Story(heartbeat_interval_s=5.0)
+    story.connect()
+    story.say(e.MirrorAsked(REMOTE, "operator"))
+    told = [type(each) for each in only(story.after(5.0), e.Announce, e.Ask)]
+    assert told == [e.Announce, e.Ask]
 
 
 def test_readers_are_looked_for_also_without_being_told() -> None:
