@@ -145,7 +145,7 @@ def _text(path: str) -> str:
 
 
 def _field(text: str, name: str) -> str:
-    found = re.search(rf"^{name}:\s*(.*)$", text, re.MULTILINE)
+    found = re.search(rf"^{name}:[ \t]*(.*)$", text, re.MULTILINE)  # it may be empty, as Groups often is
     return found[1] if found else ""
 
 

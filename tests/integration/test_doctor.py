@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from daosup.adapters.machine_look import look_at_process
 from tests.integration.fleet import Fleet, Host
 from tests.integration.obstacles import WITHOUT_OVERRIDE
 from tests.integration.registry_hosts import raw
@@ -175,6 +176,18 @@ def test_an_owner_that_was_killed_and_then_forgotten(fleet: Fleet) -> None:
         raw(fleet.redis.address, *(("UNLINK", key) for key in raw(fleet.redis.address, ("KEYS", "dao*:rts*"))[0]))
         _, found = examined(fleet.lab)
         assert "its owner is gone, host rts is not in the registry" in told(found, "mirrors", "problem")
+
+
+@needs_root
+@pytest.mark.parametrize("groups", [[], [4242, 4243]], ids=["none", "some"])
+def test_a_daemon_of_supplementary_groups(groups: list[int]) -> None:
+    with subprocess.Popen(["sleep", "60"], extra_groups=groups) as process:
+        try:
+            look = look_at_process(process.pid)
+        finally:
+            process.kill()
+    assert look is not None
+    assert look.groups == {os.getegid(), *groups}
 
 
 @needs_root

@@ -182,9 +182,10 @@ def test_a_ledger_that_is_spoilt_or_anothers_proves_nothing(tmp_path: Path) -> N
         good[:-9],
         good.replace("/", ""),
         good.replace("rts:wfs", "rts:dm"),
-        good.replace("rts_", "/"),
+        *(good.replace("remote_rts_wfs", name) for name in ("", ".hidden", "a.b", "a b", "a:b", "x" * 235)),
+        good.replace(".im.shm", ""),
     ]
-    for said in (*spoilt, good.replace("remote_rts_wfs", ".hidden"), good.replace("remote_rts_wfs", "a.b")):
+    for said in spoilt:
         entry.write_text(said)
         assert MirrorLedger(folder).find() == (), said
         assert not entry.exists()

@@ -100,7 +100,7 @@ def test_what_is_written_into_a_mirrors_keywords_is_its_sources_again(hosts: Fle
 
 def test_a_source_with_more_keywords_than_before_has_a_mirror_with_as_many(hosts: Fleet) -> None:
     made = make(hosts, "kw_more")
-    assert made.mirror.geometry.keyword_count == len(FIRST) + 6
+    assert made.mirror.geometry.keyword_count == len(FIRST) + len(FRESHNESS)
     made.segment.close()
     more = [Keyword(f"KEY{number}", number, "") for number in range(40)]
     made.segment = Segment.create(hosts.rts.path("kw_more"), (16, 16), "uint16", keywords=more)

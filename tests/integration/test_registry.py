@@ -51,6 +51,7 @@ def test_the_schema_is_kept_to_the_letter(empty_redis: EmbeddedRedis) -> None:
         "ip": "10.0.0.1",
         "started_ms": pytest.approx(time.time() * 1000, abs=60_000),
         "beat": 1,
+        "clock_offset_ms": pytest.approx(0, abs=1000),  # one machine, one clock
     }
     assert json.loads(values.pop(b"dao:machines:rts:shm:wfs:connections")) == [
         {
