@@ -99,6 +99,8 @@ def test_two_old_hosts_and_ours_write_to_one_segment(fleet: Fleet, make_old: Mak
         path = fleet.lab.call("mirror", source="rts:writable_c", wait_s=20, bidirectional=True)["path"]
         with Segment.open(path, writable=True) as ours:
             wait_until(lambda: old.write(theirs, 5) or has(segment, 5), 20.0, "what the old host writes")
+            old.write(theirs, 6)
+            wait_for(segment, 6)  # and nothing of what was written before is still on its way
             for value in range(10, 30, 2):
                 ours.write(full(ours, value), wait=True)
                 old.wait_for_value(theirs, value)
