@@ -79,6 +79,7 @@ def test_a_mirror_of_the_configuration_is_written_back_until_that_says_otherwise
         reload(fleet.lab, f'[[mirror]]\nsource = "{dm.source}"\n')
         wait_until(lambda: is_told(dm.source, False), WITHIN_S, "the mirror to be one way")
         assert row_of(fleet.lab, dm.source)["write_back"] is None
+        reload(fleet.lab, "")
 
 
 def test_one_that_is_kept_is_written_back_by_the_same_process_after_a_crash_and_by_another_after_a_stop(
