@@ -11,9 +11,18 @@ import pytest
 
 from daosup.core.mirror_names import FRESHNESS
 from daosup.shm import Keyword, Segment
-from daosup.shm.making import unlink_segment
+from daosup.shm.making import unlink_segment, unlink_semaphores
 from tests.integration.fleet import Fleet
-from tests.integration.mirror_naming import check_mirrored, configure, ctl, owned, reconfigure, semaphores_of
+from tests.integration.mirror_naming import (
+    NOTICED_S,
+    check_mirrored,
+    configure,
+    ctl,
+    owned,
+    reconfigure,
+    semaphores_of,
+)
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -95,6 +104,11 @@ def test_a_file_of_which_nothing_is_written_down_any_more_is_taken_up_by_its_sou
     check_mirrored(lab, "lasting_here", segment, 4)
     assert os.stat(lab.path("lasting_here")).st_ino == inode
     unlink_segment(stranger)
+    lab.release("rts:lasting")
+    wait_until(lambda: not lab.path("lasting_here").exists(), NOTICED_S, "the mirror's file to be gone")
+    # There were some before it was written down, so they may be another's, too.
+    assert len(semaphores_of("lasting_here")) == 11
+    unlink_semaphores(lab.path("lasting_here"))
 
 
 def test_a_kept_mirror_is_back_under_its_name(named_here: tuple[Fleet, Segment]) -> None:
