@@ -144,7 +144,7 @@ def test_a_mirrors_freshness_is_its_own_whatever_keywords_its_source_has(hosts: 
             made.segment.keywords[name] = "hello"
         made.segment.keywords["LAST"] = 3
         wait_for_keyword(made.mirror, "LAST", 3)
-    assert [each["name"] for each in hosts.rts.status()["segments"]] == ["kw_net"]
+    assert "kw_net" in [each["name"] for each in hosts.rts.status()["segments"]]
     end(made)
 
 

@@ -64,6 +64,13 @@ class Attacked:
     def send(self, *parts: bytes) -> None:
         self._socket.send_multipart(parts)
 
+    def is_asked(self) -> bool:
+        """Whether the mirror asked for a description since it was last looked."""
+        asked = False
+        while self._socket.poll(0):
+            asked |= self._socket.recv().startswith(b"\x01" + MAGIC + b"\xff")
+        return asked
+
     @property
     def statistics(self) -> Statistics:
         """Of the mirror, after another turn."""
@@ -181,10 +188,13 @@ def check_mirrors(attacked: Attacked, segment: Segment, value: int) -> None:
     """A right message is mirrored."""
     segment.write(np.full(SHAPE, value, "uint16"), time_ns=value)
     messages = Messages(segment, 10**9, str(SOURCE))
-    attacked.send(bytes(messages.describe(1, has_frame=True)))
+    description = bytes(messages.describe(1, has_frame=True))
+    attacked.send(description)
 
     def is_mirrored() -> bool:
         attacked.mirror.turn()
+        if attacked.is_asked():  # as when the mirror could not be made just before
+            attacked.send(description)
         if not attacked.path.exists():
             return False
         with Segment.open(attacked.path, writable=False) as mirror:
