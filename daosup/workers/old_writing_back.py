@@ -50,6 +50,7 @@ class OldWritingBack(WrittenHere):
         self.port = self._sender.port
         self._sent_s = float("-inf")
         self._newest = bytearray()
+        page.writing = 1
         tell("writing", state=Writing.OPEN.value, reason=None)
         super().__init__(order.semaphore)
 
