@@ -89,4 +89,7 @@ class Announcing:
         worker = self._crew.workers.get(WorkerKey(WorkerKind.PUBLISHER, Source(facts.host, name)))
         if worker is None or worker.phase is not Phase.RUNNING:
             return ()
-        return tuple(StreamRecord(facts.ip, worker.port, each.host, each.ip) for each in self._readership.of(name))
+        return tuple(
+            StreamRecord(facts.ip, worker.port, each.host, each.ip, "zmq", each.bidirectional, each.client_pub_port)
+            for each in self._readership.of(name)
+        )

@@ -10,7 +10,18 @@ from daosup.core.desired import Desired
 from daosup.core.host_facts import HostFacts
 from daosup.core.lease import Lease
 from daosup.core.registry_values import Instance, StreamRequest
-from daosup.core.types import PROTOCOL, HostSign, Looks, Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey
+from daosup.core.types import (
+    PROTOCOL,
+    HostSign,
+    Looks,
+    OldWriter,
+    Reader,
+    Role,
+    SegmentFacts,
+    Source,
+    StreamRecord,
+    WorkerKey,
+)
 
 # -- events
 
@@ -231,7 +242,10 @@ class WorkerBegan:
 
 @dataclass(frozen=True)
 class WorkerReady:
-    """A worker does its work: a publisher is bound to ``port``, a mirror (port 0) has its segment."""
+    """A worker does its work: a publisher is bound to ``port``, a mirror has its segment.
+
+    A mirror has no port (0) but the one at which an old owner finds what is written back.
+    """
 
     key: WorkerKey
     pid: int
@@ -305,6 +319,13 @@ class PortsRemembered:
 
 
 @dataclass(frozen=True)
+class OldWritersRemembered:
+    """What publishers of this host were told by the supervisor before us, as TellOldWriters says, by segment name."""
+
+    writers: Mapping[str, tuple[OldWriter, ...]]
+
+
+@dataclass(frozen=True)
 class RenewAsked:
     """These workers are to be replaced by new ones, one after the other."""
 
@@ -335,7 +356,8 @@ Event = Union[
     RegistryConnected, RegistryLost, RegistryChecked, LeaseSeen, ClockCompared, HostsSeen, HostEvicted, ActRefused,
     ReplacedInstance, ReadersSeen, RequestsTaken, HeartbeatsSeen, RecordsSeen, ReadersNotified, RecordNotified,
     LinksSeen, SegmentsChanged, MirrorAsked, MirrorReleased, HolderGone, WorkerStarted, WorkerBegan, WorkerReady,
-    WorkerExited, WorkerHung, WorkerGrown, WorkersFound, PortsRemembered, RestartAsked, RenewAsked, AnnounceAsked,
+    WorkerExited, WorkerHung, WorkerGrown, WorkersFound, PortsRemembered,
+    OldWritersRemembered, RestartAsked, RenewAsked, AnnounceAsked,
     WithdrawAsked, ConfigChanged, DesiredChanged, Ticked, StopAsked,
 ]  # fmt: skip
 
@@ -426,9 +448,14 @@ class FindHeartbeats:
 
 @dataclass(frozen=True)
 class RequestStream:
-    """Ask a host that runs the existing daemon for a stream, as its own clients do."""
+    """Ask a host that runs the existing daemon for a stream, as its own clients do.
+
+    If it is to be ``bidirectional``, that host follows what is streamed from ``client_pub_port`` of this one.
+    """
 
     source: Source
+    bidirectional: bool = False
+    client_pub_port: Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -564,6 +591,14 @@ class RememberPorts:
 
 
 @dataclass(frozen=True)
+class TellOldWriters:
+    """Have the publisher of a segment follow these readers of the old protocol, which write to it, and no others."""
+
+    name: str
+    writers: tuple[OldWriter, ...]
+
+
+@dataclass(frozen=True)
 class Finish:
     """The supervisor may end: nothing is left to do, or with an ``error`` it cannot serve here now (exit 69)."""
 
@@ -583,5 +618,5 @@ Action = Union[
     ConnectRegistry, CheckRegistry, LookAtLease, TakeLease, RenewLease, GiveUpLease, ReadHosts, Evict, ReadReaders,
     TakeRequests, ReadHeartbeats, FindHeartbeats, RequestStream, ReadRecords, Announce, PutSegment, DropSegment,
     DropLeftovers, PutRecords, DropReaders, Ask, Unask, Withdraw, StartWorker, StopWorker, RemoveMirror,
-    RememberMirrors, RememberPorts, Finish, Report,
+    RememberMirrors, RememberPorts, TellOldWriters, Finish, Report,
 ]  # fmt: skip

@@ -36,7 +36,7 @@ from daosup.core.registry_values import Instance
 from daosup.core.renewal import Renewal
 from daosup.core.standing import Standing
 from daosup.core.types import Role, SegmentFacts, Source, WorkerKey, WorkerKind
-from daosup.core.wanted import wanted_workers
+from daosup.core.wanted import given_port, wanted_workers
 
 #: How often the registry is looked at; and how often all our readers are read, although nothing seems to have changed.
 CHECK_INTERVAL_S = 1.0
@@ -189,6 +189,7 @@ class HostState:
             self.readership.forgive(now)
         vanished = self.readership.update(event.readers, now)
         self.presumed.readers_told(self.readership.names, now)
+        yield from self.readership.tell_writers(now)
         if vanished:
             yield e.DropReaders(vanished)
             for name, host in vanished:
@@ -228,7 +229,7 @@ class HostState:
                 self._is_settled = False
                 yield from self.crew.nudge(WorkerKey(WorkerKind.MIRROR, seen.source), now, "its owner is back")
             if self._is_serving:
-                yield from self.mirrors.request(seen, now)
+                yield from self.mirrors.request(seen, self._write_port(seen), now)
         if self._is_serving:
             yield from self.mirrors.ask_again(event.sources)
 
@@ -275,6 +276,8 @@ class HostState:
                 self.presumed.add(key.source.name)
                 if found.is_ready:
                     self.ports.note(key.source.name, found.order.port)
+            elif found.order.port:
+                self.ports.note(str(key.source), found.order.port)
             terms = self.facts.terms_for(key, is_written_back=found.order.is_written_back)
             order = replace(found.order, terms=terms)
             yield from self.crew.adopt(replace(found, order=order), now)
@@ -283,8 +286,14 @@ class HostState:
         self.renewal.ask(event.keys)
         return self.renewal.step(now)
 
-    def _worker_started(self, event: e.WorkerStarted, now: float) -> Iterable[e.Action]:
-        return self.crew.started(event.key, event.pid, now)
+    def _worker_started(self, event: e.WorkerStarted, now: float) -> Iterator[e.Action]:
+        yield from self.crew.started(event.key, event.pid, now)
+        if event.key.kind is WorkerKind.PUBLISHER:
+            yield from self.readership.writers.tell_again(event.key.source.name)
+
+    def _old_writers_remembered(self, event: e.OldWritersRemembered, now: float) -> Iterable[e.Action]:
+        self.readership.writers.remembered(event.writers)
+        return ()
 
     def _worker_began(self, event: e.WorkerBegan, now: float) -> Iterable[e.Action]:
         self.crew.began(event.key, event.pid)
@@ -294,10 +303,30 @@ class HostState:
         if self.crew.ready(event.key, event.pid, event.port):
             if event.key.kind is WorkerKind.PUBLISHER:
                 self.ports.note(event.key.source.name, event.port)
+            elif event.port:
+                yield from self._writes_from(event.key.source, event.port, now)
             yield e.Report(
                 "info", "worker ready", (("worker", str(event.key)), ("pid", event.pid), ("port", event.port or None))
             )
             yield from self._unsettling(self.renewal.step(now))
+
+    def _write_port(self, seen: e.SourceSeen) -> int:
+        """Where the old owner of a source finds what is written back; 0 if nothing is, or that is not known yet."""
+        mirror = self.mirrors.get(seen.source)
+        # Its protocol is not known before there is a record.
+        if mirror is None or not seen.is_old or not mirror.is_written_back:
+            return 0
+        given_port(seen.source, self.facts, self.mirrors, self.crew, self.ports)
+        return mirror.write_port
+
+    def _writes_from(self, source: Source, port: int, now: float) -> Iterator[e.Action]:
+        """A mirror took another port than it was given: its old owner has to be told."""
+        mirror = self.mirrors.get(source)
+        if mirror is not None and mirror.is_followed and mirror.write_port != port:
+            mirror.write_port = port
+            self.ports.note(str(source), port)
+            if self._is_serving:
+                yield from self.mirrors.look((source,), now)
 
     def _worker_exited(self, event: e.WorkerExited, now: float) -> Iterable[e.Action]:
         return self.crew.exited(event.key, event.pid, event.cause, now, event.details)
@@ -416,6 +445,7 @@ class HostState:
         e.MirrorReleased: _mirror_released,
         e.HolderGone: _holder_gone,
         e.PortsRemembered: lambda self, event, now: self.ports.remembered(event.ports),
+        e.OldWritersRemembered: _old_writers_remembered,
         e.LinksSeen: _links_seen,
         e.WorkerStarted: _worker_started,
         e.WorkerBegan: _worker_began,

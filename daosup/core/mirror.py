@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Optional
 
-from daosup.core.types import PROTOCOL, Looks
+from daosup.core.types import OLD_PROTOCOL, PROTOCOL, Looks
 
 #: Holds what is asked for on the command line, until it is released there. Programs have a name of their own.
 OPERATOR = "operator"
@@ -25,7 +25,8 @@ class Mirror:
     """A source that somebody here holds; times are the supervisor's monotonic clock in seconds.
 
     ``writers`` are those of its holders that want what is written into it to go to its source. ``linked_s`` is when
-    there last was a link, or the endpoint became known.
+    there last was a link, or the endpoint became known. ``given_port`` is the one that its process is told to write
+    back from to an old owner (0: any, None: not yet decided), ``write_port`` the one that it has (0: not known).
     """
 
     holders: set[str] = field(default_factory=set)
@@ -41,11 +42,18 @@ class Mirror:
     looks: Optional[Looks] = None
     looked_s: float = 0.0
     adopted_s: float = 0.0
+    given_port: Optional[int] = None
+    write_port: int = 0
 
     @property
     def is_written_back(self) -> bool:
         """Whether somebody who holds it wants so."""
         return bool(self.writers)
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether its owner, which runs the existing daemon, is to follow what is streamed from a port of this host."""
+        return self.is_written_back and self.protocol == OLD_PROTOCOL
 
     @property
     def is_remembered_as_written_back(self) -> bool:

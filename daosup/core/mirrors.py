@@ -51,8 +51,12 @@ class Mirrors(dict[Source, Mirror]):
         (mirror.writers.add if is_written_back else mirror.writers.discard)(holder)
         if mirror.is_written_back != was_written_back:
             yield _report_writing(source, mirror)
-        if is_serving and not mirror.endpoint and source not in self.stopped:
+        if not is_serving or source in self.stopped:
+            return
+        if not mirror.endpoint:
             yield self._ask((source,), is_news=True)
+            yield from self.look((source,), now)
+        elif mirror.is_followed and not was_written_back:
             yield from self.look((source,), now)
 
     def release(self, sources: Iterable[Source], holder: Optional[str], *, is_connected: bool) -> Iterator[e.Action]:
@@ -144,6 +148,8 @@ class Mirrors(dict[Source, Mirror]):
         if order.endpoint and not mirror.endpoint:
             mirror.endpoint, mirror.protocol = order.endpoint, order.protocol
             mirror.linked_s, mirror.reason = now, None
+        if mirror.is_followed and mirror.given_port is None:
+            mirror.given_port = mirror.write_port = order.port
 
     def tidy(
         self, wanted: Iterable[WorkerKey], running: Container[WorkerKey], *, is_stopping: bool
@@ -231,14 +237,14 @@ class Mirrors(dict[Source, Mirror]):
             if mirror.is_linked:
                 mirror.linked_s = now
 
-    def request(self, seen: e.SourceSeen, now: float) -> Iterator[e.Action]:
-        """Ask a host for a stream that runs the existing daemon, if that is due."""
+    def request(self, seen: e.SourceSeen, write_port: int, now: float) -> Iterator[e.Action]:
+        """Ask a host for a stream that runs the existing daemon, if that is due; ``write_port`` as `is_request_due`."""
         mirror = self.get(seen.source)
         if mirror is None or seen.source in self.stopped:
             return
-        if is_request_due(seen, self._host, mirror.linked_s, mirror.requested_s, now):
+        if is_request_due(seen, self._host, mirror.linked_s, mirror.requested_s, now, write_port):
             mirror.requested_s = now
-            yield e.RequestStream(seen.source)
+            yield e.RequestStream(seen.source, bool(write_port), write_port or None)
 
     def take(self, seen: e.SourceSeen, now: float) -> bool:
         """Take in what the registry has of a source; True if its owner streams it again, or from another place."""
@@ -264,14 +270,15 @@ class Mirrors(dict[Source, Mirror]):
             mirror.reason = f"waiting for {source.host} to publish {source.name}"
         return mirror.reason is None and before != (None, mirror.endpoint, mirror.protocol)
 
-    def orders(self, terms_for: Callable[..., Hashable]) -> Iterator[e.StartWorker]:
-        """The workers that there should be."""
+    def orders(self, terms_for: Callable[..., Hashable], port_of: Callable[[Source], int]) -> Iterator[e.StartWorker]:
+        """The workers that there should be; ``port_of`` those that old owners follow."""
         free = self.places.free(self)
         for source, mirror in self.items():
             if mirror.endpoint and source in free and source not in self.stopped:
                 key, is_written_back = WorkerKey(WorkerKind.MIRROR, source), mirror.is_written_back
                 terms = terms_for(key, is_written_back=is_written_back)
-                yield e.StartWorker(key, 0, mirror.endpoint, terms, mirror.protocol, mirror.looks, is_written_back)
+                port = port_of(source) if mirror.is_followed else 0
+                yield e.StartWorker(key, port, mirror.endpoint, terms, mirror.protocol, mirror.looks, is_written_back)
 
     def name_of(self, source: Source) -> str:
         """What the mirror of a source is called here."""

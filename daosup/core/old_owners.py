@@ -2,7 +2,8 @@
 
 Invariants: a stream of protocol 2 is followed before an old one, and a record of our own before another's. An old host
 drops its stream when those left who are written down, so we ask to be written down even if there is a stream already.
-What such a host wrote never expires, so a record whose stream does not come for a while is not believed for ever.
+What such a host wrote never expires, so a record whose stream does not come for a while is not believed for ever. It
+follows what we write back if a record of ours says from which port, so one that does not say that is none.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def followed(records: Sequence[StreamRecord], host: str) -> Optional[StreamRecor
     return None
 
 
-def is_request_due(seen: SourceSeen, host: str, linked_s: float, requested_s: float, now: float) -> bool:
+def is_request_due(
+    seen: SourceSeen, host: str, linked_s: float, requested_s: float, now: float, write_port: int = 0
+) -> bool:
     """Whether ``host`` should write a request now.
 
     Args:
@@ -40,8 +43,14 @@ def is_request_due(seen: SourceSeen, host: str, linked_s: float, requested_s: fl
         linked_s: When there last was a link, or the endpoint became known.
         requested_s: When the last request was written.
         now: All three are seconds of the same clock.
+        write_port: From where it writes back, if it does and that is known; else 0.
     """
     if not (seen.is_old and seen.is_host_known and seen.is_segment_known) or now < requested_s + REQUEST_INTERVAL_S:
         return False
-    is_written_down = any(each.client_hostname == host for each in seen.records)
+    own = [each for each in seen.records if each.client_hostname == host]
+    is_written_down = any(not write_port or _is_followed(each, write_port) for each in own)
     return not is_written_down or now >= linked_s + max(DOUBT_S, 2 * (requested_s - linked_s))
+
+
+def _is_followed(record: StreamRecord, write_port: int) -> bool:
+    return record.bidirectional and record.client_pub_port == write_port

@@ -97,6 +97,11 @@ class OldReadership:
         """The old readers of a segment."""
         return (each.reader for (known, _), each in self._heard.items() if known == name and each.is_reading)
 
+    def is_reading(self, pair: Pair) -> bool:
+        """Whether a host is an old reader of a segment."""
+        heard = self._heard.get(pair)
+        return heard is not None and heard.is_reading
+
     @property
     def names(self) -> set[str]:
         """The segments that they read."""

@@ -1,9 +1,10 @@
-"""Which port each segment was published on last.
+"""Which port each segment was published on last, and from which each mirror wrote back to an old owner.
 
 Readers of the old protocol learn a port once and for all, and their streams do not say whose frames they are. So:
 
 Invariants: a segment is published where it was before, also after a restart, unless another program has that port by
-now; a port that one segment had is given to another only if there is no other port left.
+now; a port that one segment had is given to another only if there is no other port left. The same holds for mirrors
+that old owners follow; they are called HOST:NAME here.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ MOST_REMEMBERED = 5000
 
 
 class Ports:
-    """The ports of one host's segments."""
+    """The ports of one host's segments, and of mirrors."""
 
     def __init__(self) -> None:
         self._last: dict[str, int] = {}

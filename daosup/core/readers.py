@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
 from daosup.core import events as e
 from daosup.core.old_readership import OldReadership
+from daosup.core.old_writers import OldWriters
 from daosup.core.readership import Readership
 from daosup.core.types import Reader
+from daosup.errors import ProtocolError
 
 #: How often requests of old readers are taken, and the heartbeats of those that are known looked at.
 REQUEST_INTERVAL_S = 2.0
@@ -30,11 +33,13 @@ class Readers:
     Attributes:
         ours: Those of protocol 2.
         old: Those of the old protocol.
+        writers: Those of them that write, too.
     """
 
     def __init__(self) -> None:
         self.ours = Readership()
         self.old = OldReadership()
+        self.writers = OldWriters()
         self._took_s = self._looked_s = self._searched_s = _LONG_AGO_S
         self._pause_s = SEARCH_PAUSE_S
         self._strangers: dict[str, int] = {}
@@ -42,8 +47,12 @@ class Readers:
     def of(self, name: str) -> tuple[Reader, ...]:
         """The readers of a segment, in the order of their hosts."""
         ours = self.ours.of(name)
-        old = [reader for reader in self.old.of(name) if not self.ours.knows(name, reader.host)]
+        old = [self._written(name, reader) for reader in self.old.of(name) if not self.ours.knows(name, reader.host)]
         return tuple(sorted((*ours, *old), key=lambda reader: reader.host)) if old else ours
+
+    def _written(self, name: str, reader: Reader) -> Reader:
+        writer = self.writers.of(name, reader.host)
+        return reader if writer is None else replace(reader, bidirectional=True, client_pub_port=writer.port)
 
     @property
     def names(self) -> set[str]:
@@ -58,14 +67,22 @@ class Readers:
         """Begin everybody's time anew."""
         self.ours.forgive(now)
         self.old.forgive(now)
+        self.writers.forgive(now)
 
     def requests_taken(self, event: e.RequestsTaken, now: float) -> Iterator[e.Action]:
         """Old readers asked for segments."""
         for name, request in event.requests.items():
             if self.old.asked(name, request.client_hostname, request.client_ip, now):
                 yield _report("info", "old reader asks", name, request.client_hostname)
-            if request.bidirectional:
-                yield _report("warning", "old reader wants to write; it only reads", name, request.client_hostname)
+            try:
+                self.writers.asked(name, request)
+            except ProtocolError as error:
+                reason = str(error)
+                yield _report("warning", "old reader wants to write, and cannot", name, request.client_hostname, reason)
+            else:
+                if request.bidirectional:
+                    yield _report("info", "old reader writes", name, request.client_hostname)
+        yield from self.tell_writers(now)
 
     def heartbeats_seen(self, event: e.HeartbeatsSeen, now: float) -> Iterator[e.Action]:
         """Heartbeats of old readers were looked at, or found."""
@@ -74,6 +91,11 @@ class Readers:
             yield _report("info", "old reader found", name, host)
         for name, host in gone:
             yield _report("warning", "reader vanished", name, host)
+        yield from self.tell_writers(now)
+
+    def tell_writers(self, now: float) -> Iterator[e.Action]:
+        """Have publishers told which old readers write, if that changed."""
+        return self.writers.tell(lambda pair: self.old.is_reading(pair) and not self.ours.knows(*pair), now)
 
     def connected(self, counts: Mapping[str, int]) -> None:
         """So much is subscribed to each segment now."""
@@ -96,7 +118,9 @@ class Readers:
             self._searched_s = now
             self._pause_s = SEARCH_PAUSE_S if is_first else min(LONGEST_PAUSE_S, 2 * self._pause_s)
             yield e.FindHeartbeats()
+        yield from self.tell_writers(now)
 
 
-def _report(level: str, message: str, name: str, host: str) -> e.Report:
-    return e.Report(level, message, (("segment", name), ("peer", host), ("protocol", 1)))
+def _report(level: str, message: str, name: str, host: str, reason: str = "") -> e.Report:
+    why = (("reason", reason),) if reason else ()
+    return e.Report(level, message, (("segment", name), ("peer", host), ("protocol", 1), *why))

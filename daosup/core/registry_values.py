@@ -158,6 +158,7 @@ def encode_reader(reader: Reader) -> bytes:
             "beat": reader.beat,
             "instance": reader.instance,
             "protocol": PROTOCOL,
+            "bidirectional": reader.bidirectional,
         }
     )
 
@@ -174,6 +175,7 @@ def decode_reader(raw: bytes) -> Reader:
         ip=string_field(entry, "ip", _ADDRESS),
         beat=integer_field(entry, "beat", 0, 2**63 - 1),
         instance=string_field(entry, "instance", WORD),
+        bidirectional=flag_field(entry, "bidirectional"),
     )
 
 

@@ -127,7 +127,8 @@ class StreamRecord:
 class Reader:
     """A host that wants a segment of ours. ``beat`` grows while the reader is alive.
 
-    One that speaks the old protocol has neither beat nor instance, and no ``ip`` if only its heartbeat is known.
+    One that speaks the old protocol has neither beat nor instance, and no ``ip`` if only its heartbeat is known. One
+    that also writes to the segment is ``bidirectional``; by the old protocol it streams that from ``client_pub_port``.
     """
 
     host: str
@@ -135,6 +136,22 @@ class Reader:
     beat: int
     instance: str
     protocol: int = PROTOCOL
+    bidirectional: bool = False
+    client_pub_port: Optional[int] = None
+
+
+@dataclass(frozen=True, order=True)
+class OldWriter:
+    """A host that streams, in the old protocol, what is written into its mirror of a segment of ours."""
+
+    host: str
+    ip: str
+    port: int
+
+    @property
+    def endpoint(self) -> str:
+        """The ZeroMQ endpoint to connect to."""
+        return f"tcp://{self.ip}:{self.port}"
 
 
 @dataclass(frozen=True)

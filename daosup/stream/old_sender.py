@@ -11,7 +11,8 @@ import zmq
 
 from daosup.errors import UnavailableError
 from daosup.stream.old_frames import OLD_TOPIC
-from daosup.stream.sender import HANDSHAKE_MS, HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, queue_frames, socket_buffer_bytes
+from daosup.stream.sender import HANDSHAKE_MS, HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, socket_buffer_bytes
+from daosup.stream.upstream import waiting_frames
 
 
 class OldSender:
@@ -34,7 +35,7 @@ class OldSender:
         self._socket = self._context.socket(zmq.PUB)
         options = {
             zmq.LINGER: 0,
-            zmq.SNDHWM: queue_frames(frame_bytes),
+            zmq.SNDHWM: waiting_frames(frame_bytes),
             zmq.SNDBUF: socket_buffer_bytes(frame_bytes),
             zmq.HEARTBEAT_IVL: HEARTBEAT_MS,
             zmq.HEARTBEAT_TIMEOUT: HEARTBEAT_TIMEOUT_MS,

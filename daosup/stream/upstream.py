@@ -25,6 +25,12 @@ _WAITING_BYTES = 4 * 1024 * 1024
 _WAITING_FRAMES = (2, 256)
 
 
+def waiting_frames(frame_bytes: int) -> int:
+    """How many frames of a size may be under way to an owner."""
+    fewest, most = _WAITING_FRAMES
+    return max(fewest, min(most, _WAITING_BYTES // frame_bytes))
+
+
 class Upstream:
     """Sends to one owner.
 
@@ -37,8 +43,7 @@ class Upstream:
     """
 
     def __init__(self, endpoint: str, frame_bytes: int = 65536) -> None:
-        fewest, most = _WAITING_FRAMES
-        self.most_waiting = max(fewest, min(most, _WAITING_BYTES // frame_bytes))
+        self.most_waiting = waiting_frames(frame_bytes)
         self._context = zmq.Context(io_threads=1)
         self._socket = self._context.socket(zmq.XSUB)
         options = {

@@ -40,6 +40,7 @@ from daosup.supervisor.commands import Commands
 from daosup.supervisor.discovery_desk import DiscoveryDesk
 from daosup.supervisor.host_facts import host_facts
 from daosup.supervisor.lasting import Lasting
+from daosup.supervisor.old_writers import OldWriterFiles
 from daosup.supervisor.port_memory import PortMemory
 from daosup.supervisor.reexec import Renewing
 from daosup.supervisor.registry_desk import RegistryDesk
@@ -88,6 +89,7 @@ class Supervisor:
         self.state = HostState(replace(facts, instance=self.instance, is_takeover=is_takeover))
         self.ledger = MirrorLedger(config.runtime_folder / f"{config.instance}.mirrors")
         self.seen = WorkersSeen(self.workers_folder.page_of)
+        self.old_writers = OldWriterFiles(config.host, self.workers_folder.page_of)
         self.health = WorkerHealth(self.state.crew.workers, self.seen, self.orders.limits_of, self.post, TICK_S)
         self.processes = Processes("daosup.workers.fork_server", self._on_started, self._on_failed, self._on_ended)
         self._renewing = renewing
@@ -103,6 +105,7 @@ class Supervisor:
             e.RemoveMirror: self._remove_mirror,
             e.RememberMirrors: self._remember_mirrors,
             e.RememberPorts: lambda action: self.port_memory.remember(action.ports),
+            e.TellOldWriters: self.old_writers.tell,
             e.Finish: self._finish,
             e.Report: lambda action: getattr(_log, action.level)(action.message, **dict(action.fields)),
         }
@@ -148,6 +151,7 @@ class Supervisor:
             mirrored = self._find_mirrors()
             self.lasting.load()
             self.post(e.PortsRemembered(self.port_memory.load()))
+            self.post(e.OldWritersRemembered(self.old_writers.remembered()))
             self.post(e.ConfigChanged(self.state.facts))
             self.discovery.start()
             self._tell_strangers()

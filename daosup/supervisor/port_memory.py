@@ -15,7 +15,7 @@ from daosup import log
 from daosup.adapters.state_file import MAX_BYTES, StateFile
 from daosup.core.checked_json import as_object, integer_field, parse_json
 from daosup.core.ports import MOST_REMEMBERED
-from daosup.core.types import check_name
+from daosup.core.types import Source, check_name
 from daosup.errors import ProtocolError, UnavailableError, UsageError
 
 _log = log.get("daosup.supervisor")
@@ -64,6 +64,15 @@ def _decoded(raw: bytes) -> dict[str, int]:
     if len(ports) > MOST_REMEMBERED:
         raise ProtocolError(f"{len(ports)} ports, more than {MOST_REMEMBERED}")
     try:
-        return {check_name(name): integer_field(ports, name, 1, 65535) for name in ports}
+        return {_checked(name): integer_field(ports, name, 1, 65535) for name in ports}
     except UsageError as error:
         raise ProtocolError(str(error)) from None
+
+
+def _checked(name: str) -> str:
+    """The name of a segment of this host, or HOST:NAME of a mirror.
+
+    Raises:
+        UsageError: If it is neither.
+    """
+    return str(Source.parse(name)) if ":" in name else check_name(name)

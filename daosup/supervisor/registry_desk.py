@@ -209,7 +209,7 @@ class RegistryDesk:
 
     async def _request_stream(self, action: e.RequestStream) -> None:
         facts = self._state.facts
-        request = StreamRequest(facts.ip, facts.host, protocol=OLD_PROTOCOL)
+        request = StreamRequest(facts.ip, facts.host, "zmq", action.bidirectional, action.client_pub_port, OLD_PROTOCOL)
         await self._registry.request(action.source, request, REQUEST_LIFETIME_S)
 
     async def _announce(self, action: e.Announce) -> Optional[e.Event]:
@@ -223,5 +223,8 @@ class RegistryDesk:
 
     async def _ask(self, action: e.Ask) -> None:
         facts = self._state.facts
-        reader = Reader(facts.host, facts.ip, action.beat, self._instance)
-        await self._registry.ask(action.sources, reader, READERS_LIFETIME_S, is_news=action.is_news)
+        for is_writing in (False, True):
+            sources = [each for each in action.sources if (each in action.written_back) is is_writing]
+            if sources:
+                reader = Reader(facts.host, facts.ip, action.beat, self._instance, bidirectional=is_writing)
+                await self._registry.ask(sources, reader, READERS_LIFETIME_S, is_news=action.is_news)

@@ -9,8 +9,11 @@ newest, is not written again.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
+
+import numpy as np
 
 from daosup.core.header import Buffer
 from daosup.core.pickled import pickled_ends
@@ -26,6 +29,7 @@ from daosup.workers.written_here import Stamps, WrittenHere
 
 #: What comes back does so within this time.
 ECHO_S = 1.0
+_USUAL_BYTES = 65536
 
 
 class OldWritingBack(WrittenHere):
@@ -42,10 +46,11 @@ class OldWritingBack(WrittenHere):
 
     def __init__(self, order: MirrorOrder, page: StatisticsPage, tell: Callable[..., None]) -> None:
         self._page = page
-        self._sender = OldSender(order.bind, order.write_port)
+        self._sender = OldSender(order.bind, order.write_port, _frame_bytes(order))
         self.port = self._sender.port
         self._sent_s = float("-inf")
         self._newest = bytearray()
+        page.writing = 1
         tell("writing", state=Writing.OPEN.value, reason=None)
         super().__init__(order.semaphore)
 
@@ -93,3 +98,11 @@ class OldWritingBack(WrittenHere):
         is_here = message[offset:] == self._newest
         self._page.echoes += is_here
         return is_here
+
+
+def _frame_bytes(order: MirrorOrder) -> int:
+    """What the registry says of a frame's size, which may be nothing or nonsense."""
+    try:
+        return max(1, np.dtype(order.dtype).itemsize * math.prod(order.shape)) if order.shape else _USUAL_BYTES
+    except (TypeError, ValueError):
+        return _USUAL_BYTES

@@ -17,7 +17,10 @@ FORMAT = 4
 
 
 class Statistics(NamedTuple):
-    """One reading of a page. Times are ns on the monotonic clock unless they say otherwise; 0 means never."""
+    """One reading of a page. Times are ns on the monotonic clock unless they say otherwise; 0 means never.
+
+    ``writing``: whether the owner lets a mirror write: 0 if that is not known, 1 yes, 2 no.
+    """
 
     format: int = FORMAT
     pid: int = 0
@@ -40,6 +43,7 @@ class Statistics(NamedTuple):
     written: int = 0
     refused: int = 0
     echoes: int = 0
+    writing: int = 0
 
 
 _PAGE = struct.Struct(f"<{len(Statistics._fields)}q")
@@ -64,7 +68,7 @@ class StatisticsPage:
         self.write_time_utc_ns = self.source_counter = 0
         self.has_link = self.reader_count = self.busy = 0
         self.port = self.is_ready = 0
-        self.written = self.refused = self.echoes = 0
+        self.written = self.refused = self.echoes = self.writing = 0
         self.started_ns = time.monotonic_ns()
         self._write(self.started_ns)  # a beat of that very moment is no loop's
 
@@ -79,6 +83,7 @@ class StatisticsPage:
             self.skipped, self.passed_over, self.gaps, self.retries, self.rejected, self.write_time_utc_ns,
             self.source_counter, self.has_link, self.reader_count, self.busy,
             self.port, self.is_ready, self.written, self.refused, self.echoes,
+            self.writing,
         )  # fmt: skip
 
     def stamp_ready(self, port: int = 0) -> None:

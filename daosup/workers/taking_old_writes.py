@@ -12,10 +12,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection
-from typing import NamedTuple, Optional
+from typing import Optional
 
 import numpy as np
 
+from daosup.core.types import OldWriter
 from daosup.errors import SegmentBusyError, SegmentError
 from daosup.shm import Segment
 from daosup.stream.old_frames import Array
@@ -23,14 +24,6 @@ from daosup.stream.old_receiver import OldReceiver
 
 #: A segment that cannot be opened for writing is tried again so often.
 _RETRY_S = 0.25
-
-
-class OldWriter(NamedTuple):
-    """An old client that writes: its host, and where it publishes what it writes."""
-
-    host: str
-    ip: str
-    port: int
 
 
 class TakingOldWrites:
@@ -84,8 +77,7 @@ class _Following:
         self._thread.join()
 
     def _run(self) -> None:
-        host = f"[{self._writer.ip}]" if ":" in self._writer.ip else self._writer.ip
-        receiver = OldReceiver(f"tcp://{host}:{self._writer.port}")
+        receiver = OldReceiver(self._writer.endpoint)
         try:
             while not self._is_ending.is_set():
                 before = receiver.rejected

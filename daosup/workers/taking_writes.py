@@ -15,7 +15,6 @@ from typing import Optional
 
 from daosup.core.types import Writing
 from daosup.core.writing import (
-    ASK_INTERVAL_S,
     FRAME_AT,
     Answer,
     Ask,
@@ -28,12 +27,14 @@ from daosup.core.writing import (
 )
 from daosup.errors import ProtocolError, SegmentError
 from daosup.shm import Segment
+from daosup.workers.old_writers import OldWriters
 from daosup.workers.orders import PublisherOrder
 from daosup.workers.statistics import StatisticsPage
 from daosup.workers.taking_old_writes import TakingOldWrites
 
 #: A publisher with writers hears them at once. When it has not for so long, what it hears then is from long ago.
 LATE_S = 1.0
+_LOOK_S = 0.25
 
 
 class TakingWrites:
@@ -57,12 +58,13 @@ class TakingWrites:
         self._written = self._refused = 0
         self._lock = threading.Lock()
         self.old = TakingOldWrites(order.path, self.may_write)
+        self._old_writers = OldWriters(order.page)
         self._most_bytes = most_bytes
         self.answer: Callable[[bytes], None] = lambda message: None
         self._epoch = self._layout_id = 0
         self._read: Optional[Segment] = None
         self._segment: Optional[Segment] = None
-        self._expired_s = 0.0
+        self._looked_s = 0.0
         self._tended_s = time.monotonic()
         self._is_late = False
 
@@ -83,12 +85,15 @@ class TakingWrites:
         self._read, self._epoch, self._layout_id = segment, epoch, layout_id
 
     def tend(self, now: float) -> None:
-        """To be called each time before writers are heard; forgets, now and then, who fell silent."""
+        """To be called each time before writers are heard; looks, now and then, who they are."""
         self._is_late, self._tended_s = now > self._tended_s + LATE_S, now
-        if now >= self._expired_s + ASK_INTERVAL_S:
-            self._expired_s = now
+        if now >= self._looked_s + _LOOK_S:
+            self._looked_s = now
             with self._lock:
                 self._writers.expire(now)
+            told = self._old_writers.poll()
+            if told is not None:
+                self.old.follow(told)
 
     def may_write(self, host: str) -> bool:
         """Whether a client of the old protocol may write now, which cannot ask; in any thread."""

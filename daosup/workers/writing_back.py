@@ -106,6 +106,7 @@ class WritingBack(WrittenHere):
     def _say(self, reason: str) -> None:
         if (self._is_open, reason) != self._told:
             self._told = (self._is_open, reason)
+            self._page.writing = 1 if self._is_open else 2
             self._tell("writing", state="open" if self._is_open else "refused", reason=reason or None)
 
     def _answered(self, answer: Answer) -> None:

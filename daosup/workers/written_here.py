@@ -104,6 +104,9 @@ class WrittenHere(ABC):
         """
         if replica is self._replica:
             return False
+        if self._source is not None:
+            self._source.close()
+            self._source = None
         if replica is not None:
             self._source = _open(replica)
             self._buffer, self._frame_at = self._make_message(replica.segment.geometry.frame_bytes)
@@ -152,6 +155,10 @@ class WrittenHere(ABC):
                 self._replica.segment.window.kick(self._semaphore)
         self._has_room_now.set()
         self._thread.join(2 * _WAIT_S)
+        with self._lock:
+            if self._source is not None:
+                self._source.close()
+                self._source = None
 
     # -- for the other thread
 

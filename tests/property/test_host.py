@@ -15,7 +15,7 @@ from daosup.core.crew import Phase
 from daosup.core.mirror import ADOPTED
 from daosup.core.types import SegmentFacts, Source, WorkerKey, WorkerKind
 from tests.property.processes import Process
-from tests.property.worlds import OLD_ADDRESS, OLD_PORT, OLD_SOURCE, Host, World
+from tests.property.worlds import OLD_ADDRESS, OLD_PORT, OLD_SOURCE, OLD_WRITER, Host, World
 
 HOSTS = st.sampled_from(["rts", "desk"])
 NAMES = st.sampled_from(["wfs", "dm"])
@@ -295,6 +295,10 @@ class Hosts(RuleBasedStateMachine):
         live.discard(OLD_SOURCE)
         old = {source.name for source in self.world.old_reading if source.host == owner.name} & owner.files.keys()
         assert {source.name for source in live} | (set() if owner.name in self.stopped else old) == publishers.keys()
+        if owner.name not in self.stopped:
+            writing = {name for name, told in owner.old_writers.items() if told}
+            assert old <= writing <= {source.name for source in self.world.old_reading if source.host == owner.name}
+            assert all(told in ((), (OLD_WRITER,)) for told in owner.old_writers.values())
         for source in live:
             endpoint = f"tcp://{owner.state.facts.ip}:{publishers[source.name].port}"
             assert running[source].order.endpoint == endpoint
@@ -305,6 +309,8 @@ class Hosts(RuleBasedStateMachine):
         if is_old_there:
             order = running[OLD_SOURCE].order
             assert (order.endpoint, order.protocol) == (f"tcp://{OLD_ADDRESS}:{OLD_PORT}", 1)
+            followed = {each.client_pub_port for each in self.world.registry.records[OLD_SOURCE] if each.bidirectional}
+            assert not order.is_written_back or running[OLD_SOURCE].port in followed
         assert name in self.stopped or self._is_in_the_registry(host)
 
     def _is_in_the_registry(self, host: Host) -> bool:

@@ -7,6 +7,7 @@ orders what no host may order: to end a worker because the registry is away, or 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Callable, Optional
 
@@ -15,7 +16,7 @@ from hypothesis import note
 from daosup.core import events as e
 from daosup.core.host import HostFacts, HostState
 from daosup.core.registry_values import Instance, StreamRequest
-from daosup.core.types import Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
+from daosup.core.types import OldWriter, Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
 from tests.property.lease_model import LEASE_ORDERS, LeaseModel
 from tests.property.processes import Process, Processes
 
@@ -25,10 +26,12 @@ BEGAN_S = 1.7e9
 OLD_SOURCE = Source("old", "cam")
 OLD_ADDRESS, OLD_PORT = "10.0.0.9", 5000
 #: A host that runs the existing daemon, too, and reads.
-OLD_READER = StreamRequest("10.0.0.8", "gui", protocol=1)
+OLD_READER = StreamRequest("10.0.0.8", "gui", "zmq", True, 6100, 1)
+OLD_WRITER = OldWriter("gui", "10.0.0.8", 6100)
 ROUTINE = (
     e.CheckRegistry, e.ReadReaders, e.TakeRequests, e.ReadHeartbeats, e.FindHeartbeats, e.ReadRecords, e.Ask,
-    e.RequestStream, e.LookAtLease, e.RenewLease, e.ReadHosts, e.RememberMirrors, e.RememberPorts, e.Report,
+    e.RequestStream, e.LookAtLease, e.RenewLease, e.ReadHosts, e.RememberMirrors, e.RememberPorts,
+    e.TellOldWriters, e.Report,
 )  # fmt: skip
 NEVER_WHILE_STOPPING = (
     e.StartWorker, e.ConnectRegistry, e.Announce, e.PutSegment, e.DropLeftovers, e.PutRecords, e.Ask, e.RequestStream,
@@ -106,12 +109,14 @@ class SimulatedRegistry:
                 self.readers_of(Source(host, name)).pop(client, None)
         elif isinstance(order, e.Ask):
             for source in order.sources:
-                self.readers_of(source)[host] = Reader(host, facts.ip, order.beat, f"{host}-{instance}")
+                is_writing = source in order.written_back
+                reader = Reader(host, facts.ip, order.beat, f"{host}-{instance}", bidirectional=is_writing)
+                self.readers_of(source)[host] = reader
         elif isinstance(order, e.Unask):
             for source in order.sources:
                 self.readers_of(source).pop(host, None)
         elif isinstance(order, e.RequestStream):
-            self._ask_old_daemon(order.source, facts)
+            self._ask_old_daemon(order, facts)
         elif isinstance(order, e.Withdraw):
             self.forget_host(host)
         else:
@@ -123,11 +128,13 @@ class SimulatedRegistry:
         self.roles[OLD_SOURCE.host], self.segments[OLD_SOURCE.host] = Role.MINION, {OLD_SOURCE.name}
         self.records.setdefault(OLD_SOURCE, ())
 
-    def _ask_old_daemon(self, source: Source, facts: HostFacts) -> None:
+    def _ask_old_daemon(self, order: e.RequestStream, facts: HostFacts) -> None:
         """It adds a record, whoever asks and however often."""
+        source, is_bidirectional, port = order.source, order.bidirectional, order.client_pub_port
         assert source == OLD_SOURCE, f"a request to {source.host}, which has our daemon"
+        assert is_bidirectional == (port is not None)
         if source in self.records:
-            record = StreamRecord(OLD_ADDRESS, OLD_PORT, facts.host, facts.ip, protocol=1)
+            record = StreamRecord(OLD_ADDRESS, OLD_PORT, facts.host, facts.ip, "zmq", is_bidirectional, port, 1)
             self.records[source] = (*self.records[source], record)
 
     def _entry_count(self, host: str) -> int:
@@ -161,6 +168,8 @@ class Host:
     files: dict[str, SegmentFacts] = field(default_factory=dict)
     mirror_files: set[Source] = field(default_factory=set)
     remembered: e.RememberMirrors = field(default_factory=lambda: e.RememberMirrors((), ()))
+    ports: Mapping[str, int] = field(default_factory=dict)
+    old_writers: dict[str, tuple[OldWriter, ...]] = field(default_factory=dict)
     instance: int = 0
     orders: deque[e.Action] = field(default_factory=deque)
     answers: deque[e.Event] = field(default_factory=deque)
@@ -182,7 +191,8 @@ class Host:
             actions = self.state.handle(event, self.now)
             if not all(isinstance(action, ROUTINE) for action in actions):
                 note(f"{self.name} at {self.now:.2f} s: {event} -> {actions}")
-            assert left_undone(self.state, self.now) == [], f"{event} left something undone"
+            undone = left_undone(self.state, self.now)
+            assert undone == [], f"{event} left undone: {undone}"
             for action in actions:
                 self._check(event, action, was_stopping)
                 self._perform(action)
@@ -202,11 +212,15 @@ class Host:
             self.mirror_files.discard(action.source)
         elif isinstance(action, e.RememberMirrors):
             self.remembered = action
+        elif isinstance(action, e.RememberPorts):
+            self.ports = action.ports
+        elif isinstance(action, e.TellOldWriters):
+            self.old_writers[action.name] = action.writers
         elif isinstance(action, e.Finish):
             self.finishes += 1
             assert not self.processes.alive, "finished with processes left"
             assert not self.mirror_files, "finished with mirrors left"
-        elif not isinstance(action, (e.Report, e.RememberPorts)):
+        elif not isinstance(action, e.Report):
             self.orders.append(action)
 
     def become_ready(self, process: Process) -> None:
@@ -265,6 +279,8 @@ class Host:
         self.is_linked = False
         self.instance += 1
         self.processes.abandon()
+        self.post(e.PortsRemembered(self.ports))
+        self.post(e.OldWritersRemembered({name: told for name, told in self.old_writers.items() if told}))
         self.look()
         known = self.remembered
         self.post(e.WorkersFound(self.processes.found(), known.by_operator, known.by_others, known.written_back))

@@ -158,14 +158,6 @@ def test_one_that_leaves_cuts_off_nobody() -> None:
     assert publisher() in story.state.crew.workers
 
 
-def test_one_that_wants_to_write_back_is_told_of() -> None:
-    story = owner()
-    request = StreamRequest("10.0.0.7", "old", "zmq", True, 6001, OLD_PROTOCOL)
-    reports = only(story.state.handle(e.RequestsTaken({"wfs": request}), story.now), e.Report)
-    assert [report.level for report in reports] == ["info", "warning"]
-    assert hosts_of(story) == ["old"]
-
-
 def test_after_a_crash_the_publisher_goes_on_and_its_old_reader_is_found_again() -> None:
     story = Story()
     story.segments(WFS)
