@@ -100,7 +100,7 @@ class WorkersSeen:
                 seen.rate_hz = seen.bytes_per_s = 0.0
             seen.statistics, seen.sampled_s = statistics, now
             # What a worker told may have been lost, or told to a supervisor before this one.
-            state = _STATES.get(statistics.writing)
+            state = _STATES.get(statistics.writing) if statistics else None
             if state is not None and seen.writing_back is not state:
                 seen.writing_back, seen.refusal = state, None
         self._sampled = [(key, worker, self._by_key[key].reader) for key, worker in workers.items()]
