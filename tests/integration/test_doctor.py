@@ -85,19 +85,20 @@ def test_a_host_that_is_well(fleet: Fleet) -> None:
         stack.enter_context(small(rts.segments, "64m"))
         stack.callback(rts.close)
         rts.start()
-        with rts.create("wfs"):
-            done = doctor(rts)
-            assert (done.returncode, done.stderr) == (0, ""), done.stdout
-            assert done.stdout.startswith("rts: 0 problems, 0 warnings, ")
-            shown = doctor(rts, "-v").stdout
-            for check in ("daemon", "registry", "clock", "address", "segments", "semaphores", "folders", "limits"):
-                assert f"ok       {check}" in shown
-            said = json.loads(doctor(rts, "--json").stdout)
-            assert said.keys() == {"host", "instance", "version", "findings", "counts"}
-            assert (said["host"], said["instance"]) == ("rts", "rts")
-            assert said["counts"].keys() == {"ok", "skipped", "warning", "problem"}
-            assert sum(said["counts"].values()) == len(said["findings"])
-            assert all(each.keys() == {"check", "level", "message", "advice"} for each in said["findings"])
+        segment = stack.enter_context(rts.create("wfs"))
+        stack.callback(segment.unlink)
+        done = doctor(rts)
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        assert done.stdout.startswith("rts: 0 problems, 0 warnings, ")
+        shown = doctor(rts, "-v").stdout
+        for check in ("daemon", "registry", "clock", "address", "segments", "semaphores", "folders", "limits"):
+            assert f"ok       {check}" in shown
+        said = json.loads(doctor(rts, "--json").stdout)
+        assert said.keys() == {"host", "instance", "version", "findings", "counts"}
+        assert (said["host"], said["instance"]) == ("rts", "rts")
+        assert said["counts"].keys() == {"ok", "skipped", "warning", "problem"}
+        assert sum(said["counts"].values()) == len(said["findings"])
+        assert all(each.keys() == {"check", "level", "message", "advice"} for each in said["findings"])
 
 
 def test_two_hosts_that_share_segments_have_only_one_machine_in_common(hosts: Fleet) -> None:
@@ -338,6 +339,31 @@ def test_two_that_wait_on_one_semaphore(hosts: Fleet) -> None:
                 assert "/remote_rts_shared_sem02 is waited on by 2 processes" in said
             assert "remote_rts_shared" not in str(examined(hosts.lab)[1])  # the dead still count as asleep there
     hosts.remove("rts:shared", segment)
+
+
+@needs_root
+def test_a_mirror_is_no_segment_of_its_host_whatever_it_is_called(fleet: Fleet) -> None:
+    rts, lab = fleet.add("rts"), fleet.add("lab")
+    lab.configure('[mirrors]\nname = "{name}_of_{host}"\nlayout = "v0"\n')
+    fleet.start("rts", "lab")
+    with rts.create("wfs") as segment:
+        lab.call("mirror", source="rts:wfs", wait_s=20)
+        with waiting_on("wfs_of_rts_sem09"):
+            found = examined(lab)[1]
+        assert "wfs_of_rts: of the old layout v0 (before April 2026)" in told(found, "layouts", "warning")
+        assert {each["check"] for each in found} <= {"fleet", "folders", "layouts"}
+        # One that is written back waits for who writes into it.
+        lab.call("release", source="rts:wfs")
+        lab.call("mirror", source="rts:wfs", wait_s=20, bidirectional=True)
+        worker = lab.worker_pid("rts:wfs")
+        wait_until(lambda: sleepers("wfs_of_rts_sem09") >= 1, what="the mirror's worker to sleep")
+        assert "sem09" not in str(examined(lab)[1])
+        with waiting_on("wfs_of_rts_sem09", 2) as thief:
+            said = told(examined(lab)[1], "semaphores", "problem")
+            assert "/wfs_of_rts_sem09 is waited on by 2 processes" in said
+            assert f"mirror (pid {worker})" in said
+            assert f"(pid {thief})" in said
+        fleet.remove("rts:wfs", segment)
 
 
 def _command(pid: int) -> str:

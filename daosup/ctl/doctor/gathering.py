@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Optional
@@ -24,7 +25,8 @@ from daosup.adapters.registry_look import look_at_registry
 from daosup.adapters.segment_folder import SegmentFolder
 from daosup.adapters.semaphore_look import FOLDER, look_at_semaphores
 from daosup.config import Config, load
-from daosup.core.types import MIRROR_PREFIX, SEGMENT_SUFFIX
+from daosup.core.mirror_names import is_usual
+from daosup.core.types import SEGMENT_SUFFIX
 from daosup.ctl.doctor.facts import Facts, Presence
 from daosup.errors import (
     ConfigError,
@@ -32,9 +34,11 @@ from daosup.errors import (
     DeniedError,
     NoAnswerError,
     ProtocolError,
+    SegmentError,
     UnavailableError,
     UsageError,
 )
+from daosup.shm.memory import examine, open_file
 
 STATUS_S = 5.0
 #: Of so many endpoints of one host, the others behave alike.
@@ -202,11 +206,11 @@ def _with_machine(facts: Facts) -> Facts:
 
 def _with_segments(facts: Facts, settings: Settings) -> Facts:
     folder = SegmentFolder(Path(settings.segment_folder))
-    names = dict.fromkeys(folder.scan())
-    mirrors = _mirrors_in(settings.segment_folder)
-    looks = {name: folder.look(name) for name in (*names, *mirrors)}
+    looks = {name: folder.look(name) for name in folder.scan()}
+    names = looks.keys() - folder.mirrors
     layouts = {name: seen.layout for name, (seen, _) in looks.items() if seen is not None}
-    refused = {name: reason for name, (_, reason) in looks.items() if reason is not None and name in names}
+    layouts |= _layouts_of(folder, folder.mirrors | _usual_mirrors_in(settings.segment_folder))
+    refused = {name: reason for name, (_, reason) in looks.items() if reason is not None}
     if facts.has_daemon:
         # The daemon is the one that serves them: what only we may not read is no matter.
         said = facts.status.get("segment_folder", {}).get("refused", ())
@@ -223,20 +227,30 @@ def _with_segments(facts: Facts, settings: Settings) -> Facts:
         segments=layouts,
         refused=refused,
         semaphores=tuple(look_at_semaphores(is_of_interest)),
-        locked_semaphores=_locked(layouts.keys() & names.keys(), settings.semaphore, facts.process),
+        locked_semaphores=_locked(layouts.keys() & names, settings.semaphore, facts.process),
     )
 
 
-def _mirrors_in(folder: str) -> list[str]:
+def _layouts_of(folder: SegmentFolder, mirrors: Iterable[str]) -> dict[str, str]:
+    """The layouts of those of the mirrors that are segments."""
+    found = {}
+    for name in mirrors:
+        with suppress(SegmentError):
+            fd = open_file(folder.path_of(name), is_writable=False)
+            try:
+                found[name] = examine(folder.path_of(name), fd)[0].layout.value
+            finally:
+                os.close(fd)
+    return found
+
+
+def _usual_mirrors_in(folder: str) -> set[str]:
+    """Those that are called as only mirrors are, which ``SegmentFolder`` leaves alone."""
     try:
         files = os.listdir(folder)
     except OSError:
-        return []
-    return [
-        file[: -len(SEGMENT_SUFFIX)]
-        for file in files
-        if file.startswith(MIRROR_PREFIX) and file.endswith(SEGMENT_SUFFIX)
-    ]
+        return set()
+    return {file[: -len(SEGMENT_SUFFIX)] for file in files if is_usual(file) and file.endswith(SEGMENT_SUFFIX)}
 
 
 def _locked(names: Iterable[str], semaphore: int, process: Optional[ProcessLook]) -> tuple[str, ...]:

@@ -65,14 +65,11 @@ def semaphores(facts: Facts) -> Iterator[Finding]:
 def _of(look: SemaphoreLook, facts: Facts) -> Finding | None:
     name = f"/{look.base}_sem{look.number:02d}"
     own = facts.settings.semaphore if facts.settings else 9
-    publishers = {row.get("pid"): row for row in facts.workers("publisher")}
-    who = few(
-        f"publisher (pid {each.pid})" if each.pid in publishers else f"{each.command} (pid {each.pid})"
-        for each in look.waiters
-    )
+    workers = {row.get("pid"): row.get("kind") for row in facts.workers()}  # mirrors that are written back wait, too
+    who = few(f"{workers.get(each.pid, each.command)} (pid {each.pid})" for each in look.waiters)
     advice = "let each wait on a semaphore of its own"
     if look.number == own:
-        advice = f"let that program wait on one of 0 to 8: {own} is the publisher's (publish.semaphore)"
+        advice = f"let that program wait on one of 0 to 8: {own} is daosup's (publish.semaphore)"
     if not look.is_exact:
         if look.sleepers < 2 or len(look.waiters) < 2:
             return None
@@ -85,7 +82,7 @@ def _of(look: SemaphoreLook, facts: Facts) -> Finding | None:
         is_one = len(look.waiters) == 1
         what = f"{look.thread_count} threads of one process" if is_one else f"{len(look.waiters)} processes"
         return problem("semaphores", f"{name} is waited on by {what}, who steal each other's frames: {who}", advice)
-    if look.thread_count and look.number == own and not any(each.pid in publishers for each in look.waiters):
+    if look.thread_count and look.number == own and not any(each.pid in workers for each in look.waiters):
         return warning(
             "semaphores", f"{name} is waited on by {who}; so will the publisher when {look.base} is read", advice
         )
