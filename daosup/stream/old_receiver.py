@@ -17,14 +17,7 @@ from zmq.utils.monitor import recv_monitor_message
 from daosup.core.header import MAX_FRAME_BYTES
 from daosup.errors import ProtocolError
 from daosup.stream.old_frames import OLD_TOPIC, Array, OldFrames
-from daosup.stream.receiver import CONNECT_MS, RECONNECT_MAX_MS, RECONNECT_MS, WAIT_MS
-from daosup.stream.sender import (
-    HANDSHAKE_MS,
-    HEARTBEAT_MS,
-    HEARTBEAT_TIMEOUT_MS,
-    queue_frames,
-    socket_buffer_bytes,
-)
+from daosup.stream.sockets import put_options, receiving
 
 #: An old sender queues so many messages for a reader. After so many one is handed on, though there are more.
 MOST_TAKEN = 1000
@@ -52,22 +45,8 @@ class OldReceiver:
     def __init__(self, endpoint: str, frame_bytes: int = 65536) -> None:
         self._context = zmq.Context(io_threads=1)
         self._socket = self._context.socket(zmq.SUB)
-        options = {
-            zmq.LINGER: 0,
-            zmq.RCVHWM: queue_frames(frame_bytes),
-            zmq.RCVBUF: socket_buffer_bytes(frame_bytes),
-            zmq.RCVTIMEO: WAIT_MS,
-            zmq.RECONNECT_IVL: RECONNECT_MS,
-            zmq.RECONNECT_IVL_MAX: RECONNECT_MAX_MS,
-            zmq.HEARTBEAT_IVL: HEARTBEAT_MS,
-            zmq.HEARTBEAT_TIMEOUT: HEARTBEAT_TIMEOUT_MS,
-            zmq.CONNECT_TIMEOUT: CONNECT_MS,
-            zmq.HANDSHAKE_IVL: HANDSHAKE_MS,
-            zmq.TCP_KEEPALIVE: 1,
-            zmq.MAXMSGSIZE: 2 * MAX_FRAME_BYTES + _AROUND_BYTES,
-        }
-        for option, value in options.items():
-            self._socket.setsockopt(option, value)
+        most_bytes = 2 * MAX_FRAME_BYTES + _AROUND_BYTES
+        put_options(self._socket, {**receiving(frame_bytes), zmq.MAXMSGSIZE: most_bytes})
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
         self._socket.setsockopt(zmq.SUBSCRIBE, OLD_TOPIC)
         self._socket.connect(endpoint)

@@ -11,8 +11,7 @@ import zmq
 
 from daosup.errors import UnavailableError
 from daosup.stream.old_frames import OLD_TOPIC
-from daosup.stream.sender import HANDSHAKE_MS, HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, socket_buffer_bytes
-from daosup.stream.upstream import waiting_frames
+from daosup.stream.sockets import LISTENING, put_options, socket_buffer_bytes, written_frames
 
 
 class OldSender:
@@ -34,17 +33,12 @@ class OldSender:
         self._context = zmq.Context(io_threads=1)
         self._socket = self._context.socket(zmq.PUB)
         options = {
-            zmq.LINGER: 0,
-            zmq.SNDHWM: waiting_frames(frame_bytes),
+            **LISTENING,
+            zmq.SNDHWM: written_frames(frame_bytes),
             zmq.SNDBUF: socket_buffer_bytes(frame_bytes),
-            zmq.HEARTBEAT_IVL: HEARTBEAT_MS,
-            zmq.HEARTBEAT_TIMEOUT: HEARTBEAT_TIMEOUT_MS,
-            zmq.HANDSHAKE_IVL: HANDSHAKE_MS,
-            zmq.TCP_KEEPALIVE: 1,
             zmq.MAXMSGSIZE: 4096,  # all that ever comes is a subscription
         }
-        for option, value in options.items():
-            self._socket.setsockopt(option, value)
+        put_options(self._socket, options)
         try:
             self._bind(bind, port)
         except zmq.ZMQError as error:

@@ -14,21 +14,9 @@ import zmq
 
 from daosup.core.header import MAGIC, MAX_FRAME_BYTES
 from daosup.core.writing import is_answer
-from daosup.stream.sender import (
-    HANDSHAKE_MS,
-    HEARTBEAT_MS,
-    HEARTBEAT_TIMEOUT_MS,
-    queue_frames,
-    share_libzmq,
-    socket_buffer_bytes,
-)
+from daosup.stream.sender import share_libzmq
+from daosup.stream.sockets import put_options, receiving
 
-RECONNECT_MS = 20
-RECONNECT_MAX_MS = 250
-#: A network that swallows packets answers none; the kernel alone would ask again after 1, 3, 7, 15, ... s.
-CONNECT_MS = 500
-#: The longest a receive waits before it returns with nothing.
-WAIT_MS = 250
 #: While frames pour in faster than they are taken out, one is handed on after so many at the latest.
 MOST_PASSED_OVER = 4
 #: A stream is asked to describe itself again at most so often.
@@ -62,23 +50,8 @@ class Receiver:
         self._on_answer = on_answer
         self._context = zmq.Context(io_threads=1)
         self._socket = self._context.socket(zmq.SUB)
-        options = {
-            zmq.LINGER: 0,
-            zmq.RCVHWM: queue_frames(frame_bytes),
-            zmq.RCVBUF: socket_buffer_bytes(frame_bytes),
-            zmq.RCVTIMEO: WAIT_MS,
-            # Where packets vanish the kernel tries ever less often: a network that is back would not be seen for long.
-            zmq.RECONNECT_IVL: RECONNECT_MS,
-            zmq.RECONNECT_IVL_MAX: RECONNECT_MAX_MS,
-            zmq.HEARTBEAT_IVL: HEARTBEAT_MS,
-            zmq.HEARTBEAT_TIMEOUT: HEARTBEAT_TIMEOUT_MS,
-            zmq.CONNECT_TIMEOUT: CONNECT_MS,
-            zmq.HANDSHAKE_IVL: HANDSHAKE_MS,
-            zmq.TCP_KEEPALIVE: 1,
-            zmq.MAXMSGSIZE: MAX_FRAME_BYTES + 16 * 1024 * 1024,
-        }
-        for option, value in options.items():
-            self._socket.setsockopt(option, value)
+        most_bytes = MAX_FRAME_BYTES + 16 * 1024 * 1024
+        put_options(self._socket, {**receiving(frame_bytes), zmq.MAXMSGSIZE: most_bytes})
         self._socket.setsockopt(zmq.SUBSCRIBE, MAGIC)
         self._socket.connect(endpoint)
         self.address = int(self._socket.underlying)

@@ -30,6 +30,7 @@ from daosup.errors import UnavailableError
 from daosup.shm import Segment, _native
 from daosup.shm.segment import READ_TIMEOUT_S
 from daosup.stream.old_readers import OldReaders
+from daosup.stream.sockets import LISTENING, put_options, queue_frames, socket_buffer_bytes
 
 #: After a subscription every message describes for so long, so that a reader that takes only the newest gets one.
 DESCRIBE_BURST_S = 0.05
@@ -37,32 +38,10 @@ DESCRIBE_BURST_S = 0.05
 DESCRIBE_INTERVAL_S = 1.0
 #: However often somebody subscribes, descriptions without a new frame are at least so far apart.
 DESCRIBE_PAUSE_S = 0.005
-#: What may wait for one reader, in bytes, and its bounds in frames.
-QUEUE_BYTES = 512 * 1024
-QUEUE_FRAMES = (2, 32)
-#: An end that says nothing for the sum of both is gone, though nobody closed its connection.
-HEARTBEAT_MS = 500
-HEARTBEAT_TIMEOUT_MS = 2000
-#: Whoever connects says who he is within this time; else a connection that was cut in between would block for 30 s.
-HANDSHAKE_MS = 1000
 
 _SUBSCRIBED = 1
 #: No subscription is longer.
 _SUBSCRIPTION_BYTES = 4096
-
-
-def queue_frames(frame_bytes: int) -> int:
-    """How many frames of a size may wait for a reader.
-
-    To be set before there is a connection: libzmq's account of a queue whose limit changes meanwhile can stand still.
-    """
-    fewest, most = QUEUE_FRAMES
-    return max(fewest, min(most, QUEUE_BYTES // frame_bytes))
-
-
-def socket_buffer_bytes(frame_bytes: int) -> int:
-    """How much the kernel may hold of a stream on each side: two frames, within reason."""
-    return max(128 * 1024, min(8 * 1024 * 1024, 2 * frame_bytes))
 
 
 def share_libzmq() -> None:
@@ -118,18 +97,13 @@ class Sender:
         self._context = zmq.Context(io_threads=1)
         self._socket = self._context.socket(zmq.XPUB)
         options = {
-            zmq.LINGER: 0,
+            **LISTENING,
             zmq.SNDHWM: queue_frames(frame_bytes),
             zmq.SNDBUF: socket_buffer_bytes(frame_bytes),
             zmq.XPUB_VERBOSER: 1,
-            zmq.HEARTBEAT_IVL: HEARTBEAT_MS,
-            zmq.HEARTBEAT_TIMEOUT: HEARTBEAT_TIMEOUT_MS,
-            zmq.HANDSHAKE_IVL: HANDSHAKE_MS,
-            zmq.TCP_KEEPALIVE: 1,
             zmq.MAXMSGSIZE: max(_SUBSCRIPTION_BYTES, upstream_bytes),
         }
-        for option, value in options.items():
-            self._socket.setsockopt(option, value)
+        put_options(self._socket, options)
         try:
             self.port = self._bind(bind, ports)
         except BaseException:

@@ -12,23 +12,7 @@ from typing import Union
 
 import zmq
 
-from daosup.stream.receiver import CONNECT_MS, RECONNECT_MAX_MS, RECONNECT_MS
-from daosup.stream.sender import (
-    HANDSHAKE_MS,
-    HEARTBEAT_MS,
-    HEARTBEAT_TIMEOUT_MS,
-    socket_buffer_bytes,
-)
-
-#: What may be under way, in bytes, and its bounds in frames.
-_WAITING_BYTES = 4 * 1024 * 1024
-_WAITING_FRAMES = (2, 256)
-
-
-def waiting_frames(frame_bytes: int) -> int:
-    """How many frames of a size may be under way to an owner."""
-    fewest, most = _WAITING_FRAMES
-    return max(fewest, min(most, _WAITING_BYTES // frame_bytes))
+from daosup.stream.sockets import CONNECTING, put_options, socket_buffer_bytes, written_frames
 
 
 class Upstream:
@@ -43,27 +27,19 @@ class Upstream:
     """
 
     def __init__(self, endpoint: str, frame_bytes: int = 65536) -> None:
-        self.most_waiting = waiting_frames(frame_bytes)
+        self.most_waiting = written_frames(frame_bytes)
         self._context = zmq.Context(io_threads=1)
         self._socket = self._context.socket(zmq.XSUB)
         options = {
-            zmq.LINGER: 0,
+            **CONNECTING,
             # Beside the frames there are words.
             zmq.SNDHWM: 2 * self.most_waiting,
             zmq.SNDBUF: socket_buffer_bytes(frame_bytes),
             # No pipe, and so no queue, without a connection.
             zmq.IMMEDIATE: 1,
-            zmq.RECONNECT_IVL: RECONNECT_MS,
-            zmq.RECONNECT_IVL_MAX: RECONNECT_MAX_MS,
-            zmq.HEARTBEAT_IVL: HEARTBEAT_MS,
-            zmq.HEARTBEAT_TIMEOUT: HEARTBEAT_TIMEOUT_MS,
-            zmq.CONNECT_TIMEOUT: CONNECT_MS,
-            zmq.HANDSHAKE_IVL: HANDSHAKE_MS,
-            zmq.TCP_KEEPALIVE: 1,
             zmq.MAXMSGSIZE: 4096,  # nothing comes here
         }
-        for option, value in options.items():
-            self._socket.setsockopt(option, value)
+        put_options(self._socket, options)
         self._socket.connect(endpoint)
 
     def send(self, message: Union[bytes, bytearray]) -> None:
