@@ -12,7 +12,7 @@ from daosup.core import events as e
 from daosup.core.crew import Crew, Phase
 from daosup.core.host_facts import HostFacts
 from daosup.core.readers import Readers
-from daosup.core.types import Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
+from daosup.core.types import Role, SegmentFacts, StreamRecord
 
 
 class Announcing:
@@ -86,7 +86,7 @@ class Announcing:
                 yield e.PutRecords(name, records, (*(record.client_hostname for record in records), *lost))
 
     def _records_of(self, name: str, facts: HostFacts) -> tuple[StreamRecord, ...]:
-        worker = self._crew.workers.get(WorkerKey(WorkerKind.PUBLISHER, Source(facts.host, name)))
+        worker = self._crew.workers.get(facts.publisher_of(name))
         if worker is None or worker.phase is not Phase.RUNNING:
             return ()
         return tuple(

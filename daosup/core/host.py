@@ -1,16 +1,14 @@
 """All decisions of a host's supervisor: events in, actions out.
 
 Invariants:
-- a segment is published exactly while it exists here, may be published, is not stopped and somebody reads it: is
-  written down as its reader in the registry, or is subscribed to what is published already;
+- a segment is published exactly while somebody reads it, and workers are looked at only as need be
+  (core/reconciling.py);
 - a source is mirrored from when its owner has a stream of ours for somebody here who holds it until nobody holds it, or
   it is stopped; and only while its name is nobody else's;
 - what was found running goes on as long as it may be wanted: a publisher until its readers are known, a mirror until
   those who held it had the time to come back;
 - a configuration read anew replaces just the workers of which it says something else;
 - losing the registry, or what it knew, stops nothing: what runs goes on, and is announced anew when it is back;
-- an event that concerns one worker, or none, costs no look at the others; once it is handled, such a look at all would
-  find nothing to do;
 - after StopAsked nothing is started, announced or asked for, and Finish comes once every worker has ended.
 """
 
@@ -21,7 +19,6 @@ from dataclasses import replace
 from typing import ClassVar, Optional
 
 from daosup.core import events as e
-from daosup.core.adoption import Presumed
 from daosup.core.announcing import Announcing
 from daosup.core.clock import Clock
 from daosup.core.crew import Crew
@@ -30,23 +27,15 @@ from daosup.core.host_facts import HostFacts
 from daosup.core.mirror import CONFIGURED, KEPT
 from daosup.core.mirrors import Mirrors
 from daosup.core.namesakes import Namesakes
-from daosup.core.ports import Ports
 from daosup.core.readers import Readers
+from daosup.core.reconciling import Reconciling
 from daosup.core.registry_values import Instance
-from daosup.core.renewal import Renewal
 from daosup.core.standing import Standing
 from daosup.core.types import Role, SegmentFacts, Source, WorkerKey, WorkerKind
-from daosup.core.wanted import given_port, wanted_workers
 
 #: How often the registry is looked at; and how often all our readers are read, although nothing seems to have changed.
 CHECK_INTERVAL_S = 1.0
 READ_INTERVAL_S = 5.0
-#: What happens often, and concerns one worker or none; if it changes more than that, it says so.
-_NARROW = (
-    e.Ticked, e.RecordsSeen, e.LinksSeen, e.RegistryChecked, e.LeaseSeen, e.ClockCompared, e.HostsSeen, e.HostEvicted,
-    e.ActRefused, e.HeartbeatsSeen, e.WorkerStarted, e.WorkerBegan, e.WorkerReady, e.WorkerExited, e.WorkerHung,
-    e.WorkerGrown, e.RestartAsked,
-)  # fmt: skip
 
 
 class HostState:
@@ -59,13 +48,11 @@ class HostState:
         self.namesakes = Namesakes(facts.host, facts.instance)
         self.segments: dict[str, SegmentFacts] = {}
         self.readership = Readers()
-        self.presumed = Presumed()
-        self.ports = Ports()
         self.mirrors = Mirrors(facts.host, facts.names)
         self.stopped_segments: frozenset[str] = frozenset()
         self.mirror_names: Mapping[Source, str] = {}
         self.crew = Crew()
-        self.renewal = Renewal(self.crew)
+        self.reconciling = Reconciling(self.segments, self.readership, self.mirrors, self.crew)
         self.announcing = Announcing(self.segments, self.readership, self.crew)
         self.standing = Standing()
         self.is_stopping = False
@@ -75,14 +62,10 @@ class HostState:
         self._checked_s = 0.0
         self._read_s = 0.0
         self._entry_count = 0
-        self.subscribed: frozenset[str] = frozenset()
-        self._wanted: dict[WorkerKey, e.StartWorker] = {}
-        self._is_settled = False
-        self._settled_count = 0
 
     def handle(self, event: e.Event, now: float) -> list[e.Action]:
         """Take in an event at ``now`` (seconds, monotonic) and say what is to be done."""
-        self._is_settled &= isinstance(event, _NARROW)
+        self.reconciling.notice(event)
         actions = list(self._handlers[type(event)](self, event, now))
         actions += self._follow_election(now)
         actions += self._reconcile(getattr(event, "key", None), now)
@@ -99,7 +82,7 @@ class HostState:
         yield from self.standing.connected(event.server, now)
         self.readership.forgive(now)
         self.namesakes.started_ms = event.started_ms
-        self.presumed.interrupt()
+        self.reconciling.presumed.interrupt()
         if self.is_stopping:
             return
         yield from self.election.connected(now)
@@ -125,7 +108,7 @@ class HostState:
             yield e.Finish(self.election.refusal)
         elif self.role is not self._told_role:
             is_first, self._told_role = self._told_role is None, self.role
-            self._is_settled = False
+            self.reconciling.is_settled = False
             yield e.Report("info", "role of this host", (("role", self.role.value if self.role else None),))
             if is_first:
                 yield from self._introduce(now)
@@ -171,7 +154,7 @@ class HostState:
             yield e.Report("info", "segment found", (("segment", facts.name), ("shape", shape), ("dtype", facts.dtype)))
             if self._is_announced:
                 yield self.announcing.put(facts)
-            yield from self.crew.nudge(self._publisher_key(facts.name), now, "its segment was made anew")
+            yield from self.crew.nudge(self.facts.publisher_of(facts.name), now, "its segment was made anew")
 
     def _readers_notified(self, event: e.ReadersNotified, now: float) -> Iterator[e.Action]:
         if self._is_serving:
@@ -188,7 +171,7 @@ class HostState:
         if is_forgotten:
             self.readership.forgive(now)
         vanished = self.readership.update(event.readers, now)
-        self.presumed.readers_told(self.readership.names, now)
+        self.reconciling.presumed.readers_told(self.readership.names, now)
         yield from self.readership.tell_writers(now)
         if vanished:
             yield e.DropReaders(vanished)
@@ -200,6 +183,9 @@ class HostState:
             yield from self.mirrors.ask_all(now)
             if event.other is None:
                 yield from self.election.forgotten(now)
+
+    def _heartbeats_seen(self, event: e.HeartbeatsSeen, now: float) -> Iterable[e.Action]:
+        return self.reconciling.unsettling(self.readership.heartbeats_seen(event, now))
 
     def _namesake_met(self, other: Instance, now: float) -> Iterator[e.Action]:
         reason = self.namesakes.met(other)
@@ -226,10 +212,10 @@ class HostState:
     def _records_seen(self, event: e.RecordsSeen, now: float) -> Iterator[e.Action]:
         for seen in event.sources:
             if self.mirrors.take(seen, now):
-                self._is_settled = False
+                self.reconciling.is_settled = False
                 yield from self.crew.nudge(WorkerKey(WorkerKind.MIRROR, seen.source), now, "its owner is back")
             if self._is_serving:
-                yield from self.mirrors.request(seen, self._write_port(seen), now)
+                yield from self.mirrors.request(seen, self.reconciling.write_port(seen, self.facts), now)
         if self._is_serving:
             yield from self.mirrors.ask_again(event.sources)
 
@@ -261,35 +247,9 @@ class HostState:
 
     # -- workers
 
-    def _links_seen(self, event: e.LinksSeen, now: float) -> Iterable[e.Action]:
-        self.mirrors.links_seen(event.linked, now)
-        self.readership.connected(event.connected)
-        if event.subscribed != self.subscribed:
-            self.subscribed, self._is_settled = event.subscribed, False
-        return ()
-
     def _workers_found(self, event: e.WorkersFound, now: float) -> Iterator[e.Action]:
         yield from self.mirrors.find(event, now, is_serving=self._is_serving, is_stopping=self.is_stopping)
-        for found in event.workers:
-            key = found.order.key
-            if key.kind is WorkerKind.PUBLISHER:
-                self.presumed.add(key.source.name)
-                if found.is_ready:
-                    self.ports.note(key.source.name, found.order.port)
-            elif found.order.port:
-                self.ports.note(str(key.source), found.order.port)
-            terms = self.facts.terms_for(key, is_written_back=found.order.is_written_back)
-            order = replace(found.order, terms=terms)
-            yield from self.crew.adopt(replace(found, order=order), now)
-
-    def _renew_asked(self, event: e.RenewAsked, now: float) -> Iterable[e.Action]:
-        self.renewal.ask(event.keys)
-        return self.renewal.step(now)
-
-    def _worker_started(self, event: e.WorkerStarted, now: float) -> Iterator[e.Action]:
-        yield from self.crew.started(event.key, event.pid, now)
-        if event.key.kind is WorkerKind.PUBLISHER:
-            yield from self.readership.writers.tell_again(event.key.source.name)
+        yield from self.reconciling.found(event.workers, self.facts, now)
 
     def _old_writers_remembered(self, event: e.OldWritersRemembered, now: float) -> Iterable[e.Action]:
         self.readership.writers.remembered(event.writers)
@@ -299,34 +259,8 @@ class HostState:
         self.crew.began(event.key, event.pid)
         return ()
 
-    def _worker_ready(self, event: e.WorkerReady, now: float) -> Iterator[e.Action]:
-        if self.crew.ready(event.key, event.pid, event.port):
-            if event.key.kind is WorkerKind.PUBLISHER:
-                self.ports.note(event.key.source.name, event.port)
-            elif event.port:
-                yield from self._writes_from(event.key.source, event.port, now)
-            yield e.Report(
-                "info", "worker ready", (("worker", str(event.key)), ("pid", event.pid), ("port", event.port or None))
-            )
-            yield from self._unsettling(self.renewal.step(now))
-
-    def _write_port(self, seen: e.SourceSeen) -> int:
-        """Where the old owner of a source finds what is written back; 0 if nothing is, or that is not known yet."""
-        mirror = self.mirrors.get(seen.source)
-        # Its protocol is not known before there is a record.
-        if mirror is None or not seen.is_old or not mirror.is_written_back:
-            return 0
-        given_port(seen.source, self.facts, self.mirrors, self.crew, self.ports)
-        return mirror.write_port
-
-    def _writes_from(self, source: Source, port: int, now: float) -> Iterator[e.Action]:
-        """A mirror took another port than it was given: its old owner has to be told."""
-        mirror = self.mirrors.get(source)
-        if mirror is not None and mirror.is_followed and mirror.write_port != port:
-            mirror.write_port = port
-            self.ports.note(str(source), port)
-            if self._is_serving:
-                yield from self.mirrors.look((source,), now)
+    def _worker_ready(self, event: e.WorkerReady, now: float) -> Iterable[e.Action]:
+        return self.reconciling.ready(event, now, is_serving=self._is_serving)
 
     def _worker_exited(self, event: e.WorkerExited, now: float) -> Iterable[e.Action]:
         return self.crew.exited(event.key, event.pid, event.cause, now, event.details)
@@ -337,17 +271,14 @@ class HostState:
     def _worker_grown(self, event: e.WorkerGrown, now: float) -> Iterable[e.Action]:
         return self.crew.grown(event.key, event.pid, event.memory_bytes, event.limit_bytes, now)
 
-    def _restart_asked(self, event: e.RestartAsked, now: float) -> Iterable[e.Action]:
-        return self.crew.restart(event.key, now)
-
     # -- time and the end
 
     def _ticked(self, event: e.Ticked, now: float) -> Iterator[e.Action]:
         if self.is_stopping:
             return
-        yield from self._unsettling(self.renewal.step(now))
-        yield from self._unsettling(self.mirrors.release_adopted(now, is_connected=self.standing.is_up))
-        yield from self.ports.tick()
+        yield from self.reconciling.unsettling(self.reconciling.renewal.step(now))
+        yield from self.reconciling.unsettling(self.mirrors.release_adopted(now, is_connected=self.standing.is_up))
+        yield from self.reconciling.ports.tick()
         yield from self.standing.tick(now)
         if not self.standing.is_up:
             return
@@ -368,12 +299,6 @@ class HostState:
         # Who ends for a namesake's sake leaves what is written down of the host's readings to that one.
         yield from self.mirrors.release_all(is_connected=self.standing.is_up and self._error is None)
 
-    def _unsettling(self, actions: Iterable[e.Action]) -> Iterator[e.Action]:
-        """Actions that, if there are any, concern more workers than the event does."""
-        for action in actions:
-            self._is_settled = False
-            yield action
-
     @property
     def _connection(self) -> dict[str, bool]:
         return {"is_serving": self._is_serving, "is_connected": self.standing.is_up}
@@ -386,39 +311,19 @@ class HostState:
     def _is_announced(self) -> bool:
         return self._is_serving and self.role is not None and self.announcing.is_wanted
 
-    def _publisher_key(self, name: str) -> WorkerKey:
-        return WorkerKey(WorkerKind.PUBLISHER, Source(self.facts.host, name))
-
-    def _wanted_now(self) -> dict[WorkerKey, e.StartWorker]:
-        if self.is_stopping:
-            return {}
-        # A host that cannot reach the registry cannot say that it reads us; that it is subscribed says it too.
-        kept = {name for name in self.subscribed if self._publisher_key(name) in self.crew.workers}
-        read = self.readership.names | self.presumed.names | kept
-        published = (read & self.segments.keys()) - self.stopped_segments
-        return wanted_workers(self.facts, published, self.mirrors, self.crew, self.ports)
-
     def _reconcile(self, key: Optional[WorkerKey], now: float) -> Iterator[e.Action]:
-        """Bring what runs nearer to what is wanted: all workers, or where that must do, one and those in motion."""
+        """Bring what runs nearer to what is wanted, and tell the registry: of all, or of the one with ``key`` alone."""
         if self._is_finished:
             return
-        if self._is_settled:
-            yield from self.crew.go_on(self._wanted, now)
-            self._is_settled = len(self.crew.workers) == self._settled_count  # what is gone may leave room, or a file
-        if self._is_settled:
-            if key is not None and self._is_announced:
-                yield from self.announcing.update_some((key.source.name,), self.facts)
-            return
-        self._is_settled = True
-        is_name_free = True
-        while is_name_free:
-            self._wanted = self._wanted_now()
-            yield from self.crew.reconcile(self._wanted, now)
-            self._settled_count, workers = len(self.crew.workers), self.crew.workers.keys()
-            is_name_free = yield from self.mirrors.tidy(self._wanted.keys(), workers, is_stopping=self.is_stopping)
+        is_all = yield from self.reconciling.reconcile(
+            self.facts, self.stopped_segments, now, is_stopping=self.is_stopping
+        )
         if self._is_announced:
-            yield from self.announcing.update(self.facts)
-        if self.is_stopping and not self.crew.workers:
+            if is_all:
+                yield from self.announcing.update(self.facts)
+            elif key is not None:
+                yield from self.announcing.update_some((key.source.name,), self.facts)
+        if is_all and self.is_stopping and not self.crew.workers:
             self._is_finished = True
             if self.standing.is_up:
                 yield e.Withdraw()
@@ -436,7 +341,7 @@ class HostState:
         e.ReplacedInstance: lambda self, event, now: self._namesake_met(event.other, now),
         e.ReadersSeen: _readers_seen,
         e.RequestsTaken: lambda self, event, now: self.readership.requests_taken(event, now),
-        e.HeartbeatsSeen: lambda self, event, now: self._unsettling(self.readership.heartbeats_seen(event, now)),
+        e.HeartbeatsSeen: _heartbeats_seen,
         e.RecordsSeen: _records_seen,
         e.ReadersNotified: _readers_notified,
         e.RecordNotified: _record_notified,
@@ -444,10 +349,10 @@ class HostState:
         e.MirrorAsked: _mirror_asked,
         e.MirrorReleased: _mirror_released,
         e.HolderGone: _holder_gone,
-        e.PortsRemembered: lambda self, event, now: self.ports.remembered(event.ports),
+        e.PortsRemembered: lambda self, event, now: self.reconciling.ports.remembered(event.ports),
         e.OldWritersRemembered: _old_writers_remembered,
-        e.LinksSeen: _links_seen,
-        e.WorkerStarted: _worker_started,
+        e.LinksSeen: lambda self, event, now: self.reconciling.links_seen(event, now),
+        e.WorkerStarted: lambda self, event, now: self.reconciling.started(event, now),
         e.WorkerBegan: _worker_began,
         e.WorkerReady: _worker_ready,
         e.WorkerExited: _worker_exited,
@@ -456,8 +361,8 @@ class HostState:
         e.WorkerHung: _worker_hung,
         e.WorkerGrown: _worker_grown,
         e.WorkersFound: _workers_found,
-        e.RestartAsked: _restart_asked,
-        e.RenewAsked: _renew_asked,
+        e.RestartAsked: lambda self, event, now: self.crew.restart(event.key, now),
+        e.RenewAsked: lambda self, event, now: self.reconciling.renew(event.keys, now),
         e.AnnounceAsked: _announce_asked,
         e.WithdrawAsked: _withdraw_asked,
         e.Ticked: _ticked,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from daosup.core.mirror_names import MirrorNames
-from daosup.core.types import Role, Source, WorkerKey
+from daosup.core.types import Role, Source, WorkerKey, WorkerKind
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,10 @@ class HostFacts:
     names: MirrorNames = field(default_factory=MirrorNames)
     instance: str = ""
     is_takeover: bool = False
+
+    def publisher_of(self, name: str) -> WorkerKey:
+        """Who publishes a segment of this host."""
+        return WorkerKey(WorkerKind.PUBLISHER, Source(self.host, name))
 
     def terms_for(self, key: WorkerKey, *, is_written_back: bool) -> Hashable:
         """``terms_of`` a worker, with what only those care for that wait for writers on this host."""

@@ -14,7 +14,7 @@ from daosup.core.events import StartWorker
 from daosup.core.host_facts import HostFacts
 from daosup.core.mirrors import Mirrors
 from daosup.core.ports import Ports
-from daosup.core.types import Source, WorkerKey, WorkerKind
+from daosup.core.types import Source, WorkerKey
 
 
 def wanted_workers(
@@ -26,7 +26,7 @@ def wanted_workers(
     wanted: dict[WorkerKey, StartWorker] = {}
     new: list[WorkerKey] = []
     for name in sorted(published):
-        key = WorkerKey(WorkerKind.PUBLISHER, Source(facts.host, name))
+        key = facts.publisher_of(name)
         terms, worker = facts.terms_of(key), crew.workers.get(key)
         if worker is None or not facts.may_use(worker.port or worker.order.port):
             new.append(key)

@@ -229,8 +229,8 @@ class Hosts(RuleBasedStateMachine):
                         assert state.mirrors[source].endpoint == process.order.endpoint
                     else:
                         assert source.name in state.segments
-                        is_read = state.readership.of(source.name) or source.name in state.subscribed
-                        assert is_read or source.name in state.presumed.names
+                        is_read = state.readership.of(source.name) or source.name in state.reconciling.subscribed
+                        assert is_read or source.name in state.reconciling.presumed.names
 
     @invariant()
     def what_is_wanted_runs_or_is_on_its_way(self) -> None:

@@ -148,10 +148,11 @@ class SimulatedRegistry:
 
 def left_undone(state: HostState, now: float) -> list[e.Action]:
     """What a look at all workers finds to do, which may be nothing; it leaves no trace if it finds nothing."""
-    before = state._is_settled, state._settled_count, state._wanted
-    state._is_settled = False
+    reconciling = state.reconciling
+    before = reconciling.is_settled, reconciling._count, reconciling._wanted
+    reconciling.is_settled = False
     found = list(state._reconcile(None, now))
-    state._is_settled, state._settled_count, state._wanted = before
+    reconciling.is_settled, reconciling._count, reconciling._wanted = before
     return found
 
 
