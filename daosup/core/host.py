@@ -45,17 +45,16 @@ class HostState:
         self.facts = facts
         self.election = Election(facts.host, facts.instance, facts.role, is_takeover=facts.is_takeover)
         self.clock = Clock()
+        self.standing = Standing()
         self.namesakes = Namesakes(facts.host, facts.instance)
         self.segments: dict[str, SegmentFacts] = {}
         self.readership = Readers()
-        self.mirrors = Mirrors(facts.host, facts.names)
+        self.mirrors = Mirrors(facts.host, facts.names, self.standing)
         self.stopped_segments: frozenset[str] = frozenset()
         self.mirror_names: Mapping[Source, str] = {}
         self.crew = Crew()
-        self.reconciling = Reconciling(self.segments, self.readership, self.mirrors, self.crew)
+        self.reconciling = Reconciling(self.segments, self.readership, self.mirrors, self.crew, self.standing)
         self.announcing = Announcing(self.segments, self.readership, self.crew)
-        self.standing = Standing()
-        self.is_stopping = False
         self._is_finished = False
         self._error: Optional[str] = None
         self._told_role = self.role
@@ -75,6 +74,11 @@ class HostState:
     def role(self) -> Optional[Role]:
         """What this host is now; None if that is not known yet."""
         return self.election.role
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether this host ends."""
+        return self.standing.is_leaving
 
     # -- the registry
 
@@ -103,7 +107,7 @@ class HostState:
         """The registry says what our role is; one that cannot be had ends us, and stops nothing."""
         yield from self.election.expire(now)
         if self.election.refusal and not self.is_stopping:
-            self.is_stopping = self._is_finished = True
+            self.standing.is_leaving = self._is_finished = True
             yield from self.election.give_up(now, is_connected=True)
             yield e.Finish(self.election.refusal)
         elif self.role is not self._told_role:
@@ -117,7 +121,7 @@ class HostState:
                 yield from self.mirrors.beat(now)
 
     def _introduce(self, now: float) -> Iterator[e.Action]:
-        if self._is_serving:
+        if self.standing.is_serving:
             self._checked_s = now
             yield from self.announcing.introduce(self.facts, self.role or Role.MINION, now)
             yield e.ReadReaders()
@@ -157,7 +161,7 @@ class HostState:
             yield from self.crew.nudge(self.facts.publisher_of(facts.name), now, "its segment was made anew")
 
     def _readers_notified(self, event: e.ReadersNotified, now: float) -> Iterator[e.Action]:
-        if self._is_serving:
+        if self.standing.is_serving:
             yield e.ReadReaders()
 
     def _readers_seen(self, event: e.ReadersSeen, now: float) -> Iterator[e.Action]:
@@ -196,27 +200,19 @@ class HostState:
     # -- what we mirror
 
     def _mirror_asked(self, event: e.MirrorAsked, now: float) -> Iterable[e.Action]:
-        return self.mirrors.hold(
-            event.source, event.holder, now, is_serving=self._is_serving, is_written_back=event.is_written_back
-        )
-
-    def _mirror_released(self, event: e.MirrorReleased, now: float) -> Iterable[e.Action]:
-        return self.mirrors.release([event.source], event.holder, is_connected=self.standing.is_up)
-
-    def _holder_gone(self, event: e.HolderGone, now: float) -> Iterable[e.Action]:
-        return self.mirrors.release(list(self.mirrors), event.holder, is_connected=self.standing.is_up)
+        return self.mirrors.hold(event.source, event.holder, now, is_written_back=event.is_written_back)
 
     def _record_notified(self, event: e.RecordNotified, now: float) -> Iterable[e.Action]:
-        return self.mirrors.look((event.source,), now) if self._is_serving else ()
+        return self.mirrors.look((event.source,), now) if self.standing.is_serving else ()
 
     def _records_seen(self, event: e.RecordsSeen, now: float) -> Iterator[e.Action]:
         for seen in event.sources:
             if self.mirrors.take(seen, now):
                 self.reconciling.is_settled = False
                 yield from self.crew.nudge(WorkerKey(WorkerKind.MIRROR, seen.source), now, "its owner is back")
-            if self._is_serving:
+            if self.standing.is_serving:
                 yield from self.mirrors.request(seen, self.reconciling.write_port(seen, self.facts), now)
-        if self._is_serving:
+        if self.standing.is_serving:
             yield from self.mirrors.ask_again(event.sources)
 
     # -- what is configured, and what operators want to last
@@ -230,9 +226,7 @@ class HostState:
         if self._is_announced and _introduction(before) != _introduction(event.facts):
             yield self._announce(now)
         facts = event.facts
-        yield from self.mirrors.hold_exactly(
-            facts.mirrors, CONFIGURED, now, written_back=facts.written_back, **self._connection
-        )
+        yield from self.mirrors.hold_exactly(facts.mirrors, CONFIGURED, now, written_back=facts.written_back)
 
     def _desired_changed(self, event: e.DesiredChanged, now: float) -> Iterator[e.Action]:
         if self.is_stopping:
@@ -240,15 +234,13 @@ class HostState:
         desired = event.desired
         self.stopped_segments, self.mirror_names = desired.stopped_segments, desired.mirror_names
         self.mirrors.places.rename(self.facts.names.and_own(self.mirror_names))
-        yield from self.mirrors.stop_exactly(desired.stopped_mirrors, now, **self._connection)
-        yield from self.mirrors.hold_exactly(
-            desired.kept_mirrors, KEPT, now, written_back=desired.written_back, **self._connection
-        )
+        yield from self.mirrors.stop_exactly(desired.stopped_mirrors, now)
+        yield from self.mirrors.hold_exactly(desired.kept_mirrors, KEPT, now, written_back=desired.written_back)
 
     # -- workers
 
     def _workers_found(self, event: e.WorkersFound, now: float) -> Iterator[e.Action]:
-        yield from self.mirrors.find(event, now, is_serving=self._is_serving, is_stopping=self.is_stopping)
+        yield from self.mirrors.find(event, now)
         yield from self.reconciling.found(event.workers, self.facts, now)
 
     def _old_writers_remembered(self, event: e.OldWritersRemembered, now: float) -> Iterable[e.Action]:
@@ -258,9 +250,6 @@ class HostState:
     def _worker_began(self, event: e.WorkerBegan, now: float) -> Iterable[e.Action]:
         self.crew.began(event.key, event.pid)
         return ()
-
-    def _worker_ready(self, event: e.WorkerReady, now: float) -> Iterable[e.Action]:
-        return self.reconciling.ready(event, now, is_serving=self._is_serving)
 
     def _worker_exited(self, event: e.WorkerExited, now: float) -> Iterable[e.Action]:
         return self.crew.exited(event.key, event.pid, event.cause, now, event.details)
@@ -277,7 +266,7 @@ class HostState:
         if self.is_stopping:
             return
         yield from self.reconciling.unsettling(self.reconciling.renewal.step(now))
-        yield from self.reconciling.unsettling(self.mirrors.release_adopted(now, is_connected=self.standing.is_up))
+        yield from self.reconciling.unsettling(self.mirrors.release_adopted(now))
         yield from self.reconciling.ports.tick()
         yield from self.standing.tick(now)
         if not self.standing.is_up:
@@ -294,30 +283,20 @@ class HostState:
             yield from self.readership.tick(self.segments, now)
 
     def _stop_asked(self, event: e.StopAsked, now: float) -> Iterator[e.Action]:
-        self.is_stopping = True
+        self.standing.is_leaving = True
         yield from self.election.give_up(now, is_connected=self.standing.is_up)
         # Who ends for a namesake's sake leaves what is written down of the host's readings to that one.
         yield from self.mirrors.release_all(is_connected=self.standing.is_up and self._error is None)
 
     @property
-    def _connection(self) -> dict[str, bool]:
-        return {"is_serving": self._is_serving, "is_connected": self.standing.is_up}
-
-    @property
-    def _is_serving(self) -> bool:
-        return self.standing.is_up and not self.is_stopping
-
-    @property
     def _is_announced(self) -> bool:
-        return self._is_serving and self.role is not None and self.announcing.is_wanted
+        return self.standing.is_serving and self.role is not None and self.announcing.is_wanted
 
     def _reconcile(self, key: Optional[WorkerKey], now: float) -> Iterator[e.Action]:
         """Bring what runs nearer to what is wanted, and tell the registry: of all, or of the one with ``key`` alone."""
         if self._is_finished:
             return
-        is_all = yield from self.reconciling.reconcile(
-            self.facts, self.stopped_segments, now, is_stopping=self.is_stopping
-        )
+        is_all = yield from self.reconciling.reconcile(self.facts, self.stopped_segments, now)
         if self._is_announced:
             if is_all:
                 yield from self.announcing.update(self.facts)
@@ -347,14 +326,14 @@ class HostState:
         e.RecordNotified: _record_notified,
         e.SegmentsChanged: _segments_changed,
         e.MirrorAsked: _mirror_asked,
-        e.MirrorReleased: _mirror_released,
-        e.HolderGone: _holder_gone,
+        e.MirrorReleased: lambda self, event, now: self.mirrors.release([event.source], event.holder),
+        e.HolderGone: lambda self, event, now: self.mirrors.release(list(self.mirrors), event.holder),
         e.PortsRemembered: lambda self, event, now: self.reconciling.ports.remembered(event.ports),
         e.OldWritersRemembered: _old_writers_remembered,
         e.LinksSeen: lambda self, event, now: self.reconciling.links_seen(event, now),
         e.WorkerStarted: lambda self, event, now: self.reconciling.started(event, now),
         e.WorkerBegan: _worker_began,
-        e.WorkerReady: _worker_ready,
+        e.WorkerReady: lambda self, event, now: self.reconciling.ready(event, now),
         e.WorkerExited: _worker_exited,
         e.ConfigChanged: _config_changed,
         e.DesiredChanged: _desired_changed,

@@ -19,6 +19,7 @@ from daosup.core.mirror_names import MirrorNames
 from daosup.core.old_owners import followed, is_request_due
 from daosup.core.places import Places
 from daosup.core.readership import BEAT_INTERVAL_S
+from daosup.core.standing import Standing
 from daosup.core.types import PROTOCOL, Source, WorkerKey, WorkerKind
 
 #: The fallback for a notification that got lost: for sources without a stream, and for those that have one.
@@ -27,20 +28,18 @@ SWEEP_INTERVAL_S = 30.0
 
 
 class Mirrors(dict[Source, Mirror]):
-    """All mirrors of a host, by source. ``is_serving``: whether the registry can be asked now."""
+    """All mirrors of a host, by source; ``standing`` is how the host stands with the registry."""
 
-    def __init__(self, host: str, names: MirrorNames) -> None:
+    def __init__(self, host: str, names: MirrorNames, standing: Standing) -> None:
         super().__init__()
-        self._host = host
+        self._host, self._standing = host, standing
         self.places = Places(names)
         self.stopped: frozenset[Source] = frozenset()
         self._beat = 0
         self._beat_s = 0.0
         self._remembered: tuple[set[Source], ...] = (set(), set(), set())
 
-    def hold(
-        self, source: Source, holder: str, now: float, *, is_serving: bool, is_written_back: bool = False
-    ) -> Iterator[e.Action]:
+    def hold(self, source: Source, holder: str, now: float, *, is_written_back: bool = False) -> Iterator[e.Action]:
         """Somebody wants a source, and, whatever was said before, writes to it or does not."""
         mirror = self.get(source)
         if mirror is None:
@@ -51,7 +50,7 @@ class Mirrors(dict[Source, Mirror]):
         (mirror.writers.add if is_written_back else mirror.writers.discard)(holder)
         if mirror.is_written_back != was_written_back:
             yield _report_writing(source, mirror)
-        if not is_serving or source in self.stopped:
+        if not self._standing.is_serving or source in self.stopped:
             return
         if not mirror.endpoint:
             yield self._ask((source,), is_news=True)
@@ -59,7 +58,7 @@ class Mirrors(dict[Source, Mirror]):
         elif mirror.is_followed and not was_written_back:
             yield from self.look((source,), now)
 
-    def release(self, sources: Iterable[Source], holder: Optional[str], *, is_connected: bool) -> Iterator[e.Action]:
+    def release(self, sources: Iterable[Source], holder: Optional[str]) -> Iterator[e.Action]:
         """A holder, or with None everybody who may, does not want these sources any more."""
         gone = []
         for source in sources:
@@ -75,7 +74,7 @@ class Mirrors(dict[Source, Mirror]):
                 yield e.Report("info", "mirror released", (("source", str(source)),))
             elif mirror.is_written_back != was_written_back:
                 yield _report_writing(source, mirror)
-        if gone and is_connected:
+        if gone and self._standing.is_up:
             yield e.Unask(tuple(gone))
 
     def release_all(self, *, is_connected: bool) -> Iterator[e.Action]:
@@ -94,34 +93,30 @@ class Mirrors(dict[Source, Mirror]):
         now: float,
         *,
         written_back: Container[Source] = (),
-        is_serving: bool,
-        is_connected: bool,
     ) -> Iterator[e.Action]:
         """A holder wants these sources and no others, and writes to those of them that are ``written_back``."""
         held = [source for source, mirror in self.items() if holder in mirror.holders]
-        yield from self.release((each for each in held if each not in sources), holder, is_connected=is_connected)
+        yield from self.release((each for each in held if each not in sources), holder)
         for source in sorted(sources):
             mirror, is_written_back = self.get(source), source in written_back
             is_held = mirror is not None and holder in mirror.holders
             if mirror is None or not is_held or (holder in mirror.writers) != is_written_back:
-                yield from self.hold(source, holder, now, is_serving=is_serving, is_written_back=is_written_back)
+                yield from self.hold(source, holder, now, is_written_back=is_written_back)
 
-    def stop_exactly(
-        self, sources: frozenset[Source], now: float, *, is_serving: bool, is_connected: bool
-    ) -> Iterator[e.Action]:
+    def stop_exactly(self, sources: frozenset[Source], now: float) -> Iterator[e.Action]:
         """These sources are not to be mirrored, whoever holds them, and no others."""
         changed, self.stopped = self.stopped ^ sources, sources
         changed &= self.keys()
         for source in changed:
             self[source].endpoint, self[source].reason = "", "asking the registry"
         stopped, going = tuple(sorted(changed & sources)), tuple(sorted(changed - sources))
-        if stopped and is_connected:
+        if stopped and self._standing.is_up:
             yield e.Unask(stopped)
-        if going and is_serving:
+        if going and self._standing.is_serving:
             yield self._ask(going, is_news=True)
             yield from self.look(going, now)
 
-    def find(self, event: e.WorkersFound, now: float, *, is_serving: bool, is_stopping: bool) -> Iterator[e.Action]:
+    def find(self, event: e.WorkersFound, now: float) -> Iterator[e.Action]:
         """Take over what was mirrored before we began, whether a worker of it lives or not."""
         written_back = set(event.written_back)
         orders = {
@@ -132,10 +127,10 @@ class Mirrors(dict[Source, Mirror]):
             if found.order.key.kind is WorkerKind.MIRROR:
                 orders[found.order.key.source] = found.order
         self.places.take((*event.by_operator, *orders))
-        if is_stopping:
+        if self._standing.is_leaving:
             return
         for source in event.by_operator:
-            yield from self.hold(source, OPERATOR, now, is_serving=is_serving, is_written_back=source in written_back)
+            yield from self.hold(source, OPERATOR, now, is_written_back=source in written_back)
         for source, order in orders.items():
             self._adopt(source, order, now)
 
@@ -151,31 +146,29 @@ class Mirrors(dict[Source, Mirror]):
         if mirror.is_followed and mirror.given_port is None:
             mirror.given_port = mirror.write_port = order.port
 
-    def tidy(
-        self, wanted: Iterable[WorkerKey], running: Container[WorkerKey], *, is_stopping: bool
-    ) -> Generator[e.Action, None, bool]:
+    def tidy(self, wanted: Iterable[WorkerKey], running: Container[WorkerKey]) -> Generator[e.Action, None, bool]:
         """Remove the segments of what is not to be there any more, and have remembered what is mirrored now.
 
         Returns whether something was removed, whose name another may have now.
         """
-        places = self.places
+        places, is_leaving = self.places, self._standing.is_leaving
         places.take(key.source for key in wanted if key.kind is WorkerKind.MIRROR)
-        over = [s for s in places.over({} if is_stopping else self) if WorkerKey(WorkerKind.MIRROR, s) not in running]
+        over = [s for s in places.over({} if is_leaving else self) if WorkerKey(WorkerKind.MIRROR, s) not in running]
         for source in over:
             del places.made[source]
             yield e.RemoveMirror(source)
         by_operator = {source for source, mirror in self.items() if OPERATOR in mirror.holders}
         written_back = {source for source, mirror in self.items() if mirror.is_remembered_as_written_back}
         remembered = by_operator, (self.keys() | places.made.keys()) - by_operator, written_back
-        if remembered != self._remembered and not is_stopping:
+        if remembered != self._remembered and not is_leaving:
             self._remembered = remembered
             yield e.RememberMirrors(*(tuple(sorted(each)) for each in remembered))
         return bool(over)
 
-    def release_adopted(self, now: float, *, is_connected: bool) -> Iterator[e.Action]:
+    def release_adopted(self, now: float) -> Iterator[e.Action]:
         """Give up what was found running and nobody came for."""
         over = [s for s, each in self.items() if ADOPTED in each.holders and now >= each.adopted_s + ADOPTED_S]
-        return self.release(over, ADOPTED, is_connected=is_connected)
+        return self.release(over, ADOPTED)
 
     def ask_all(self, now: float) -> Iterator[e.Action]:
         """Ask for everything, to a registry that may know nothing of it."""

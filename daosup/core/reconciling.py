@@ -21,6 +21,7 @@ from daosup.core.mirrors import Mirrors
 from daosup.core.ports import Ports
 from daosup.core.readers import Readers
 from daosup.core.renewal import Renewal
+from daosup.core.standing import Standing
 from daosup.core.types import Source, WorkerKey, WorkerKind
 from daosup.core.wanted import given_port, wanted_workers
 
@@ -40,6 +41,7 @@ class Reconciling:
         readership: Who reads them.
         mirrors: What is mirrored.
         crew: The workers.
+        standing: How the host stands with the registry.
 
     Attributes:
         is_settled: Whether nothing is wanted otherwise than at the last look at all workers.
@@ -49,8 +51,11 @@ class Reconciling:
         subscribed: The segments whose publishers have subscribers.
     """
 
-    def __init__(self, segments: Collection[str], readership: Readers, mirrors: Mirrors, crew: Crew) -> None:
+    def __init__(
+        self, segments: Collection[str], readership: Readers, mirrors: Mirrors, crew: Crew, standing: Standing
+    ) -> None:
         self._segments, self._readership, self._mirrors, self._crew = segments, readership, mirrors, crew
+        self._standing = standing
         self.is_settled = False
         self.presumed = Presumed()
         self.ports = Ports()
@@ -71,16 +76,13 @@ class Reconciling:
             self.is_settled = False
             yield action
 
-    def reconcile(
-        self, facts: HostFacts, stopped: Collection[str], now: float, *, is_stopping: bool
-    ) -> Generator[e.Action, None, bool]:
+    def reconcile(self, facts: HostFacts, stopped: Collection[str], now: float) -> Generator[e.Action, None, bool]:
         """Bring what runs nearer to what is wanted: all workers, or where that must do, those in motion.
 
         Args:
             facts: Of the host.
             stopped: The segments that are not to be published, whoever reads them.
             now: Seconds, monotonic.
-            is_stopping: Whether no worker is wanted any more.
 
         Returns whether it was all.
         """
@@ -92,10 +94,10 @@ class Reconciling:
         self.is_settled = True
         is_name_free = True
         while is_name_free:
-            self._wanted = {} if is_stopping else self._wanted_now(facts, stopped)
+            self._wanted = {} if self._standing.is_leaving else self._wanted_now(facts, stopped)
             yield from self._crew.reconcile(self._wanted, now)
             self._count, workers = len(self._crew.workers), self._crew.workers.keys()
-            is_name_free = yield from self._mirrors.tidy(self._wanted.keys(), workers, is_stopping=is_stopping)
+            is_name_free = yield from self._mirrors.tidy(self._wanted.keys(), workers)
         return True
 
     def _wanted_now(self, facts: HostFacts, stopped: Collection[str]) -> dict[WorkerKey, e.StartWorker]:
@@ -132,13 +134,13 @@ class Reconciling:
         if event.key.kind is WorkerKind.PUBLISHER:
             yield from self._readership.writers.tell_again(event.key.source.name)
 
-    def ready(self, event: e.WorkerReady, now: float, *, is_serving: bool) -> Iterator[e.Action]:
+    def ready(self, event: e.WorkerReady, now: float) -> Iterator[e.Action]:
         """A process does its work."""
         if self._crew.ready(event.key, event.pid, event.port):
             if event.key.kind is WorkerKind.PUBLISHER:
                 self.ports.note(event.key.source.name, event.port)
             elif event.port:
-                yield from self._writes_from(event.key.source, event.port, now, is_serving=is_serving)
+                yield from self._writes_from(event.key.source, event.port, now)
             yield e.Report(
                 "info", "worker ready", (("worker", str(event.key)), ("pid", event.pid), ("port", event.port or None))
             )
@@ -163,11 +165,11 @@ class Reconciling:
         given_port(seen.source, facts, self._mirrors, self._crew, self.ports)
         return mirror.write_port
 
-    def _writes_from(self, source: Source, port: int, now: float, *, is_serving: bool) -> Iterator[e.Action]:
+    def _writes_from(self, source: Source, port: int, now: float) -> Iterator[e.Action]:
         """A mirror took another port than it was given: its old owner has to be told."""
         mirror = self._mirrors.get(source)
         if mirror is not None and mirror.is_followed and mirror.write_port != port:
             mirror.write_port = port
             self.ports.note(str(source), port)
-            if is_serving:
+            if self._standing.is_serving:
                 yield from self._mirrors.look((source,), now)
