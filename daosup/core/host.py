@@ -31,11 +31,7 @@ from daosup.core.readers import Readers
 from daosup.core.reconciling import Reconciling
 from daosup.core.registry_values import Instance
 from daosup.core.standing import Standing
-from daosup.core.types import Role, SegmentFacts, Source, WorkerKey, WorkerKind
-
-#: How often the registry is looked at; and how often all our readers are read, although nothing seems to have changed.
-CHECK_INTERVAL_S = 1.0
-READ_INTERVAL_S = 5.0
+from daosup.core.types import Role, Source, WorkerKey, WorkerKind
 
 
 class HostState:
@@ -47,20 +43,17 @@ class HostState:
         self.clock = Clock()
         self.standing = Standing()
         self.namesakes = Namesakes(facts.host, facts.instance)
-        self.segments: dict[str, SegmentFacts] = {}
         self.readership = Readers()
         self.mirrors = Mirrors(facts.host, facts.names, self.standing)
         self.stopped_segments: frozenset[str] = frozenset()
         self.mirror_names: Mapping[Source, str] = {}
         self.crew = Crew()
+        self.announcing = Announcing(self.standing, self.election, self.readership, self.crew)
+        self.segments = self.announcing.segments
         self.reconciling = Reconciling(self.segments, self.readership, self.mirrors, self.crew, self.standing)
-        self.announcing = Announcing(self.segments, self.readership, self.crew)
         self._is_finished = False
         self._error: Optional[str] = None
         self._told_role = self.role
-        self._checked_s = 0.0
-        self._read_s = 0.0
-        self._entry_count = 0
 
     def handle(self, event: e.Event, now: float) -> list[e.Action]:
         """Take in an event at ``now`` (seconds, monotonic) and say what is to be done."""
@@ -91,16 +84,15 @@ class HostState:
             return
         yield from self.election.connected(now)
         if self.role is not None:
-            yield from self._introduce(now)
+            yield from self.announcing.introduce(self.facts, now)
         yield from self.mirrors.ask_all(now)
 
     def _registry_lost(self, event: e.RegistryLost, now: float) -> Iterable[e.Action]:
         return self.standing.lost(event.reason, now)
 
     def _registry_checked(self, event: e.RegistryChecked, now: float) -> Iterator[e.Action]:
-        is_forgotten = self._is_announced and not event.is_announced
-        is_old = now >= self._read_s + READ_INTERVAL_S
-        if is_forgotten or is_old or event.entry_count != self._entry_count:
+        is_forgotten = self.announcing.is_on and not event.is_announced
+        if is_forgotten or self.readership.is_due(event, now):
             yield from self._readers_notified(e.ReadersNotified(), now)
 
     def _follow_election(self, now: float) -> Iterator[e.Action]:
@@ -115,58 +107,23 @@ class HostState:
             self.reconciling.is_settled = False
             yield e.Report("info", "role of this host", (("role", self.role.value if self.role else None),))
             if is_first:
-                yield from self._introduce(now)
-            elif self._is_announced:
-                yield self._announce(now)
+                yield from self.announcing.introduce(self.facts, now)
+            elif self.announcing.is_on:
+                yield self.announcing.announce(self.facts, now)
                 yield from self.mirrors.beat(now)
-
-    def _introduce(self, now: float) -> Iterator[e.Action]:
-        if self.standing.is_serving:
-            self._checked_s = now
-            yield from self.announcing.introduce(self.facts, self.role or Role.MINION, now)
-            yield e.ReadReaders()
-
-    def _announce(self, now: float) -> e.Announce:
-        return self.announcing.announce(self.facts, self.role or Role.MINION, now)
-
-    def _announce_asked(self, event: e.AnnounceAsked, now: float) -> Iterator[e.Action]:
-        self.announcing.is_wanted = True
-        if self._is_announced:
-            yield self._announce(now)
-
-    def _withdraw_asked(self, event: e.WithdrawAsked, now: float) -> Iterator[e.Action]:
-        self.announcing.withdraw()
-        if self.standing.is_up:
-            yield e.Withdraw()
 
     # -- what we own
 
     def _segments_changed(self, event: e.SegmentsChanged, now: float) -> Iterator[e.Action]:
         self.mirrors.places.segments_changed((facts.name for facts in event.found), event.gone)
-        hidden = tuple(facts.name for facts in event.found if not self.facts.may_publish(facts.name))
-        for name in (*event.gone, *hidden):
-            if self.segments.pop(name, None) is None:
-                continue
-            yield e.Report("info", "segment gone", (("segment", name),))
-            if self._is_announced:
-                yield self.announcing.drop(name)
-        for facts in event.found:
-            if facts.name in hidden or self.segments.get(facts.name) == facts:
-                continue
-            self.segments[facts.name] = facts
-            shape = "x".join(map(str, facts.shape))
-            yield e.Report("info", "segment found", (("segment", facts.name), ("shape", shape), ("dtype", facts.dtype)))
-            if self._is_announced:
-                yield self.announcing.put(facts)
-            yield from self.crew.nudge(self.facts.publisher_of(facts.name), now, "its segment was made anew")
+        yield from self.announcing.segments_changed(event, self.facts, now)
 
     def _readers_notified(self, event: e.ReadersNotified, now: float) -> Iterator[e.Action]:
         if self.standing.is_serving:
             yield e.ReadReaders()
 
     def _readers_seen(self, event: e.ReadersSeen, now: float) -> Iterator[e.Action]:
-        self._read_s, self._entry_count = now, event.entry_count
-        is_forgotten = self._is_announced and not event.is_announced
+        is_forgotten = self.announcing.is_on and not event.is_announced
         why = "the registry forgot this host"
         if is_forgotten and event.other is not None:
             yield from self._namesake_met(event.other, now)
@@ -174,16 +131,11 @@ class HostState:
             is_forgotten = not self.is_stopping and self.namesakes.may_answer(now)
         if is_forgotten:
             self.readership.forgive(now)
-        vanished = self.readership.update(event.readers, now)
+        yield from self.readership.seen(event, now)
         self.reconciling.presumed.readers_told(self.readership.names, now)
-        yield from self.readership.tell_writers(now)
-        if vanished:
-            yield e.DropReaders(vanished)
-            for name, host in vanished:
-                yield e.Report("warning", "reader vanished", (("segment", name), ("peer", host)))
         if is_forgotten:
             yield e.Report("warning", f"{why}; announcing it anew")
-            yield self._announce(now)
+            yield self.announcing.announce(self.facts, now)
             yield from self.mirrors.ask_all(now)
             if event.other is None:
                 yield from self.election.forgotten(now)
@@ -223,8 +175,8 @@ class HostState:
         self.mirrors.places.rename(self.facts.names.and_own(self.mirror_names))
         if self.is_stopping:
             return
-        if self._is_announced and _introduction(before) != _introduction(event.facts):
-            yield self._announce(now)
+        if self.announcing.is_on and _introduction(before) != _introduction(event.facts):
+            yield self.announcing.announce(self.facts, now)
         facts = event.facts
         yield from self.mirrors.hold_exactly(facts.mirrors, CONFIGURED, now, written_back=facts.written_back)
 
@@ -271,15 +223,13 @@ class HostState:
         yield from self.standing.tick(now)
         if not self.standing.is_up:
             return
-        if self._is_announced and self.announcing.is_due(self.facts, now):
-            yield self._announce(now)
+        if self.announcing.is_on and self.announcing.is_due(self.facts, now):
+            yield self.announcing.announce(self.facts, now)
             yield from self.mirrors.beat(now)
-        if self.role is not None and now >= self._checked_s + CHECK_INTERVAL_S:
-            self._checked_s = now
-            yield e.CheckRegistry()
+        yield from self.announcing.check(now)
         yield from self.election.tick(now)
         yield from self.mirrors.tick(now)
-        if self._is_announced:
+        if self.announcing.is_on:
             yield from self.readership.tick(self.segments, now)
 
     def _stop_asked(self, event: e.StopAsked, now: float) -> Iterator[e.Action]:
@@ -288,16 +238,12 @@ class HostState:
         # Who ends for a namesake's sake leaves what is written down of the host's readings to that one.
         yield from self.mirrors.release_all(is_connected=self.standing.is_up and self._error is None)
 
-    @property
-    def _is_announced(self) -> bool:
-        return self.standing.is_serving and self.role is not None and self.announcing.is_wanted
-
     def _reconcile(self, key: Optional[WorkerKey], now: float) -> Iterator[e.Action]:
         """Bring what runs nearer to what is wanted, and tell the registry: of all, or of the one with ``key`` alone."""
         if self._is_finished:
             return
         is_all = yield from self.reconciling.reconcile(self.facts, self.stopped_segments, now)
-        if self._is_announced:
+        if self.announcing.is_on:
             if is_all:
                 yield from self.announcing.update(self.facts)
             elif key is not None:
@@ -342,8 +288,8 @@ class HostState:
         e.WorkersFound: _workers_found,
         e.RestartAsked: lambda self, event, now: self.crew.restart(event.key, now),
         e.RenewAsked: lambda self, event, now: self.reconciling.renew(event.keys, now),
-        e.AnnounceAsked: _announce_asked,
-        e.WithdrawAsked: _withdraw_asked,
+        e.AnnounceAsked: lambda self, event, now: self.announcing.resume(self.facts, now),
+        e.WithdrawAsked: lambda self, event, now: self.announcing.withdraw(),
         e.Ticked: _ticked,
         e.StopAsked: _stop_asked,
     }

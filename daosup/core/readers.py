@@ -18,6 +18,8 @@ from daosup.core.readership import Readership
 from daosup.core.types import Reader
 from daosup.errors import ProtocolError
 
+#: How often all our readers are read, although nothing seems to have changed.
+READ_INTERVAL_S = 5.0
 #: How often requests of old readers are taken, and the heartbeats of those that are known looked at.
 REQUEST_INTERVAL_S = 2.0
 HEARTBEAT_INTERVAL_S = 5.0
@@ -42,6 +44,8 @@ class Readers:
         self.writers = OldWriters()
         self._took_s = self._looked_s = self._searched_s = _LONG_AGO_S
         self._pause_s = SEARCH_PAUSE_S
+        self._read_s = 0.0
+        self._entry_count = 0
         self._strangers: dict[str, int] = {}
 
     def of(self, name: str) -> tuple[Reader, ...]:
@@ -59,9 +63,19 @@ class Readers:
         """The segments that are read."""
         return self.ours.names | self.old.names
 
-    def update(self, readers: Mapping[str, Mapping[str, Reader]], now: float) -> tuple[tuple[str, str], ...]:
-        """As ``Readership.update``."""
-        return self.ours.update(readers, now)
+    def is_due(self, event: e.RegistryChecked, now: float) -> bool:
+        """Whether it is time to read all our readers, given a look at how many are written down."""
+        return now >= self._read_s + READ_INTERVAL_S or event.entry_count != self._entry_count
+
+    def seen(self, event: e.ReadersSeen, now: float) -> Iterator[e.Action]:
+        """All our readers were read."""
+        self._read_s, self._entry_count = now, event.entry_count
+        vanished = self.ours.update(event.readers, now)
+        yield from self.tell_writers(now)
+        if vanished:
+            yield e.DropReaders(vanished)
+            for name, host in vanished:
+                yield e.Report("warning", "reader vanished", (("segment", name), ("peer", host)))
 
     def forgive(self, now: float) -> None:
         """Begin everybody's time anew."""
