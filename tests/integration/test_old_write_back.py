@@ -8,7 +8,8 @@ import numpy as np
 
 from daosup.shm import Segment
 from tests.integration.fleet import Fleet
-from tests.integration.interop import MakeOld, newest, owner_records, segment_of, sources_of
+from tests.integration.interop import MakeOld, frames_of, newest, owner_records, segment_of, sources_of
+from tests.old_daemon.peer import OldPeer
 from tests.waiting import wait_until
 
 
@@ -22,6 +23,17 @@ def wait_for(segment: Segment, value: int) -> None:
 
 def full(segment: Segment, value: int) -> np.ndarray[Any, Any]:
     return np.full(segment.shape, value, segment.dtype)
+
+
+def write_there(segment: Segment, old: OldPeer, source: str, value: int) -> None:
+    """Have an old host write into its mirror, and wait until the frame is in ours and has come back to it.
+
+    What it writes just when that comes in it overlooks, as it looks at a counter now and then.
+    """
+    before = frames_of(old, source)
+    old.write(f"remote_{source.replace(':', '_')}", value)
+    wait_for(segment, value)
+    wait_until(lambda: frames_of(old, source) > before, 5.0, "the frame to come back")
 
 
 def test_what_an_old_host_writes_into_its_mirror_is_in_our_segment_and_in_our_mirrors(
@@ -43,15 +55,13 @@ def test_what_an_old_host_writes_into_its_mirror_is_in_our_segment_and_in_our_mi
         wait_for(ours, 5)
         before = segment.counter
         for value in range(10, 40):
-            old.write(mirror_name, value)
-            wait_for(segment, value)
+            write_there(segment, old, "rts:writable_a", value)
         assert segment.counter == before + 30
         wait_for(ours, 39)
         # And in the other direction, where the old host must not send it back for ever.
         segment.write(full(segment, 50))
         old.wait_for_value(mirror_name, 50)
-        old.write(mirror_name, 51)
-        wait_for(segment, 51)
+        write_there(segment, old, "rts:writable_a", 51)
         assert segment.counter == before + 32
         row = fleet.rts.worker("rts:writable_a")
         assert row is not None
@@ -99,12 +109,11 @@ def test_two_old_hosts_and_ours_write_to_one_segment(fleet: Fleet, make_old: Mak
         path = fleet.lab.call("mirror", source="rts:writable_c", wait_s=20, bidirectional=True)["path"]
         with Segment.open(path, writable=True) as ours:
             wait_until(lambda: old.write(theirs, 5) or has(segment, 5), 20.0, "what the old host writes")
-            old.write(theirs, 6)
-            wait_for(segment, 6)  # and nothing of what was written before is still on its way
+            write_there(segment, old, "rts:writable_c", 6)  # and nothing of what was before is still on its way
             for value in range(10, 30, 2):
                 ours.write(full(ours, value), wait=True)
                 old.wait_for_value(theirs, value)
-                old.write(theirs, value + 1)
+                write_there(segment, old, "rts:writable_c", value + 1)
                 wait_for(ours, value + 1)
             assert has(segment, 29)
         old.release("rts:writable_c")
