@@ -124,9 +124,14 @@ def _overrides(options: argparse.Namespace) -> dict[str, object]:
 
 
 def _supervise(options: argparse.Namespace) -> int:
+    import signal
+
+    # An exception within an import becomes whatever the C code there makes of it; nothing is to be cleaned up yet.
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    if on_interrupt is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     import asyncio
     import os
-    import signal
 
     from daosup import log
     from daosup.adapters.redis_server import resolve
@@ -137,6 +142,7 @@ def _supervise(options: argparse.Namespace) -> int:
     from daosup.supervisor.after_stop import end_workers
     from daosup.supervisor.reexec import Heritage, replace_process, take_heritage
 
+    signal.signal(signal.SIGINT, on_interrupt)
     heritage = take_heritage()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     config_file: Optional[Path] = options.config

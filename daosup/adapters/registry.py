@@ -25,6 +25,7 @@ from daosup.adapters.registry_commands import (
     write,
     write_segment,
 )
+from daosup.adapters.registry_heartbeats import find_heartbeats, read_heartbeats
 from daosup.adapters.registry_lease import RegistryLease
 from daosup.adapters.registry_scan import read_hosts, read_machines, remove_leftovers
 from daosup.adapters.registry_views import Lost, Notified, OwnView, RegistryEvent, SourceView
@@ -146,14 +147,15 @@ class Registry:
         Returns:
             The other instance that the registry named for this host before, if there was one.
         """
-        self._instance = replace(self._instance, beat=self._instance.beat + 1)
+        self._instance = replace(self._instance, beat=self._instance.beat + 1, clock_offset_ms=self.clock.offset_ms)
         commands: list[Command] = [
             read(keys.instance_key(self._host)),
+            # First: a host that is there without this key runs the existing daemon.
+            write(keys.instance_key(self._host), encode_instance(self._instance), ttl_s),
             write(keys.machine_key(self._host, "ip"), ip.encode(), ttl_s),
             write(keys.machine_key(self._host, "hostname"), self._host.encode(), ttl_s),
             write(keys.machine_key(self._host, "role"), role.value.encode(), ttl_s),
             write(keys.machine_key(self._host, "last_connect"), self.clock.stamp(), ttl_s),
-            write(keys.instance_key(self._host), encode_instance(self._instance), ttl_s),
         ]
         for name, facts in segments.items():
             commands += write_segment(self._host, facts, tuple(records.get(name, ())), ttl_s)
@@ -231,6 +233,8 @@ class Registry:
         Which key to look at is known, so the cost grows with our own segments only.
         """
         sources = [Source(self._host, name) for name in names]
+        if not sources or (await self._run([("EXISTS", *map(keys.request_key, sources))])) == [0]:
+            return {}
         sizes = await self._run([("STRLEN", keys.request_key(source)) for source in sources])
         present = [source for source, size in zip(sources, sizes) if size != 0]
         fit = [s for s, size in zip(sources, sizes) if isinstance(size, int) and 0 < size <= MAX_VALUE_BYTES]
@@ -242,11 +246,21 @@ class Registry:
         decoded = {source.name: self._decoded(decode_request, raw) for source, raw in zip(fit, replies)}
         return {name: request for name, request in decoded.items() if request is not None}
 
-    async def beating(self, pairs: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Those of the (segment name of ours, client) pairs whose heartbeat key has not expired."""
-        listed = list(pairs)
-        counts = await self._run([("EXISTS", keys.heartbeat_key(Source(self._host, n), c)) for n, c in listed])
-        return {pair for pair, count in zip(listed, counts) if count == 1}
+    async def heartbeats(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """What the heartbeats say of these readers, given as segment name of ours and client; some may be missing."""
+        asked = [(pair, keys.heartbeat_key(Source(self._host, pair[0]), pair[1])) for pair in pairs]
+        found, skipped = await read_heartbeats(self._run, asked)
+        self.skipped += skipped
+        return found
+
+    async def find_heartbeats(self) -> dict[tuple[str, str], str]:
+        """All heartbeats of readers of this host's segments; by segment name and client.
+
+        Walks over all keys of Redis in small steps: when there is a reader that nothing else tells of.
+        """
+        found, skipped = await find_heartbeats(self._run, self._host)
+        self.skipped += skipped
+        return found
 
     async def ask(self, sources: Iterable[Source], reader: Reader, ttl_s: float, *, is_news: bool = True) -> None:
         """Write down that ``reader`` wants these segments; repeat it as the heartbeat, with a larger ``beat``.

@@ -13,8 +13,15 @@ from daosup.adapters.redis_link import Command
 from daosup.adapters.registry_commands import check_accepted, is_wrong_type, milliseconds, read, tell, write
 from daosup.adapters.registry_views import SourceView
 from daosup.core import keys
-from daosup.core.registry_values import NoticeKind, decode_instance, decode_records, encode_reader
-from daosup.core.types import Reader, Source
+from daosup.core.registry_values import (
+    NoticeKind,
+    decode_dimensions,
+    decode_dtype,
+    decode_instance,
+    decode_records,
+    encode_reader,
+)
+from daosup.core.types import Looks, Reader, Source
 
 Run = Callable[[Sequence[Command]], Awaitable[list[Any]]]
 
@@ -86,11 +93,24 @@ async def read_sources(
             commands.append(read(keys.segment_key(source, "connections")))
         host, named, *replies = await run(commands)
         instance = decoded(decode_instance, named)
+        looks = {} if instance is not None or host != 1 else await _read_looks(run, step, decoded)
         for source, segment, raw in zip(step, replies[::2], replies[1::2]):
             records, bad = decoded(decode_records, raw) or ((), 0)
             skip(bad)
-            views[source] = SourceView(host == 1, segment == 1, records, instance)
+            views[source] = SourceView(host == 1, segment == 1, records, instance, looks.get(source))
     return views
+
+
+async def _read_looks(run: Run, sources: Sequence[Source], decoded: Callable[..., Any]) -> dict[Source, Looks]:
+    """What old daemons say of their segments, as far as it can be read."""
+    commands = [read(keys.segment_key(source, field)) for source in sources for field in ("dimensions", "dtype")]
+    replies = await run(commands)
+    found = {}
+    for source, shape_raw, dtype_raw in zip(sources, replies[::2], replies[1::2]):
+        shape, dtype = decoded(decode_dimensions, shape_raw), decoded(decode_dtype, dtype_raw)
+        if shape is not None and dtype is not None:
+            found[source] = Looks(shape, dtype)
+    return found
 
 
 def _writing(owner: str, sources: Sequence[Source], reader: Reader, ttl_s: float, now: bytes) -> list[Command]:

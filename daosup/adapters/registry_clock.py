@@ -31,13 +31,20 @@ class RegistryClock:
     def __init__(self) -> None:
         self._began_s = time.monotonic()
         self._ahead_s = wall_clock_s() - self._began_s  # Redis's time minus our monotonic clock
+        self._offset_s: Optional[float] = None
 
     def compare(self, asked_s: float, seconds: int, microseconds: int) -> Comparison:
         """Take in what Redis answered just now to a question of ``asked_s``, by our monotonic clock."""
         redis_s = seconds + microseconds / 1e6
         round_trip_s = time.monotonic() - asked_s
         self._ahead_s = redis_s - (asked_s + round_trip_s / 2)
-        return Comparison(wall_clock_s() - round_trip_s / 2 - redis_s, round_trip_s)
+        self._offset_s = wall_clock_s() - round_trip_s / 2 - redis_s
+        return Comparison(self._offset_s, round_trip_s)
+
+    @property
+    def offset_ms(self) -> Optional[int]:
+        """How far this host's clock was ahead of Redis's at the last comparison; None before it."""
+        return None if self._offset_s is None else round(self._offset_s * 1000)
 
     def now_s(self) -> float:
         """Seconds since 1970, by Redis's clock."""

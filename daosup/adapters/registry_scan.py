@@ -27,7 +27,7 @@ _MOST_KEYS = 500_000
 async def read_machines(run: Run) -> tuple[list[Machine], int]:
     """All hosts with their segments, sorted, and how many keys or values were skipped as malformed."""
     table = _MachineTable()
-    wanted = [key for key in await _scan(run, keys.ALL_MACHINES) if table.is_wanted(key)]
+    wanted = [key for key in await scan(run, keys.ALL_MACHINES) if table.is_wanted(key)]
     for start in range(0, len(wanted), _STEP):
         step = wanted[start : start + _STEP]
         for key, raw in zip(step, await run([read(key) for key in step])):
@@ -38,7 +38,7 @@ async def read_machines(run: Run) -> tuple[list[Machine], int]:
 async def read_hosts(run: Run) -> tuple[HostSign, ...]:
     """The last sign of life of each host; one that cannot be read is left out."""
     found = []
-    for raw in await _scan(run, keys.ALL_SIGNS_OF_LIFE):
+    for raw in await scan(run, keys.ALL_SIGNS_OF_LIFE):
         try:
             key = keys.parse_machine_key(raw)
         except ProtocolError:
@@ -64,7 +64,7 @@ async def read_hosts(run: Run) -> tuple[HostSign, ...]:
 
 async def keys_of_host(run: Run, host: str) -> list[bytes]:
     """Every ``dao:`` key of ``host``, whoever wrote it."""
-    return [key for key in await _scan(run, keys.host_keys_pattern(host)) if keys.is_of_host(key, host)]
+    return [key for key in await scan(run, keys.host_keys_pattern(host)) if keys.is_of_host(key, host)]
 
 
 #: KEYS: who speaks for a host, what is to go. ARGV: who that must be, if it is anybody.
@@ -84,7 +84,7 @@ async def remove_leftovers(run: Run, host: str, names: Collection[str], speaker:
     If another process than ``speaker`` speaks for the host by now, they are that one's, and stay.
     """
     gone: list[bytes] = []
-    for raw in await _scan(run, keys.host_keys_pattern(host)):
+    for raw in await scan(run, keys.host_keys_pattern(host)):
         try:
             key = keys.parse_machine_key(raw)
         except ProtocolError:
@@ -99,7 +99,12 @@ async def remove_leftovers(run: Run, host: str, names: Collection[str], speaker:
     return count
 
 
-async def _scan(run: Run, pattern: bytes) -> list[bytes]:
+async def scan(run: Run, pattern: bytes) -> list[bytes]:
+    """All keys that a pattern matches, sorted.
+
+    Raises:
+        UnavailableError: If there are more than any fleet has.
+    """
     found: set[bytes] = set()
     cursor = b"0"
     while True:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Optional, Union
 
 from daosup.core.registry_values import Instance, NoticeKind
-from daosup.core.types import Reader, Source, StreamRecord
+from daosup.core.types import Looks, Reader, Source, StreamRecord
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,13 @@ class OwnView:
 
 @dataclass(frozen=True)
 class SourceView:
-    """What the registry holds of another host's segment; ``owner`` is None for an old daemon's host."""
+    """What the registry holds of another host's segment; ``owner`` is None for an old daemon's host.
+
+    ``looks`` is read of old daemons' segments alone: a stream of ours says it itself.
+    """
 
     is_host_known: bool
     is_segment_known: bool
     records: tuple[StreamRecord, ...]
     owner: Optional[Instance]
+    looks: Optional[Looks] = None

@@ -14,19 +14,21 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
 from typing import Optional
 
 from daosup.config import kinds
 from daosup.config.kinds import found, key, one_of, seconds, whole
-from daosup.config.mirrors import MirrorConfig, MirrorLayout, MirrorsConfig, check_mirrors
+from daosup.config.mirrors import MirrorConfig, MirrorLayout, MirrorsConfig, check_mirrors, names_of
 from daosup.config.reading import Source, build, line_numbers, read_dotted, read_nested, table, tables
 from daosup.config.redis_keys import REDIS_ADDRESS, Embedded, RedisConfig, Verify, check_redis, settle_address
 from daosup.config.settling import LAST_PORT, settle_names, settle_ports
 from daosup.config.workers import WorkerConfig, WorkersConfig
 from daosup.core import types
-from daosup.core.types import Role
+from daosup.core.mirror_names import MirrorNames
+from daosup.core.types import Role, Writing
 from daosup.errors import ConfigError
 
 CONFIG_FOLDER = Path("/etc/daosup")
@@ -76,7 +78,20 @@ class PublishConfig:
         kinds.GLOBS, "Segments that are not, although `include` names them.", [], is_live=True
     )
     semaphore: int = key(
-        whole(0, 9), "Semaphore of a segment that its publisher waits on; no other program may.", 9, is_live=True
+        whole(0, 9),
+        "Semaphore of a segment that its publisher waits on, and of a mirror that is written back; no other program "
+        "may.",
+        9,
+        is_live=True,
+    )
+    read_only: tuple[str, ...] = key(
+        kinds.GLOBS, "Segments that mirrors on other hosts may not write back to.", [], is_live=True
+    )
+    single_writer: tuple[str, ...] = key(
+        kinds.GLOBS,
+        "Segments that one other host at a time may write back to; what `read_only` names as well is read-only.",
+        [],
+        is_live=True,
     )
 
 
@@ -130,6 +145,21 @@ class Config:
     )
     segment_folder: Path = key(kinds.PATH, "Folder of the segments.", "/tmp")
     mirror: tuple[MirrorConfig, ...] = tables("A mirror that comes up by itself.", MirrorConfig, is_live=True)
+
+    @property
+    def names(self) -> MirrorNames:
+        """What mirrors are called."""
+        return names_of(self.mirrors.name, self.mirror)
+
+    def writing_of(self, name: str) -> Writing:
+        """Which mirrors on other hosts may write into the segment ``name`` of this host."""
+        for writing, patterns in (
+            (Writing.READ_ONLY, self.publish.read_only),
+            (Writing.SINGLE_WRITER, self.publish.single_writer),
+        ):
+            if any(fnmatchcase(name, each) for each in patterns):
+                return writing
+        return Writing.OPEN
 
     def making_of(self, source: types.Source) -> tuple[int, MirrorLayout]:
         """Mode and layout of the mirror of ``source``."""
@@ -238,7 +268,8 @@ def _read(
     settle_ports(values, places, mistakes, NetworkConfig.base_pub_port)
     settle_names(values, places, mistakes, instance)
     place = (command_line if "mirror" in command_line.values else source).place
-    check_mirrors(values.get("mirror", ()), values.get("host"), place, mistakes)
+    pattern = str(values.get("mirrors.name", MirrorsConfig.name))
+    check_mirrors(values.get("mirror", ()), pattern, values.get("host"), place, mistakes)
     if mistakes:
         return None
     values.update({"instance": instance, "file": file})

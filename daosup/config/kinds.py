@@ -14,6 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from daosup.core.mirror_names import check_pattern
 from daosup.core.types import SEGMENT_SUFFIX, Source, check_host
 from daosup.errors import UsageError
 
@@ -232,6 +233,23 @@ def _read_source(value: object) -> Source:
         raise Refused('for example "rts:wfs"') from None
 
 
+def _read_mirror_name(value: object) -> str:
+    text = _text(value)
+    if text.endswith(SEGMENT_SUFFIX):
+        raise Refused(f"leave out {SEGMENT_SUFFIX}")
+    try:
+        return check_pattern(text)
+    except UsageError as error:
+        raise Refused(f"it {error}") from None
+
+
+def _read_mirror_names(value: object) -> str:
+    text = _read_mirror_name(value)
+    if "{name}" not in text:
+        raise Refused("without {name} all would have one file")
+    return text
+
+
 def _is_ip(text: str) -> bool:
     import ipaddress  # only a configured address pays for this import
 
@@ -258,6 +276,12 @@ def _read_globs(value: object) -> tuple[str, ...]:
         if not isinstance(item, str) or not re.match(_GLOB, item):
             raise Refused("", index)
     return tuple(value)
+
+
+def _read_yes_or_no(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise Refused("write it without quotes" if value in ("true", "false") else "")
+    return value
 
 
 def _read_redis_url(value: object) -> str:
@@ -316,8 +340,11 @@ SERVER = Kind("an IP address or a host name", _read_server)
 BIND = Kind('an IP address of this host, or "*" for all', _read_bind)
 ADVERTISE = Kind("an IPv4 address or a host name", _read_advertise)
 SOURCE = Kind("a segment of another host as HOST:NAME", _read_source)
+MIRROR_NAME = Kind("a segment's name, in which {host} and {name} stand for its owner and source", _read_mirror_name)
+MIRROR_NAMES = Kind("a segment's name with {name}, and {host} if need be", _read_mirror_names)
 GROUP = Kind("the name of a group", _read_group)
 GLOBS = Kind(f"an array of patterns for {_GLOB_WORDS}", _read_globs, f"a pattern for {_GLOB_WORDS}")
+YES_OR_NO = Kind("true or false", _read_yes_or_no)
 REDIS_URL = Kind(
     "redis://[user:password@]host[:port][/db], rediss://... (TLS), or unix://[user:password@]/path[?db=n]",
     _read_redis_url,

@@ -1,20 +1,23 @@
-"""What the configuration says of mirrors: how all are made, and which come up by themselves.
+"""What the configuration says of mirrors: how all are made and called, and which come up by themselves.
 
-Invariant: no two mirrors that are configured have the same file, and none is of a segment of this host.
+Invariant: no two mirrors that are configured have the same file, each is called as a segment can be, and none is of a
+segment of this host.
 """
 
 # ruff: noqa: RUF009  # key() makes dataclass fields; that is what the rule asks for
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Optional
 
 from daosup.config import kinds
 from daosup.config.kinds import found, key, one_of
+from daosup.core.mirror_names import USUAL_PATTERN, MirrorNames, check_mirror_name
 from daosup.core.types import Source
+from daosup.errors import UsageError
 
 
 class MirrorLayout(Enum):
@@ -39,37 +42,62 @@ class MirrorsConfig:
     layout: MirrorLayout = key(
         one_of(MirrorLayout), 'Layout of mirror segments; "source": as at the owner.', "source", is_live=True
     )
+    name: str = key(
+        kinds.MIRROR_NAMES,
+        'What mirrors are called; `"{name}"`: as their sources. A segment of this host comes before a mirror that '
+        "would have its name.",
+        USUAL_PATTERN,
+        is_live=True,
+    )
 
 
 @dataclass(frozen=True)
 class MirrorConfig:
-    """A mirror that comes up by itself. ``mode`` and ``layout`` of None are those of ``MirrorsConfig``."""
+    """A mirror that comes up by itself. What is None is as in ``MirrorsConfig``."""
 
     source: Source = key(kinds.SOURCE, "What is mirrored, whenever its host is there.", is_required=True)
     mode: Optional[int] = key(kinds.MODE, "Permissions of this mirror.", unset="as in `[mirrors]`")
     layout: Optional[MirrorLayout] = key(one_of(MirrorLayout), "Layout of this mirror.", unset="as in `[mirrors]`")
+    name: Optional[str] = key(kinds.MIRROR_NAME, "What this mirror is called.", unset="as in `[mirrors]`")
+    write_back: bool = key(
+        kinds.YES_OR_NO, "Whether what is written into this mirror goes to its source, if the owner allows it.", False
+    )
 
 
-def check_mirrors(mirrors: Any, host: object, place: Callable[[str], str], mistakes: list[str]) -> None:
+def names_of(pattern: str, mirrors: Iterable[MirrorConfig]) -> MirrorNames:
+    """What mirrors are called."""
+    return MirrorNames(pattern, {each.source: each.name for each in mirrors if each.name is not None})
+
+
+def check_mirrors(mirrors: Any, pattern: str, host: object, place: Callable[[str], str], mistakes: list[str]) -> None:
     """What ``[[mirror]]`` tables must be together.
 
     Args:
         mirrors: A tuple of `MirrorConfig`, each right in itself.
+        pattern: What mirrors are called that say nothing else.
         host: This host's name.
         place: Says where a dotted key stands.
         mistakes: Takes what is wrong.
     """
+    names = names_of(pattern, mirrors)
     first_of: dict[str, int] = {}
-    for index, source in enumerate(each.source for each in mirrors):
+    seen: dict[Source, int] = {}
+    for index, mirror in enumerate(mirrors):
+        source, name = mirror.source, names.of(mirror.source)
         dotted = f"mirror[{index}].source"
         where = f"{place(dotted)}: {dotted} is {found(str(source))}"
-        first = first_of.setdefault(source.mirror_name, index)
+        first, same = first_of.setdefault(name, index), seen.setdefault(source, index)
         if source.host == host:
             mistakes.append(f"{where}, a segment of this host itself; name one of another host, or take it out")
-        elif first != index and mirrors[first].source == source:
-            mistakes.append(f"{where}, as mirror[{first}].source is already; give each source once")
+        elif same != index:
+            mistakes.append(f"{where}, as mirror[{same}].source is already; give each source once")
         elif first != index:
             mistakes.append(
-                f"{where}, which would be mirrored as {source.mirror_name} just as mirror[{first}].source, "
-                f"{found(str(mirrors[first].source))}; take out one of the two"
+                f"{where}, which would be mirrored as {name} just as mirror[{first}].source, "
+                f"{found(str(mirrors[first].source))}; take out one of the two, or give it another name"
             )
+        else:
+            try:
+                check_mirror_name(name)
+            except UsageError as error:
+                mistakes.append(f"{where}, which would be mirrored as {found(name)}, and that {error}; give it a name")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Optional
 
-from daosup.config.kinds import Kind, Refused, key, seconds, whole
+from daosup.config.kinds import YES_OR_NO, Kind, Refused, key, seconds, whole
 from daosup.core.types import SEGMENT_SUFFIX
 
 _SOURCE_GLOB = r"(?:[A-Za-z0-9_.*?\[\]!-]{1,120}:)?[^\s/:\x00-\x1f\x7f]{1,120}\Z"
@@ -35,15 +35,8 @@ def _read_cpus(value: object) -> tuple[int, ...]:
     return tuple(value)
 
 
-def _read_yes_or_no(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise Refused("write it without quotes" if value in ("true", "false") else "")
-    return value
-
-
 _MATCH = Kind("a pattern NAME or HOST:NAME (* ? [abc] match)", _read_match)
 _CPUS = Kind("an array of CPU numbers", _read_cpus, f"a whole number from 0 to {_LAST_CPU}")
-_YES_OR_NO = Kind("true or false", _read_yes_or_no)
 _MEMORY_MB = whole(32, 10_000_000)
 _NICE = whole(-20, 19)
 _FIFO = whole(1, 99, zero_means="no real-time priority")
@@ -55,7 +48,7 @@ class WorkersConfig:
     """How long all workers live, and their limits. ``cpu_affinity`` and ``nice`` are as inherited if None."""
 
     survive_supervisor: bool = key(
-        _YES_OR_NO,
+        YES_OR_NO,
         "Whether streams go on when daosupd crashes or is killed, until another daosupd takes them over; "
         "`false`: they end with it at once.",
         True,
@@ -75,7 +68,7 @@ class WorkersConfig:
     nice: Optional[int] = key(_NICE, "Its niceness.", unset="as the supervisor", is_live=True)
     fifo_priority: int = key(_FIFO, "Its real-time priority (SCHED_FIFO).", 0, is_live=True)
     lock_memory: bool = key(
-        _YES_OR_NO, "Whether its memory, and the segments it maps, stay in RAM.", False, is_live=True
+        YES_OR_NO, "Whether its memory, and the segments it maps, stay in RAM.", False, is_live=True
     )
 
 
@@ -90,7 +83,7 @@ class WorkerConfig:
     cpu_affinity: Optional[tuple[int, ...]] = key(_CPUS, "As there.", unset=_AS_ALL)
     nice: Optional[int] = key(_NICE, "As there.", unset=_AS_ALL)
     fifo_priority: Optional[int] = key(_FIFO, "As there.", unset=_AS_ALL)
-    lock_memory: Optional[bool] = key(_YES_OR_NO, "As there.", unset=_AS_ALL)
+    lock_memory: Optional[bool] = key(YES_OR_NO, "As there.", unset=_AS_ALL)
 
     def matches(self, host: str, name: str) -> bool:
         """Whether it is about the workers for ``name`` of ``host``."""

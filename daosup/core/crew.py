@@ -10,6 +10,7 @@ alive stands in for the one that would be started.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -98,8 +99,13 @@ class Crew:
 
     def reconcile(self, wanted: Mapping[WorkerKey, StartWorker], now: float) -> Iterator[Action]:
         """Bring what runs nearer to what is wanted."""
+        keys = [*wanted, *(key for key in self.workers if key not in wanted)]
+        is_there = [key in self.workers and self.workers[key].phase not in WAITING for key in keys]
+        # One that ends before it has begun leaves room for one that waits for its turn.
+        for key in itertools.compress(keys, is_there):
+            yield from self._bring(key, wanted.get(key), now)
         self._look_for_room(now)
-        for key in [*wanted, *(key for key in self.workers if key not in wanted)]:
+        for key in itertools.compress(keys, (not each for each in is_there)):
             yield from self._bring(key, wanted.get(key), now)
 
     def go_on(self, wanted: Mapping[WorkerKey, StartWorker], now: float) -> Iterator[Action]:

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Optional, Union
 
 from daosup.core.desired import Desired
 from daosup.core.host_facts import HostFacts
 from daosup.core.lease import Lease
-from daosup.core.registry_values import Instance
-from daosup.core.types import HostSign, Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey
+from daosup.core.registry_values import Instance, StreamRequest
+from daosup.core.types import (
+    PROTOCOL,
+    HostSign,
+    Looks,
+    OldWriter,
+    Reader,
+    Role,
+    SegmentFacts,
+    Source,
+    StreamRecord,
+    WorkerKey,
+)
 
 # -- events
 
@@ -113,12 +124,31 @@ class RecordsSeen:
 
 @dataclass(frozen=True)
 class SourceSeen:
-    """What the registry knows of a source; not an event of its own."""
+    """What the registry knows of a source; not an event of its own.
+
+    ``is_old``: its host runs the existing daemon, and the segment ``looks`` like that.
+    """
 
     source: Source
     is_host_known: bool
     is_segment_known: bool
     records: tuple[StreamRecord, ...]
+    is_old: bool = False
+    looks: Optional[Looks] = None
+
+
+@dataclass(frozen=True)
+class RequestsTaken:
+    """Readers of the old protocol asked for segments of ours, by name, and their requests were taken away."""
+
+    requests: Mapping[str, StreamRequest]
+
+
+@dataclass(frozen=True)
+class HeartbeatsSeen:
+    """Heartbeats of readers of the old protocol: by segment name and host, and what each says."""
+
+    stamps: Mapping[tuple[str, str], str]
 
 
 @dataclass(frozen=True)
@@ -135,10 +165,14 @@ class RecordNotified:
 
 @dataclass(frozen=True)
 class LinksSeen:
-    """The workers' connections now: sources whose mirrors have a link, and our segments that are subscribed to."""
+    """The workers' connections now: sources whose mirrors have a link, and our segments that are subscribed to.
+
+    ``connected`` says how often each is.
+    """
 
     linked: frozenset[Source]
     subscribed: frozenset[str]
+    connected: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -151,10 +185,14 @@ class SegmentsChanged:
 
 @dataclass(frozen=True)
 class MirrorAsked:
-    """Somebody wants a source mirrored here."""
+    """Somebody wants a source mirrored here, or, if it does already, wants it otherwise than before.
+
+    ``is_written_back``: what is written into the mirror is to go to the source.
+    """
 
     source: Source
     holder: str
+    is_written_back: bool = False
 
 
 @dataclass(frozen=True)
@@ -204,7 +242,10 @@ class WorkerBegan:
 
 @dataclass(frozen=True)
 class WorkerReady:
-    """A worker does its work: a publisher is bound to ``port``, a mirror (port 0) has its segment."""
+    """A worker does its work: a publisher is bound to ``port``, a mirror has its segment.
+
+    A mirror has no port (0) but the one at which an old owner finds what is written back.
+    """
 
     key: WorkerKey
     pid: int
@@ -267,6 +308,21 @@ class WorkersFound:
     workers: tuple[FoundWorker, ...]
     by_operator: tuple[Source, ...] = ()
     by_others: tuple[Source, ...] = ()
+    written_back: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True)
+class PortsRemembered:
+    """Where segments of this host were published before, as RememberPorts says."""
+
+    ports: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class OldWritersRemembered:
+    """What publishers of this host were told by the supervisor before us, as TellOldWriters says, by segment name."""
+
+    writers: Mapping[str, tuple[OldWriter, ...]]
 
 
 @dataclass(frozen=True)
@@ -298,10 +354,11 @@ class StopAsked:
 
 Event = Union[
     RegistryConnected, RegistryLost, RegistryChecked, LeaseSeen, ClockCompared, HostsSeen, HostEvicted, ActRefused,
-    ReplacedInstance, ReadersSeen, RecordsSeen, ReadersNotified, RecordNotified, LinksSeen, SegmentsChanged,
-    MirrorAsked, MirrorReleased, HolderGone, WorkerStarted, WorkerBegan, WorkerReady, WorkerExited, WorkerHung,
-    WorkerGrown, WorkersFound, RestartAsked, RenewAsked, AnnounceAsked, WithdrawAsked, ConfigChanged, DesiredChanged,
-    Ticked, StopAsked,
+    ReplacedInstance, ReadersSeen, RequestsTaken, HeartbeatsSeen, RecordsSeen, ReadersNotified, RecordNotified,
+    LinksSeen, SegmentsChanged, MirrorAsked, MirrorReleased, HolderGone, WorkerStarted, WorkerBegan, WorkerReady,
+    WorkerExited, WorkerHung, WorkerGrown, WorkersFound, PortsRemembered,
+    OldWritersRemembered, RestartAsked, RenewAsked, AnnounceAsked,
+    WithdrawAsked, ConfigChanged, DesiredChanged, Ticked, StopAsked,
 ]  # fmt: skip
 
 # -- actions
@@ -371,6 +428,37 @@ class ReadReaders:
 
 
 @dataclass(frozen=True)
+class TakeRequests:
+    """Take what readers of the old protocol asked for of these segments; answered by RequestsTaken if they did."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ReadHeartbeats:
+    """Look at heartbeats of the old protocol: of pairs of segment name and host. Answered by HeartbeatsSeen."""
+
+    pairs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class FindHeartbeats:
+    """Look for all heartbeats of the old protocol that are about our segments; answered by HeartbeatsSeen."""
+
+
+@dataclass(frozen=True)
+class RequestStream:
+    """Ask a host that runs the existing daemon for a stream, as its own clients do.
+
+    If it is to be ``bidirectional``, that host follows what is streamed from ``client_pub_port`` of this one.
+    """
+
+    source: Source
+    bidirectional: bool = False
+    client_pub_port: Optional[int] = None
+
+
+@dataclass(frozen=True)
 class ReadRecords:
     """Answered by RecordsSeen."""
 
@@ -426,11 +514,15 @@ class DropReaders:
 
 @dataclass(frozen=True)
 class Ask:
-    """Write down, or renew, that this host reads these sources; their owners are told if that ``is_news``."""
+    """Write down, or renew, that this host reads these sources; their owners are told if that ``is_news``.
+
+    ``written_back``: to which of them it also writes.
+    """
 
     sources: tuple[Source, ...]
     beat: int
     is_news: bool
+    written_back: frozenset[Source] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -449,13 +541,18 @@ class Withdraw:
 class StartWorker:
     """Start a process. A publisher should take ``port`` if it can (0: any); a mirror connects to ``endpoint``.
 
-    ``terms`` are what the configuration says of it, only to be compared.
+    ``terms`` are what the configuration says of it, only to be compared. ``protocol`` is that of a mirror's source, and
+    ``looks`` what is known of that before its first frame, which makes no other order of it. ``is_written_back``: a
+    mirror sends what is written into it to its source; if that speaks the old protocol, from ``port``, as a publisher.
     """
 
     key: WorkerKey
     port: int = 0
     endpoint: str = ""
     terms: Hashable = None
+    protocol: int = PROTOCOL
+    looks: Optional[Looks] = field(default=None, compare=False)
+    is_written_back: bool = False
 
 
 @dataclass(frozen=True)
@@ -476,10 +573,29 @@ class RemoveMirror:
 
 @dataclass(frozen=True)
 class RememberMirrors:
-    """Write down, for a supervisor that comes after a crash, what is mirrored: as the operator asked for, or others."""
+    """Write down, for a supervisor that comes after a crash, what is mirrored: as the operator asked for, or others.
+
+    ``written_back`` are those that are written back: of the operator's, the ones that the operator wants so.
+    """
 
     by_operator: tuple[Source, ...]
     by_others: tuple[Source, ...]
+    written_back: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True)
+class RememberPorts:
+    """Write down, for all supervisors to come, where segments were published last: ports by name."""
+
+    ports: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class TellOldWriters:
+    """Have the publisher of a segment follow these readers of the old protocol, which write to it, and no others."""
+
+    name: str
+    writers: tuple[OldWriter, ...]
 
 
 @dataclass(frozen=True)
@@ -500,6 +616,7 @@ class Report:
 
 Action = Union[
     ConnectRegistry, CheckRegistry, LookAtLease, TakeLease, RenewLease, GiveUpLease, ReadHosts, Evict, ReadReaders,
-    ReadRecords, Announce, PutSegment, DropSegment, DropLeftovers, PutRecords, DropReaders, Ask, Unask, Withdraw,
-    StartWorker, StopWorker, RemoveMirror, RememberMirrors, Finish, Report,
+    TakeRequests, ReadHeartbeats, FindHeartbeats, RequestStream, ReadRecords, Announce, PutSegment, DropSegment,
+    DropLeftovers, PutRecords, DropReaders, Ask, Unask, Withdraw, StartWorker, StopWorker, RemoveMirror,
+    RememberMirrors, RememberPorts, TellOldWriters, Finish, Report,
 ]  # fmt: skip

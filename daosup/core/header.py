@@ -5,7 +5,7 @@ readers subscribe to. Kinds:
 
 ``frame``     payload is one frame.
 ``describe``  payload is the description (32 bytes), the keywords (120 bytes each) and, if the flag says so, one frame.
-``write``     payload is one frame, from a mirror to its owner.
+``write``     from a mirror to its owner: see daosup.core.writing.
 
 A describe that goes out while frames flow carries the newest frame, so a reader that takes only the newest message
 loses nothing by it. Everything is hostile until decoded: a size that does not match is a ProtocolError.
@@ -61,7 +61,7 @@ class Flag(IntFlag):
 
     NONE = 0
     HAS_FRAME = 1
-    ECHO = 2
+    LEAVING = 2
 
 
 class Header(NamedTuple):

@@ -1,50 +1,37 @@
 """All decisions of a host's supervisor: events in, actions out.
 
 Invariants:
-- a segment is published exactly while it exists here, may be published, is not stopped and somebody reads it: is
-  written down as its reader in the registry, or is subscribed to what is published already;
+- a segment is published exactly while somebody reads it, and workers are looked at only as need be
+  (core/reconciling.py);
 - a source is mirrored from when its owner has a stream of ours for somebody here who holds it until nobody holds it, or
-  it is stopped;
+  it is stopped; and only while its name is nobody else's;
 - what was found running goes on as long as it may be wanted: a publisher until its readers are known, a mirror until
   those who held it had the time to come back;
 - a configuration read anew replaces just the workers of which it says something else;
 - losing the registry, or what it knew, stops nothing: what runs goes on, and is announced anew when it is back;
-- an event that concerns one worker, or none, costs no look at the others; once it is handled, such a look at all would
-  find nothing to do;
 - after StopAsked nothing is started, announced or asked for, and Finish comes once every worker has ended.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import ClassVar, Optional
 
 from daosup.core import events as e
-from daosup.core.adoption import Presumed
 from daosup.core.announcing import Announcing
 from daosup.core.clock import Clock
 from daosup.core.crew import Crew
 from daosup.core.election import Election
 from daosup.core.host_facts import HostFacts
-from daosup.core.mirrors import CONFIGURED, KEPT, Mirrors
+from daosup.core.mirror import CONFIGURED, KEPT
+from daosup.core.mirrors import Mirrors
 from daosup.core.namesakes import Namesakes
-from daosup.core.readership import Readership
+from daosup.core.readers import Readers
+from daosup.core.reconciling import Reconciling
 from daosup.core.registry_values import Instance
-from daosup.core.renewal import Renewal
 from daosup.core.standing import Standing
-from daosup.core.types import Role, SegmentFacts, Source, WorkerKey, WorkerKind
-from daosup.core.wanted import wanted_workers
-
-#: How often the registry is looked at; and how often all our readers are read, although nothing seems to have changed.
-CHECK_INTERVAL_S = 1.0
-READ_INTERVAL_S = 5.0
-#: What happens often, and concerns one worker or none; if it changes more than that, it says so.
-_NARROW = (
-    e.Ticked, e.RecordsSeen, e.LinksSeen, e.RegistryChecked, e.LeaseSeen, e.ClockCompared, e.HostsSeen, e.HostEvicted,
-    e.ActRefused, e.WorkerStarted, e.WorkerBegan, e.WorkerReady, e.WorkerExited, e.WorkerHung, e.WorkerGrown,
-    e.RestartAsked,
-)  # fmt: skip
+from daosup.core.types import Role, Source, WorkerKey, WorkerKind
 
 
 class HostState:
@@ -54,31 +41,23 @@ class HostState:
         self.facts = facts
         self.election = Election(facts.host, facts.instance, facts.role, is_takeover=facts.is_takeover)
         self.clock = Clock()
-        self.namesakes = Namesakes(facts.host, facts.instance)
-        self.segments: dict[str, SegmentFacts] = {}
-        self.readership = Readership()
-        self.presumed = Presumed()
-        self.mirrors = Mirrors(facts.host)
-        self.stopped_segments: frozenset[str] = frozenset()
-        self.crew = Crew()
-        self.renewal = Renewal(self.crew)
-        self.announcing = Announcing(self.segments, self.readership, self.crew)
         self.standing = Standing()
-        self.is_stopping = False
+        self.namesakes = Namesakes(facts.host, facts.instance)
+        self.readership = Readers()
+        self.mirrors = Mirrors(facts.host, facts.names, self.standing)
+        self.stopped_segments: frozenset[str] = frozenset()
+        self.mirror_names: Mapping[Source, str] = {}
+        self.crew = Crew()
+        self.announcing = Announcing(self.standing, self.election, self.readership, self.crew)
+        self.segments = self.announcing.segments
+        self.reconciling = Reconciling(self.segments, self.readership, self.mirrors, self.crew, self.standing)
         self._is_finished = False
         self._error: Optional[str] = None
         self._told_role = self.role
-        self._checked_s = 0.0
-        self._read_s = 0.0
-        self._entry_count = 0
-        self.subscribed: frozenset[str] = frozenset()
-        self._wanted: dict[WorkerKey, e.StartWorker] = {}
-        self._is_settled = False
-        self._settled_count = 0
 
     def handle(self, event: e.Event, now: float) -> list[e.Action]:
         """Take in an event at ``now`` (seconds, monotonic) and say what is to be done."""
-        self._is_settled &= isinstance(event, _NARROW)
+        self.reconciling.notice(event)
         actions = list(self._handlers[type(event)](self, event, now))
         actions += self._follow_election(now)
         actions += self._reconcile(getattr(event, "key", None), now)
@@ -89,91 +68,62 @@ class HostState:
         """What this host is now; None if that is not known yet."""
         return self.election.role
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether this host ends."""
+        return self.standing.is_leaving
+
     # -- the registry
 
     def _registry_connected(self, event: e.RegistryConnected, now: float) -> Iterator[e.Action]:
         yield from self.standing.connected(event.server, now)
         self.readership.forgive(now)
         self.namesakes.started_ms = event.started_ms
-        self.presumed.interrupt()
+        self.reconciling.presumed.interrupt()
         if self.is_stopping:
             return
         yield from self.election.connected(now)
         if self.role is not None:
-            yield from self._introduce(now)
+            yield from self.announcing.introduce(self.facts, now)
         yield from self.mirrors.ask_all(now)
 
     def _registry_lost(self, event: e.RegistryLost, now: float) -> Iterable[e.Action]:
         return self.standing.lost(event.reason, now)
 
     def _registry_checked(self, event: e.RegistryChecked, now: float) -> Iterator[e.Action]:
-        is_forgotten = self._is_announced and not event.is_announced
-        is_old = now >= self._read_s + READ_INTERVAL_S
-        if is_forgotten or is_old or event.entry_count != self._entry_count:
+        is_forgotten = self.announcing.is_on and not event.is_announced
+        if is_forgotten or self.readership.is_due(event, now):
             yield from self._readers_notified(e.ReadersNotified(), now)
 
     def _follow_election(self, now: float) -> Iterator[e.Action]:
         """The registry says what our role is; one that cannot be had ends us, and stops nothing."""
         yield from self.election.expire(now)
         if self.election.refusal and not self.is_stopping:
-            self.is_stopping = self._is_finished = True
+            self.standing.is_leaving = self._is_finished = True
             yield from self.election.give_up(now, is_connected=True)
             yield e.Finish(self.election.refusal)
         elif self.role is not self._told_role:
             is_first, self._told_role = self._told_role is None, self.role
-            self._is_settled = False
+            self.reconciling.is_settled = False
             yield e.Report("info", "role of this host", (("role", self.role.value if self.role else None),))
             if is_first:
-                yield from self._introduce(now)
-            elif self._is_announced:
-                yield self._announce(now)
-
-    def _introduce(self, now: float) -> Iterator[e.Action]:
-        if self._is_serving:
-            self._checked_s = now
-            yield from self.announcing.introduce(self.facts, self.role or Role.MINION, now)
-            yield e.ReadReaders()
-
-    def _announce(self, now: float) -> e.Announce:
-        return self.announcing.announce(self.facts, self.role or Role.MINION, now)
-
-    def _announce_asked(self, event: e.AnnounceAsked, now: float) -> Iterator[e.Action]:
-        self.announcing.is_wanted = True
-        if self._is_announced:
-            yield self._announce(now)
-
-    def _withdraw_asked(self, event: e.WithdrawAsked, now: float) -> Iterator[e.Action]:
-        self.announcing.withdraw()
-        if self.standing.is_up:
-            yield e.Withdraw()
+                yield from self.announcing.introduce(self.facts, now)
+            elif self.announcing.is_on:
+                yield self.announcing.announce(self.facts, now)
+                yield from self.mirrors.beat(now)
 
     # -- what we own
 
     def _segments_changed(self, event: e.SegmentsChanged, now: float) -> Iterator[e.Action]:
-        hidden = tuple(facts.name for facts in event.found if not self.facts.may_publish(facts.name))
-        for name in (*event.gone, *hidden):
-            if self.segments.pop(name, None) is None:
-                continue
-            yield e.Report("info", "segment gone", (("segment", name),))
-            if self._is_announced:
-                yield self.announcing.drop(name)
-        for facts in event.found:
-            if facts.name in hidden or self.segments.get(facts.name) == facts:
-                continue
-            self.segments[facts.name] = facts
-            shape = "x".join(map(str, facts.shape))
-            yield e.Report("info", "segment found", (("segment", facts.name), ("shape", shape), ("dtype", facts.dtype)))
-            if self._is_announced:
-                yield self.announcing.put(facts)
-            yield from self.crew.nudge(self._publisher_key(facts.name), now, "its segment was made anew")
+        self.mirrors.places.segments_changed((facts.name for facts in event.found), event.gone)
+        yield from self.announcing.segments_changed(event, self.facts, now)
 
     def _readers_notified(self, event: e.ReadersNotified, now: float) -> Iterator[e.Action]:
-        if self._is_serving:
+        if self.standing.is_serving:
             yield e.ReadReaders()
 
     def _readers_seen(self, event: e.ReadersSeen, now: float) -> Iterator[e.Action]:
-        self._read_s, self._entry_count = now, event.entry_count
-        is_forgotten = self._is_announced and not event.is_announced
+        is_forgotten = self.announcing.is_on and not event.is_announced
         why = "the registry forgot this host"
         if is_forgotten and event.other is not None:
             yield from self._namesake_met(event.other, now)
@@ -181,18 +131,17 @@ class HostState:
             is_forgotten = not self.is_stopping and self.namesakes.may_answer(now)
         if is_forgotten:
             self.readership.forgive(now)
-        vanished = self.readership.update(event.readers, now)
-        self.presumed.readers_told(self.readership.names, now)
-        if vanished:
-            yield e.DropReaders(vanished)
-            for name, host in vanished:
-                yield e.Report("warning", "reader vanished", (("segment", name), ("peer", host)))
+        yield from self.readership.seen(event, now)
+        self.reconciling.presumed.readers_told(self.readership.names, now)
         if is_forgotten:
             yield e.Report("warning", f"{why}; announcing it anew")
-            yield self._announce(now)
+            yield self.announcing.announce(self.facts, now)
             yield from self.mirrors.ask_all(now)
             if event.other is None:
                 yield from self.election.forgotten(now)
+
+    def _heartbeats_seen(self, event: e.HeartbeatsSeen, now: float) -> Iterable[e.Action]:
+        return self.reconciling.unsettling(self.readership.heartbeats_seen(event, now))
 
     def _namesake_met(self, other: Instance, now: float) -> Iterator[e.Action]:
         reason = self.namesakes.met(other)
@@ -203,23 +152,19 @@ class HostState:
     # -- what we mirror
 
     def _mirror_asked(self, event: e.MirrorAsked, now: float) -> Iterable[e.Action]:
-        return self.mirrors.hold(event.source, event.holder, now, is_serving=self._is_serving)
-
-    def _mirror_released(self, event: e.MirrorReleased, now: float) -> Iterable[e.Action]:
-        return self.mirrors.release([event.source], event.holder, is_connected=self.standing.is_up)
-
-    def _holder_gone(self, event: e.HolderGone, now: float) -> Iterable[e.Action]:
-        return self.mirrors.release(list(self.mirrors), event.holder, is_connected=self.standing.is_up)
+        return self.mirrors.hold(event.source, event.holder, now, is_written_back=event.is_written_back)
 
     def _record_notified(self, event: e.RecordNotified, now: float) -> Iterable[e.Action]:
-        return self.mirrors.look((event.source,), now) if self._is_serving else ()
+        return self.mirrors.look((event.source,), now) if self.standing.is_serving else ()
 
     def _records_seen(self, event: e.RecordsSeen, now: float) -> Iterator[e.Action]:
         for seen in event.sources:
-            if self.mirrors.take(seen):
-                self._is_settled = False
+            if self.mirrors.take(seen, now):
+                self.reconciling.is_settled = False
                 yield from self.crew.nudge(WorkerKey(WorkerKind.MIRROR, seen.source), now, "its owner is back")
-        if self._is_serving:
+            if self.standing.is_serving:
+                yield from self.mirrors.request(seen, self.reconciling.write_port(seen, self.facts), now)
+        if self.standing.is_serving:
             yield from self.mirrors.ask_again(event.sources)
 
     # -- what is configured, and what operators want to last
@@ -227,54 +172,36 @@ class HostState:
     def _config_changed(self, event: e.ConfigChanged, now: float) -> Iterator[e.Action]:
         before = self.facts
         self.facts = replace(event.facts, role=before.role, instance=before.instance, is_takeover=before.is_takeover)
+        self.mirrors.places.rename(self.facts.names.and_own(self.mirror_names))
         if self.is_stopping:
             return
-        if self._is_announced and _introduction(before) != _introduction(event.facts):
-            yield self._announce(now)
-        yield from self.mirrors.hold_exactly(event.facts.mirrors, CONFIGURED, now, **self._connection)
+        if self.announcing.is_on and _introduction(before) != _introduction(event.facts):
+            yield self.announcing.announce(self.facts, now)
+        facts = event.facts
+        yield from self.mirrors.hold_exactly(facts.mirrors, CONFIGURED, now, written_back=facts.written_back)
 
     def _desired_changed(self, event: e.DesiredChanged, now: float) -> Iterator[e.Action]:
         if self.is_stopping:
             return
         desired = event.desired
-        self.stopped_segments = desired.stopped_segments
-        yield from self.mirrors.stop_exactly(desired.stopped_mirrors, now, **self._connection)
-        yield from self.mirrors.hold_exactly(desired.kept_mirrors, KEPT, now, **self._connection)
+        self.stopped_segments, self.mirror_names = desired.stopped_segments, desired.mirror_names
+        self.mirrors.places.rename(self.facts.names.and_own(self.mirror_names))
+        yield from self.mirrors.stop_exactly(desired.stopped_mirrors, now)
+        yield from self.mirrors.hold_exactly(desired.kept_mirrors, KEPT, now, written_back=desired.written_back)
 
     # -- workers
 
-    def _links_seen(self, event: e.LinksSeen, now: float) -> Iterable[e.Action]:
-        self.mirrors.links_seen(event.linked)
-        if event.subscribed != self.subscribed:
-            self.subscribed, self._is_settled = event.subscribed, False
-        return ()
-
     def _workers_found(self, event: e.WorkersFound, now: float) -> Iterator[e.Action]:
-        yield from self.mirrors.find(event, now, is_serving=self._is_serving, is_stopping=self.is_stopping)
-        for found in event.workers:
-            key = found.order.key
-            if key.kind is WorkerKind.PUBLISHER:
-                self.presumed.add(key.source.name)
-            order = replace(found.order, terms=self.facts.terms_of(key))
-            yield from self.crew.adopt(replace(found, order=order), now)
+        yield from self.mirrors.find(event, now)
+        yield from self.reconciling.found(event.workers, self.facts, now)
 
-    def _renew_asked(self, event: e.RenewAsked, now: float) -> Iterable[e.Action]:
-        self.renewal.ask(event.keys)
-        return self.renewal.step(now)
-
-    def _worker_started(self, event: e.WorkerStarted, now: float) -> Iterable[e.Action]:
-        return self.crew.started(event.key, event.pid, now)
+    def _old_writers_remembered(self, event: e.OldWritersRemembered, now: float) -> Iterable[e.Action]:
+        self.readership.writers.remembered(event.writers)
+        return ()
 
     def _worker_began(self, event: e.WorkerBegan, now: float) -> Iterable[e.Action]:
         self.crew.began(event.key, event.pid)
         return ()
-
-    def _worker_ready(self, event: e.WorkerReady, now: float) -> Iterator[e.Action]:
-        if self.crew.ready(event.key, event.pid, event.port):
-            yield e.Report(
-                "info", "worker ready", (("worker", str(event.key)), ("pid", event.pid), ("port", event.port or None))
-            )
-            yield from self._unsettling(self.renewal.step(now))
 
     def _worker_exited(self, event: e.WorkerExited, now: float) -> Iterable[e.Action]:
         return self.crew.exited(event.key, event.pid, event.cause, now, event.details)
@@ -285,82 +212,43 @@ class HostState:
     def _worker_grown(self, event: e.WorkerGrown, now: float) -> Iterable[e.Action]:
         return self.crew.grown(event.key, event.pid, event.memory_bytes, event.limit_bytes, now)
 
-    def _restart_asked(self, event: e.RestartAsked, now: float) -> Iterable[e.Action]:
-        return self.crew.restart(event.key, now)
-
     # -- time and the end
 
     def _ticked(self, event: e.Ticked, now: float) -> Iterator[e.Action]:
         if self.is_stopping:
             return
-        yield from self._unsettling(self.renewal.step(now))
-        yield from self._unsettling(self.mirrors.release_adopted(now, is_connected=self.standing.is_up))
+        yield from self.reconciling.unsettling(self.reconciling.renewal.step(now))
+        yield from self.reconciling.unsettling(self.mirrors.release_adopted(now))
+        yield from self.reconciling.ports.tick()
         yield from self.standing.tick(now)
         if not self.standing.is_up:
             return
-        if self._is_announced and self.announcing.is_due(self.facts, now):
-            yield self._announce(now)
-        if self.role is not None and now >= self._checked_s + CHECK_INTERVAL_S:
-            self._checked_s = now
-            yield e.CheckRegistry()
+        if self.announcing.is_on and self.announcing.is_due(self.facts, now):
+            yield self.announcing.announce(self.facts, now)
+            yield from self.mirrors.beat(now)
+        yield from self.announcing.check(now)
         yield from self.election.tick(now)
         yield from self.mirrors.tick(now)
+        if self.announcing.is_on:
+            yield from self.readership.tick(self.segments, now)
 
     def _stop_asked(self, event: e.StopAsked, now: float) -> Iterator[e.Action]:
-        self.is_stopping = True
+        self.standing.is_leaving = True
         yield from self.election.give_up(now, is_connected=self.standing.is_up)
         # Who ends for a namesake's sake leaves what is written down of the host's readings to that one.
         yield from self.mirrors.release_all(is_connected=self.standing.is_up and self._error is None)
 
-    def _unsettling(self, actions: Iterable[e.Action]) -> Iterator[e.Action]:
-        """Actions that, if there are any, concern more workers than the event does."""
-        for action in actions:
-            self._is_settled = False
-            yield action
-
-    @property
-    def _connection(self) -> dict[str, bool]:
-        return {"is_serving": self._is_serving, "is_connected": self.standing.is_up}
-
-    @property
-    def _is_serving(self) -> bool:
-        return self.standing.is_up and not self.is_stopping
-
-    @property
-    def _is_announced(self) -> bool:
-        return self._is_serving and self.role is not None and self.announcing.is_wanted
-
-    def _publisher_key(self, name: str) -> WorkerKey:
-        return WorkerKey(WorkerKind.PUBLISHER, Source(self.facts.host, name))
-
-    def _wanted_now(self) -> dict[WorkerKey, e.StartWorker]:
-        if self.is_stopping:
-            return {}
-        # A host that cannot reach the registry cannot say that it reads us; that it is subscribed says it too.
-        kept = {name for name in self.subscribed if self._publisher_key(name) in self.crew.workers}
-        read = self.readership.names | self.presumed.names | kept
-        published = (read & self.segments.keys()) - self.stopped_segments
-        return wanted_workers(self.facts, published, self.mirrors, self.crew)
-
     def _reconcile(self, key: Optional[WorkerKey], now: float) -> Iterator[e.Action]:
-        """Bring what runs nearer to what is wanted: all workers, or where that must do, one and those in motion."""
+        """Bring what runs nearer to what is wanted, and tell the registry: of all, or of the one with ``key`` alone."""
         if self._is_finished:
             return
-        if self._is_settled:
-            yield from self.crew.go_on(self._wanted, now)
-            self._is_settled = len(self.crew.workers) == self._settled_count  # what is gone may leave room, or a file
-        if self._is_settled:
-            if key is not None and self._is_announced:
+        is_all = yield from self.reconciling.reconcile(self.facts, self.stopped_segments, now)
+        if self.announcing.is_on:
+            if is_all:
+                yield from self.announcing.update(self.facts)
+            elif key is not None:
                 yield from self.announcing.update_some((key.source.name,), self.facts)
-            return
-        self._is_settled = True
-        self._wanted = self._wanted_now()
-        yield from self.crew.reconcile(self._wanted, now)
-        self._settled_count = len(self.crew.workers)
-        yield from self.mirrors.tidy(self._wanted.keys(), self.crew.workers.keys(), is_stopping=self.is_stopping)
-        if self._is_announced:
-            yield from self.announcing.update(self.facts)
-        if self.is_stopping and not self.crew.workers:
+        if is_all and self.is_stopping and not self.crew.workers:
             self._is_finished = True
             if self.standing.is_up:
                 yield e.Withdraw()
@@ -377,27 +265,31 @@ class HostState:
         e.ClockCompared: lambda self, event, now: self.clock.compared(event),
         e.ReplacedInstance: lambda self, event, now: self._namesake_met(event.other, now),
         e.ReadersSeen: _readers_seen,
+        e.RequestsTaken: lambda self, event, now: self.readership.requests_taken(event, now),
+        e.HeartbeatsSeen: _heartbeats_seen,
         e.RecordsSeen: _records_seen,
         e.ReadersNotified: _readers_notified,
         e.RecordNotified: _record_notified,
         e.SegmentsChanged: _segments_changed,
         e.MirrorAsked: _mirror_asked,
-        e.MirrorReleased: _mirror_released,
-        e.HolderGone: _holder_gone,
-        e.LinksSeen: _links_seen,
-        e.WorkerStarted: _worker_started,
+        e.MirrorReleased: lambda self, event, now: self.mirrors.release([event.source], event.holder),
+        e.HolderGone: lambda self, event, now: self.mirrors.release(list(self.mirrors), event.holder),
+        e.PortsRemembered: lambda self, event, now: self.reconciling.ports.remembered(event.ports),
+        e.OldWritersRemembered: _old_writers_remembered,
+        e.LinksSeen: lambda self, event, now: self.reconciling.links_seen(event, now),
+        e.WorkerStarted: lambda self, event, now: self.reconciling.started(event, now),
         e.WorkerBegan: _worker_began,
-        e.WorkerReady: _worker_ready,
+        e.WorkerReady: lambda self, event, now: self.reconciling.ready(event, now),
         e.WorkerExited: _worker_exited,
         e.ConfigChanged: _config_changed,
         e.DesiredChanged: _desired_changed,
         e.WorkerHung: _worker_hung,
         e.WorkerGrown: _worker_grown,
         e.WorkersFound: _workers_found,
-        e.RestartAsked: _restart_asked,
-        e.RenewAsked: _renew_asked,
-        e.AnnounceAsked: _announce_asked,
-        e.WithdrawAsked: _withdraw_asked,
+        e.RestartAsked: lambda self, event, now: self.crew.restart(event.key, now),
+        e.RenewAsked: lambda self, event, now: self.reconciling.renew(event.keys, now),
+        e.AnnounceAsked: lambda self, event, now: self.announcing.resume(self.facts, now),
+        e.WithdrawAsked: lambda self, event, now: self.announcing.withdraw(),
         e.Ticked: _ticked,
         e.StopAsked: _stop_asked,
     }

@@ -61,6 +61,24 @@ def heartbeat_key(source: Source, client: str) -> bytes:
     return _key("dao:heartbeats", source.host, source.name, client)
 
 
+def heartbeats_pattern(host: str) -> bytes:
+    """A glob that SCAN matches with every heartbeat of a reader of ``host``, and perhaps with a few others."""
+    return b"dao:heartbeats:" + _glob_literal(host) + b":*"
+
+
+def parse_heartbeat_key(raw: bytes, host: str) -> tuple[str, str]:
+    """Segment name and client of a heartbeat of a reader of ``host``.
+
+    Raises:
+        ProtocolError: If it is no such key.
+    """
+    begin = f"dao:heartbeats:{host}:"
+    name, colon, client = _text(raw)[len(begin) :].partition(":")
+    if not colon or not _text(raw).startswith(begin):
+        raise ProtocolError(f"key {_shown(raw)} is not {begin}NAME:CLIENT")
+    return _checked_name(name), _checked_host(client)
+
+
 def instance_key(host: str) -> bytes:
     """``daosup:host:<host>``: which process of ours speaks for the host."""
     return _key("daosup:host", host)

@@ -34,6 +34,7 @@ HEADER_BYTES = 4304
 MAX_AXES = 3
 MAX_DEPTH = 65536
 NAME_BYTES = 80
+MAX_KEYWORDS = 65535
 SEMAPHORE_COUNT = 10
 
 KEYWORD_BYTES = 120
@@ -146,8 +147,8 @@ def make_geometry(
         raise UsageError(f"shape {shape} is not one a segment can have: 1 to 3 axes, each 1 to 2**32 - 1 long")
     if not 1 <= depth <= MAX_DEPTH or (depth > 1 and layout is not Layout.FIFO):
         raise UsageError(f"depth {depth} is not possible: 1 to {MAX_DEPTH}, and more than 1 only in layout 'fifo'")
-    if not 0 <= keyword_count < 2**16:
-        raise UsageError(f"{keyword_count} keywords are not possible: 0 to 65535")
+    if not 0 <= keyword_count <= MAX_KEYWORDS:
+        raise UsageError(f"{keyword_count} keywords are not possible: 0 to {MAX_KEYWORDS}")
     geometry = Geometry(layout, ATYPE_OF[dtype], tuple(int(length) for length in shape), depth, keyword_count)
     if geometry.file_bytes >= 2**63:
         raise UsageError(f"a segment of {geometry.file_bytes} bytes is not possible: less than 2**63")

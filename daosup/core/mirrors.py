@@ -10,79 +10,71 @@ particular: whoever held it may be coming back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Hashable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Container, Generator, Hashable, Iterable, Iterator
 from typing import Optional
 
 from daosup.core import events as e
+from daosup.core.mirror import ADOPTED, ADOPTED_S, CONFIGURED, KEPT, OPERATOR, Mirror
+from daosup.core.mirror_names import MirrorNames
+from daosup.core.old_owners import followed, is_request_due
+from daosup.core.places import Places
 from daosup.core.readership import BEAT_INTERVAL_S
+from daosup.core.standing import Standing
 from daosup.core.types import PROTOCOL, Source, WorkerKey, WorkerKind
 
 #: The fallback for a notification that got lost: for sources without a stream, and for those that have one.
 POLL_INTERVAL_S = 2.0
 SWEEP_INTERVAL_S = 30.0
-#: Holds what is asked for on the command line, until it is released there. Programs have a name of their own.
-OPERATOR = "operator"
-#: Holds what was found running, until the programs that hold it have found us.
-ADOPTED = "adopted"
-ADOPTED_S = 30.0
-
-
-@dataclass
-class Mirror:
-    """A source that somebody here holds; times are the supervisor's monotonic clock in seconds."""
-
-    holders: set[str] = field(default_factory=set)
-    endpoint: str = ""
-    reason: Optional[str] = "asking the registry"
-    is_unknown: bool = False
-    is_unsupported: bool = False
-    is_linked: bool = True
-    looked_s: float = 0.0
-    adopted_s: float = 0.0
-
-
-#: Holders that nobody else can be called.
-CONFIGURED = "[[mirror]]"
-KEPT = "--keep"
 
 
 class Mirrors(dict[Source, Mirror]):
-    """All mirrors of a host, by source. ``is_serving``: whether the registry can be asked now."""
+    """All mirrors of a host, by source; ``standing`` is how the host stands with the registry."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, names: MirrorNames, standing: Standing) -> None:
         super().__init__()
-        self._host = host
+        self._host, self._standing = host, standing
+        self.places = Places(names)
         self.stopped: frozenset[Source] = frozenset()
         self._beat = 0
         self._beat_s = 0.0
-        self._made: set[Source] = set()
-        self._remembered: tuple[set[Source], set[Source]] = (set(), set())
+        self._remembered: tuple[set[Source], ...] = (set(), set(), set())
 
-    def hold(self, source: Source, holder: str, now: float, *, is_serving: bool) -> Iterator[e.Action]:
-        """Somebody wants a source."""
+    def hold(self, source: Source, holder: str, now: float, *, is_written_back: bool = False) -> Iterator[e.Action]:
+        """Somebody wants a source, and, whatever was said before, writes to it or does not."""
         mirror = self.get(source)
         if mirror is None:
             mirror = self[source] = Mirror()
             yield e.Report("info", "mirror asked for", (("source", str(source)), ("holder", holder)))
         mirror.holders.add(holder)
-        if is_serving and not mirror.endpoint and source not in self.stopped:
+        was_written_back = mirror.is_written_back
+        (mirror.writers.add if is_written_back else mirror.writers.discard)(holder)
+        if mirror.is_written_back != was_written_back:
+            yield _report_writing(source, mirror)
+        if not self._standing.is_serving or source in self.stopped:
+            return
+        if not mirror.endpoint:
             yield self._ask((source,), is_news=True)
             yield from self.look((source,), now)
+        elif mirror.is_followed and not was_written_back:
+            yield from self.look((source,), now)
 
-    def release(self, sources: Iterable[Source], holder: Optional[str], *, is_connected: bool) -> Iterator[e.Action]:
+    def release(self, sources: Iterable[Source], holder: Optional[str]) -> Iterator[e.Action]:
         """A holder, or with None everybody who may, does not want these sources any more."""
         gone = []
         for source in sources:
             mirror = self.get(source)
             if mirror is None:
                 continue
+            was_written_back = mirror.is_written_back
             mirror.holders &= {CONFIGURED, KEPT} if holder is None else mirror.holders - {holder}
+            mirror.writers &= mirror.holders
             if not mirror.holders:
                 del self[source]
                 gone.append(source)
                 yield e.Report("info", "mirror released", (("source", str(source)),))
-        if gone and is_connected:
+            elif mirror.is_written_back != was_written_back:
+                yield _report_writing(source, mirror)
+        if gone and self._standing.is_up:
             yield e.Unask(tuple(gone))
 
     def release_all(self, *, is_connected: bool) -> Iterator[e.Action]:
@@ -95,74 +87,88 @@ class Mirrors(dict[Source, Mirror]):
             yield e.Unask(gone)
 
     def hold_exactly(
-        self, sources: Collection[Source], holder: str, now: float, *, is_serving: bool, is_connected: bool
+        self,
+        sources: Collection[Source],
+        holder: str,
+        now: float,
+        *,
+        written_back: Container[Source] = (),
     ) -> Iterator[e.Action]:
-        """A holder wants these sources and no others."""
+        """A holder wants these sources and no others, and writes to those of them that are ``written_back``."""
         held = [source for source, mirror in self.items() if holder in mirror.holders]
-        yield from self.release((each for each in held if each not in sources), holder, is_connected=is_connected)
+        yield from self.release((each for each in held if each not in sources), holder)
         for source in sorted(sources):
-            if source not in self or holder not in self[source].holders:
-                yield from self.hold(source, holder, now, is_serving=is_serving)
+            mirror, is_written_back = self.get(source), source in written_back
+            is_held = mirror is not None and holder in mirror.holders
+            if mirror is None or not is_held or (holder in mirror.writers) != is_written_back:
+                yield from self.hold(source, holder, now, is_written_back=is_written_back)
 
-    def stop_exactly(
-        self, sources: frozenset[Source], now: float, *, is_serving: bool, is_connected: bool
-    ) -> Iterator[e.Action]:
+    def stop_exactly(self, sources: frozenset[Source], now: float) -> Iterator[e.Action]:
         """These sources are not to be mirrored, whoever holds them, and no others."""
         changed, self.stopped = self.stopped ^ sources, sources
         changed &= self.keys()
         for source in changed:
             self[source].endpoint, self[source].reason = "", "asking the registry"
         stopped, going = tuple(sorted(changed & sources)), tuple(sorted(changed - sources))
-        if stopped and is_connected:
+        if stopped and self._standing.is_up:
             yield e.Unask(stopped)
-        if going and is_serving:
+        if going and self._standing.is_serving:
             yield self._ask(going, is_news=True)
             yield from self.look(going, now)
 
-    def find(self, event: e.WorkersFound, now: float, *, is_serving: bool, is_stopping: bool) -> Iterator[e.Action]:
+    def find(self, event: e.WorkersFound, now: float) -> Iterator[e.Action]:
         """Take over what was mirrored before we began, whether a worker of it lives or not."""
-        endpoints = dict.fromkeys(event.by_others, "")
+        written_back = set(event.written_back)
+        orders = {
+            source: e.StartWorker(WorkerKey(WorkerKind.MIRROR, source), is_written_back=source in written_back)
+            for source in event.by_others
+        }
         for found in event.workers:
             if found.order.key.kind is WorkerKind.MIRROR:
-                endpoints[found.order.key.source] = found.order.endpoint
-        self._made.update(event.by_operator, endpoints)
-        if is_stopping:
+                orders[found.order.key.source] = found.order
+        self.places.take((*event.by_operator, *orders))
+        if self._standing.is_leaving:
             return
         for source in event.by_operator:
-            yield from self.hold(source, OPERATOR, now, is_serving=is_serving)
-        for source, endpoint in endpoints.items():
-            self._adopt(source, endpoint, now)
+            yield from self.hold(source, OPERATOR, now, is_written_back=source in written_back)
+        for source, order in orders.items():
+            self._adopt(source, order, now)
 
-    def _adopt(self, source: Source, endpoint: str, now: float) -> None:
+    def _adopt(self, source: Source, order: e.StartWorker, now: float) -> None:
         mirror = self.setdefault(source, Mirror())
         mirror.holders.add(ADOPTED)
         mirror.adopted_s = now
-        if endpoint and not mirror.endpoint:
-            mirror.endpoint, mirror.reason = endpoint, None
+        if order.is_written_back:
+            mirror.writers.add(ADOPTED)
+        if order.endpoint and not mirror.endpoint:
+            mirror.endpoint, mirror.protocol = order.endpoint, order.protocol
+            mirror.linked_s, mirror.reason = now, None
+        if mirror.is_followed and mirror.given_port is None:
+            mirror.given_port = mirror.write_port = order.port
 
-    def made(self, sources: Iterable[Source]) -> None:
-        """There are mirror segments of these sources."""
-        self._made.update(sources)
+    def tidy(self, wanted: Iterable[WorkerKey], running: Container[WorkerKey]) -> Generator[e.Action, None, bool]:
+        """Remove the segments of what is not to be there any more, and have remembered what is mirrored now.
 
-    def tidy(
-        self, wanted: Iterable[WorkerKey], running: Container[WorkerKey], *, is_stopping: bool
-    ) -> Iterator[e.Action]:
-        """Remove the segments of what is not held any more, and have remembered what is mirrored now."""
-        self._made |= {key.source for key in wanted if key.kind is WorkerKind.MIRROR}
-        for source in sorted(self._made if is_stopping else self._made - self.keys()):
-            if WorkerKey(WorkerKind.MIRROR, source) not in running:
-                self._made.discard(source)
-                yield e.RemoveMirror(source)
+        Returns whether something was removed, whose name another may have now.
+        """
+        places, is_leaving = self.places, self._standing.is_leaving
+        places.take(key.source for key in wanted if key.kind is WorkerKind.MIRROR)
+        over = [s for s in places.over({} if is_leaving else self) if WorkerKey(WorkerKind.MIRROR, s) not in running]
+        for source in over:
+            del places.made[source]
+            yield e.RemoveMirror(source)
         by_operator = {source for source, mirror in self.items() if OPERATOR in mirror.holders}
-        remembered = by_operator, (self.keys() | self._made) - by_operator
-        if remembered != self._remembered and not is_stopping:
+        written_back = {source for source, mirror in self.items() if mirror.is_remembered_as_written_back}
+        remembered = by_operator, (self.keys() | places.made.keys()) - by_operator, written_back
+        if remembered != self._remembered and not is_leaving:
             self._remembered = remembered
             yield e.RememberMirrors(*(tuple(sorted(each)) for each in remembered))
+        return bool(over)
 
-    def release_adopted(self, now: float, *, is_connected: bool) -> Iterator[e.Action]:
+    def release_adopted(self, now: float) -> Iterator[e.Action]:
         """Give up what was found running and nobody came for."""
         over = [s for s, each in self.items() if ADOPTED in each.holders and now >= each.adopted_s + ADOPTED_S]
-        return self.release(over, ADOPTED, is_connected=is_connected)
+        return self.release(over, ADOPTED)
 
     def ask_all(self, now: float) -> Iterator[e.Action]:
         """Ask for everything, to a registry that may know nothing of it."""
@@ -171,11 +177,19 @@ class Mirrors(dict[Source, Mirror]):
             yield self._ask(self._going, is_news=True)
             yield from self.look(self._going, now)
 
+    def beat(self, now: float) -> Iterator[e.Action]:
+        """Renew what is asked for.
+
+        Due with each heartbeat of the host, too: a registry that forgot everything just before looks as if it had not.
+        """
+        self._beat_s = now
+        if self._going:
+            yield self._ask(self._going, is_news=False)
+
     def tick(self, now: float) -> Iterator[e.Action]:
         """Renew what is asked for, and look for what no message told."""
-        if self._going and now >= self._beat_s + BEAT_INTERVAL_S:
-            self._beat_s = now
-            yield self._ask(self._going, is_news=False)
+        if now >= self._beat_s + BEAT_INTERVAL_S:
+            yield from self.beat(now)
         yield from self.look(tuple(source for source in self._going if now >= _due_s(self[source])), now)
 
     @property
@@ -193,7 +207,7 @@ class Mirrors(dict[Source, Mirror]):
 
     def _ask(self, sources: tuple[Source, ...], *, is_news: bool) -> e.Ask:
         self._beat += 1
-        return e.Ask(sources, self._beat, is_news)
+        return e.Ask(sources, self._beat, is_news, frozenset(each for each in sources if self[each].is_written_back))
 
     def ask_again(self, seen: Iterable[e.SourceSeen]) -> Iterator[e.Action]:
         """Ask once more for what we read and are not written down for (any more), as when the registry lost it."""
@@ -203,28 +217,42 @@ class Mirrors(dict[Source, Mirror]):
 
     def _is_forgotten(self, seen: e.SourceSeen) -> bool:
         mirror = self.get(seen.source)
-        is_read = mirror is not None and bool(mirror.endpoint) and seen.source not in self.stopped
+        is_read = mirror is not None and bool(mirror.endpoint) and mirror.protocol == PROTOCOL
         is_known = self._host in (record.client_hostname for record in seen.records)
-        return is_read and seen.is_segment_known and not is_known
+        is_meant = is_read and seen.source not in self.stopped
+        return is_meant and seen.is_segment_known and not is_known
 
-    def links_seen(self, sources: Iterable[Source]) -> None:
+    def links_seen(self, sources: Iterable[Source], now: float) -> None:
         """Of all sources, those whose mirrors have a link to their owner now."""
         linked = frozenset(sources)
         for source, mirror in self.items():
             mirror.is_linked = source in linked
+            if mirror.is_linked:
+                mirror.linked_s = now
 
-    def take(self, seen: e.SourceSeen) -> bool:
+    def request(self, seen: e.SourceSeen, write_port: int, now: float) -> Iterator[e.Action]:
+        """Ask a host for a stream that runs the existing daemon, if that is due; ``write_port`` as `is_request_due`."""
+        mirror = self.get(seen.source)
+        if mirror is None or seen.source in self.stopped:
+            return
+        if is_request_due(seen, self._host, mirror.linked_s, mirror.requested_s, now, write_port):
+            mirror.requested_s = now
+            yield e.RequestStream(seen.source, bool(write_port), write_port or None)
+
+    def take(self, seen: e.SourceSeen, now: float) -> bool:
         """Take in what the registry has of a source; True if its owner streams it again, or from another place."""
         source, mirror = seen.source, self.get(seen.source)
         if mirror is None or source in self.stopped:
             return False
-        before = mirror.reason, mirror.endpoint
+        before = mirror.reason, mirror.endpoint, mirror.protocol
+        mirror.looks = seen.looks
         mirror.is_unknown = not (seen.is_host_known and seen.is_segment_known)
-        ours = [record for record in seen.records if record.protocol == PROTOCOL]
-        mirror.is_unsupported = bool(seen.records) and not ours
-        if ours:
-            mine = [record for record in ours if record.client_hostname == self._host]
-            mirror.endpoint, mirror.reason = (mine or ours)[0].endpoint, None
+        record = followed(seen.records, self._host)
+        mirror.is_unsupported = bool(seen.records) and record is None
+        if record is not None:
+            mirror.endpoint, mirror.protocol, mirror.reason = record.endpoint, record.protocol, None
+            if before[1:] != (mirror.endpoint, mirror.protocol):
+                mirror.linked_s = now
         elif not seen.is_host_known:
             mirror.reason = f"host {source.host} is not in the registry"
         elif not seen.is_segment_known:
@@ -233,31 +261,44 @@ class Mirrors(dict[Source, Mirror]):
             mirror.reason = f"host {source.host} streams {source.name} only in a form that this version cannot read"
         else:
             mirror.reason = f"waiting for {source.host} to publish {source.name}"
-        return mirror.reason is None and before != (None, mirror.endpoint)
+        return mirror.reason is None and before != (None, mirror.endpoint, mirror.protocol)
 
-    def orders(self, terms_of: Callable[[WorkerKey], Hashable]) -> Iterator[e.StartWorker]:
-        """The workers that there should be."""
-        files: set[str] = set()
+    def orders(self, terms_for: Callable[..., Hashable], port_of: Callable[[Source], int]) -> Iterator[e.StartWorker]:
+        """The workers that there should be; ``port_of`` those that old owners follow."""
+        free = self.places.free(self)
         for source, mirror in self.items():
-            is_first = source.mirror_name not in files
-            files.add(source.mirror_name)
-            if mirror.endpoint and is_first and source not in self.stopped:
-                key = WorkerKey(WorkerKind.MIRROR, source)
-                yield e.StartWorker(key, 0, mirror.endpoint, terms_of(key))
+            if mirror.endpoint and source in free and source not in self.stopped:
+                key, is_written_back = WorkerKey(WorkerKind.MIRROR, source), mirror.is_written_back
+                terms = terms_for(key, is_written_back=is_written_back)
+                port = port_of(source) if mirror.is_followed else 0
+                yield e.StartWorker(key, port, mirror.endpoint, terms, mirror.protocol, mirror.looks, is_written_back)
+
+    def name_of(self, source: Source) -> str:
+        """What the mirror of a source is called here."""
+        return self.places.name_of(source)
 
     def reason_of(self, source: Source) -> Optional[str]:
         """Why a source that is held is not mirrored, as far as is known here."""
         mirror = self[source]
         if source in self.stopped:
             return f"stopped here; `daosupctl start {source}` starts it"
+        obstacle = self.places.obstacle(source)
+        if obstacle is not None:
+            return obstacle
         first = self.namesake(source) if mirror.endpoint and mirror.reason is None else None
         if first is not None:
-            return f"{first} has the same file, {source.mirror_name}; release one of the two"
+            return f"{first} has the same file, {self.name_of(source)}; release one of the two"
         return mirror.reason
 
     def namesake(self, source: Source) -> Optional[Source]:
         """Another source whose mirror would have the same file: ``a_b:c`` and ``a:b_c`` are both remote_a_b_c."""
-        return next((other for other in self if other != source and other.mirror_name == source.mirror_name), None)
+        name = self.name_of(source)
+        return next((other for other in self if other != source and self.name_of(other) == name), None)
+
+
+def _report_writing(source: Source, mirror: Mirror) -> e.Report:
+    message = "mirror is written back" if mirror.is_written_back else "mirror is not written back any more"
+    return e.Report("info", message, (("source", str(source)), ("holders", ", ".join(sorted(mirror.writers)) or None)))
 
 
 def _due_s(mirror: Mirror) -> float:

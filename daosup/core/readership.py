@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from daosup.core.types import Reader
 
-#: A reader beats every 10 s and is dropped 25 s after its last beat, as the existing daemons have it.
+#: A reader of either protocol beats every 10 s and is dropped 25 s after its last beat, as existing daemons have it.
 BEAT_INTERVAL_S = 10.0
 READER_TIMEOUT_S = 25.0
 #: A reader that a registry forgot is asked to write itself down again, and needs its own connection for that. Whoever
@@ -72,6 +72,14 @@ class Readership:
     def of(self, name: str) -> tuple[Reader, ...]:
         """The readers of a segment, in the order of their hosts."""
         return tuple(seen.reader for _, seen in sorted(self._seen.get(name, {}).items()) if not seen.is_silent)
+
+    def knows(self, name: str, host: str) -> bool:
+        """Whether a host is written down as a reader of a segment, silent or not."""
+        return host in self._seen.get(name, {})
+
+    def count(self, name: str) -> int:
+        """How many readers of a segment are written down."""
+        return len(self._seen.get(name, ()))
 
     @property
     def names(self) -> set[str]:

@@ -68,6 +68,7 @@ class Instance:
     """The process that speaks for a host (``daosup:host:<host>``); ``instance`` differs for each start of it.
 
     ``started_ms`` is when it started in Redis's time; ``beat`` grows each time it writes itself down.
+    ``clock_offset_ms`` is how far its host's clock is ahead of Redis's, None if it does not say so.
     """
 
     instance: str
@@ -77,6 +78,7 @@ class Instance:
     ip: str = ""
     started_ms: int = 0
     beat: int = 0
+    clock_offset_ms: Optional[int] = None
 
 
 def encode_records(records: Iterable[StreamRecord]) -> bytes:
@@ -156,6 +158,7 @@ def encode_reader(reader: Reader) -> bytes:
             "beat": reader.beat,
             "instance": reader.instance,
             "protocol": PROTOCOL,
+            "bidirectional": reader.bidirectional,
         }
     )
 
@@ -172,6 +175,7 @@ def decode_reader(raw: bytes) -> Reader:
         ip=string_field(entry, "ip", _ADDRESS),
         beat=integer_field(entry, "beat", 0, 2**63 - 1),
         instance=string_field(entry, "instance", WORD),
+        bidirectional=flag_field(entry, "bidirectional"),
     )
 
 
@@ -186,6 +190,7 @@ def encode_instance(instance: Instance) -> bytes:
             "ip": instance.ip,
             "started_ms": instance.started_ms,
             "beat": instance.beat,
+            "clock_offset_ms": instance.clock_offset_ms,
         }
     )
 
@@ -205,6 +210,9 @@ def decode_instance(raw: bytes) -> Instance:
         ip=string_field(entry, "ip", _OPTIONAL_ADDRESS, default=""),
         started_ms=integer_field(entry, "started_ms", 0, 2**53, default=0),
         beat=integer_field(entry, "beat", 0, 2**53, default=0),
+        clock_offset_ms=(
+            None if entry.get("clock_offset_ms") is None else integer_field(entry, "clock_offset_ms", -(2**53), 2**53)
+        ),
     )
 
 

@@ -36,6 +36,7 @@ class Standing:
         since_s: When that began: the connection, or the outage, however often Redis answered for a moment since.
         server: Who answered last.
         error: Why the registry is away; None while it is up.
+        is_leaving: Whether the host ends, and asks the registry for nothing any more.
     """
 
     def __init__(self) -> None:
@@ -43,6 +44,7 @@ class Standing:
         self.since_s: Optional[float] = None
         self.server = ""
         self.error: Optional[str] = None
+        self.is_leaving = False
         self._outage_s: Optional[float] = None
         self._failures = 0
         self._is_trying = False
@@ -55,6 +57,11 @@ class Standing:
     def is_up(self) -> bool:
         """Whether the registry can be used."""
         return self.phase is RegistryPhase.UP
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether the registry can be asked for something now."""
+        return self.is_up and not self.is_leaving
 
     def connected(self, server: str, now: float) -> Iterator[Report]:
         """Redis answers, and takes what is written."""

@@ -11,9 +11,9 @@ from daosup.errors import UsageError
 
 SEGMENT_SUFFIX = ".im.shm"
 MIRROR_PREFIX = "remote_"
-#: The keyword by which a mirror says that it is one, as in DAO's own network service.
-REPLICA_KEYWORD = "NET_REPLICA"
 PROTOCOL = 2
+#: What hosts speak that run the existing daemon.
+OLD_PROTOCOL = 1
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62})\Z")
 # The last range: what Python makes of file names that are not UTF-8, which nothing else understands.
@@ -32,6 +32,15 @@ class WorkerKind(Enum):
 
     PUBLISHER = "publisher"
     MIRROR = "mirror"
+
+
+class Writing(Enum):
+    """Which mirrors on other hosts may write into a segment; its owner decides."""
+
+    OPEN = "open"
+    READ_ONLY = "read_only"
+    #: One host at a time, until it lets go or is gone.
+    SINGLE_WRITER = "single_writer"
 
 
 @dataclass(frozen=True, order=True)
@@ -55,7 +64,7 @@ class Source:
 
     @property
     def mirror_name(self) -> str:
-        """Name of the segment that mirrors this source on another host."""
+        """What the segment that mirrors this source on another host is called, unless that is configured otherwise."""
         return f"{MIRROR_PREFIX}{self.host}_{self.name}"
 
     def __str__(self) -> str:
@@ -116,12 +125,33 @@ class StreamRecord:
 
 @dataclass(frozen=True)
 class Reader:
-    """A host that wants a segment of ours. ``beat`` grows while the reader is alive."""
+    """A host that wants a segment of ours. ``beat`` grows while the reader is alive.
+
+    One that speaks the old protocol has neither beat nor instance, and no ``ip`` if only its heartbeat is known. One
+    that also writes to the segment is ``bidirectional``; by the old protocol it streams that from ``client_pub_port``.
+    """
 
     host: str
     ip: str
     beat: int
     instance: str
+    protocol: int = PROTOCOL
+    bidirectional: bool = False
+    client_pub_port: Optional[int] = None
+
+
+@dataclass(frozen=True, order=True)
+class OldWriter:
+    """A host that streams, in the old protocol, what is written into its mirror of a segment of ours."""
+
+    host: str
+    ip: str
+    port: int
+
+    @property
+    def endpoint(self) -> str:
+        """The ZeroMQ endpoint to connect to."""
+        return f"tcp://{self.ip}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -158,6 +188,14 @@ class SegmentEntry:
     shape: tuple[int, ...]
     dtype: str
     readers: int
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What the registry says that frames of a segment look like: their shape, and their NumPy dtype string."""
+
+    shape: tuple[int, ...]
+    dtype: str
 
 
 def clean_name(name: str) -> str:

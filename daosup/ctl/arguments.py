@@ -17,14 +17,25 @@ if TYPE_CHECKING:
     from daosup.ctl.commands import Command
 
 EPILOG = """\
-commands; `daosupctl COMMAND --help` has examples:
+commands; `daosupctl COMMAND --help` has more options, and examples:
 {commands}
 
 exit codes: 0 all is well; 1 status: a worker does not run, or the registry is
-  not there; 64 wrong command line; 69 no daemon, host, segment or answer;
-  74 result not written; 76 daemon cannot do this; 77 denied;
-  78 configuration refused; 130 interrupted
+  not there; doctor: 1 warnings, 2 problems; 64 wrong command line; 69 no
+  daemon, host, segment or answer; 74 result not written; 76 daemon cannot do
+  this; 77 denied; 78 configuration refused; 130 interrupted
 """
+
+
+#: The options of single commands: what each is followed by, and does.
+_OWN = {
+    "--wait": ("S", "wait up to S seconds until it is so (default 30)"),
+    "--keep": ("", "for good, over restarts"),
+    "--as": ("NAME", "what the mirror is called"),
+    "--write-back": ("", "what is written into it goes to its source"),
+    "-v": ("", "show also what is fine"),
+    "--config": ("FILE", "the configuration of a daemon that does not run"),
+}
 
 
 class Options(argparse.Namespace):
@@ -37,6 +48,10 @@ class Options(argparse.Namespace):
     json: bool
     wait: float | None
     keep: bool
+    called: str | None
+    write_back: bool
+    verbose: bool
+    config: str | None
     version: bool
     help: bool
 
@@ -71,7 +86,10 @@ def parse(arguments: list[str], commands: Mapping[str, Command]) -> Options:
         raise UsageError(f"{options.command} needs a segment, for example: daosupctl {options.command} rts:wfs")
     if options.name is not None and not command.name:
         raise UsageError(f"{options.command} takes no {options.name!r} (see daosupctl --help)")
-    for option, is_given in (("--wait", options.wait is not None), ("--keep", options.keep)):
+    given = {"--wait": options.wait is not None, "--keep": options.keep, "--as": options.called is not None}
+    given |= {"--write-back": options.write_back}
+    given |= {"-v": options.verbose, "--config": options.config is not None}
+    for option, is_given in given.items():
         if is_given and option not in command.options:
             raise UsageError(f"{options.command} takes no {option} (see daosupctl {options.command} --help)")
     return options
@@ -82,9 +100,10 @@ def help_text(commands: Mapping[str, Command], name: str | None = None) -> str:
     command = commands.get(name or "")
     if command is None:
         return _parser(commands).format_help()
-    own = "".join(f" [{option}{' S' if option == '--wait' else ''}]" for option in command.options)
     usage = " ".join(filter(None, ("daosupctl [OPTION ...]", name, command.name)))
-    return f"usage: {usage}{own}\n\n{command.summary}.\n\n{command.more}"
+    own = "".join(f"  {f'{option} {_OWN[option][0]}':15}  {_OWN[option][1]}\n" for option in command.options)
+    options = f"options, beside those of every command:\n{own}\n" if own else ""
+    return f"usage: {usage}\n\n{command.summary}.\n\n{options}{command.more}"
 
 
 def _parser(commands: Mapping[str, Command]) -> _Parser:
@@ -104,8 +123,12 @@ def _parser(commands: Mapping[str, Command]) -> _Parser:
     parser.add_argument("--instance", metavar="NAME", help="the daosupd to ask, if several run here")
     parser.add_argument("--socket", metavar="PATH", help="its control socket (default: $DAOSUP_SOCKET, or found)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument("--wait", type=_seconds, metavar="S", help="wait up to S seconds until it is so (default 30)")
-    parser.add_argument("--keep", action="store_true", help="mirror: for good, over restarts")
+    parser.add_argument("--wait", type=_seconds, help=argparse.SUPPRESS)
+    parser.add_argument("--keep", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--as", dest="called", help=argparse.SUPPRESS)
+    parser.add_argument("--write-back", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("-v", "--verbose", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--config", help=argparse.SUPPRESS)
     parser.add_argument("--version", action="store_true", help="print the version")
     parser.add_argument("-h", "--help", action="store_true", help="print this")
     return parser

@@ -65,28 +65,54 @@ Exit code 1 tells that the registry is away or a worker does not run.
   daosupctl ls --json
 """,
     ),
+    "doctor": Command(
+        looking.doctor,
+        "what is wrong on this host, and what to do about it",
+        "",
+        ("-v", "--config"),
+        more="""\
+Looks at daemon, configuration, Redis, clocks, addresses, ports, readers,
+mirrors, segments, semaphores, folders and limits; also if the daemon does not
+run (give --config FILE if its configuration is not in /etc/daosup). With sudo
+it sees more. Exit code: 0 all is well, 1 warnings, 2 problems.
+
+  daosupctl doctor
+  daosupctl doctor -v
+  daosupctl doctor --json | jq '.findings[] | select(.level == "problem")'
+""",
+    ),
     "mirror": Command(
         mirroring.mirror,
         "mirror another host's segment here",
         SOURCE,
-        ("--wait", "--keep"),
+        ("--wait", "--keep", "--as", "--write-back"),
         more="""\
 Returns when the first frame is there, or fails. The mirror lasts until it is
-released or the daemon stops; with --keep it is there after restarts, too.
+released or the daemon stops; with --keep it is there after restarts, too. A
+name that it is given with --as is its own until it is released.
 
-  daosupctl mirror rts:wfs            have it as remote_rts_wfs
-  daosupctl mirror rts:wfs --wait 10  fail if there is no frame within 10 s
-  daosupctl mirror rts:wfs --keep     for good
+With --write-back, programs of this host may write into the mirror: that goes to
+its source, and from there to all mirrors. It fails if the owner does not allow
+it. Asking again without it takes it back.
+
+  daosupctl mirror rts:wfs              have it as remote_rts_wfs
+  daosupctl mirror rts:wfs --wait 10    fail if there is no frame within 10 s
+  daosupctl mirror rts:wfs --keep       for good
+  daosupctl mirror rts:wfs --as wfs     have it under the name of its source
+  daosupctl mirror rts:dm --write-back  write to rts's dm from here
 """,
     ),
     "keep": Command(
         mirroring.keep,
         "mirror it for good, whenever its host is there",
         SOURCE,
+        ("--as", "--write-back"),
         more="""\
 Returns at once, although the host may not be there yet. `release` forgets it.
+`status` tells whether one with --write-back may be written.
 
   daosupctl keep rts:wfs
+  daosupctl keep rts:dm --write-back
 """,
     ),
     "release": Command(

@@ -29,3 +29,10 @@ def ls(options: Options) -> int:
         raise ProtocolError("daosupd answered with something else than a list of machines")
     tell(options, machines, lambda style, width: machines_report(machines, style, width))
     return 0
+
+
+def doctor(options: Options) -> int:
+    """What is wrong here, and what to do; 1 if there are warnings, 2 if there are problems."""
+    from daosup.ctl.doctor import doctor as examine  # dear to import, and status does without
+
+    return examine(options)

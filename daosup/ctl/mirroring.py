@@ -18,21 +18,25 @@ def mirror(options: Options) -> int:
     """Have a mirror; returns when its first frame is there."""
     wait_s = MIRROR_S if options.wait is None else options.wait
     source = _source(options)
-    arguments = {"source": source, "bidirectional": False, "wait_s": wait_s, "holder": "operator"}
+    arguments = {"source": source, "bidirectional": options.write_back, "wait_s": wait_s, "holder": "operator"}
     if options.keep:
         arguments["keep"] = True
+    if options.called is not None:
+        arguments["name"] = options.called
     made = ask_object(options, "mirror", wait_s + ANSWER_S, arguments)
     what = f"{shape(made.get('shape'))} {safe(made.get('dtype'))}" if made.get("shape") else "shape not yet known"
     told = f"{source} is mirrored as {safe(made.get('name'))} ({what}): {safe(made.get('state'))}"
     kept = ["and will be after every restart, until it is released"] if options.keep else []
-    tell(options, made, lambda style, width: [told, f"file {safe(made.get('path'))}", *kept])
+    written = [f"what is written into it goes to {source}"] if options.write_back else []
+    tell(options, made, lambda style, width: [told, f"file {safe(made.get('path'))}", *written, *kept])
     return 0
 
 
 def keep(options: Options) -> int:
     """Have a mirror for good, whether or not its host is there now."""
     source = _source(options)
-    kept = ask_object(options, "keep", CHANGE_S, {"source": source})
+    called = {} if options.called is None else {"name": options.called}
+    kept = ask_object(options, "keep", CHANGE_S, {"source": source, "bidirectional": options.write_back, **called})
     reason = f" ({safe(kept['reason'])})" if kept.get("reason") else ""
     told = f"{source} is kept as {safe(kept.get('name'))} from now on: {safe(kept.get('state'))}{reason}"
     tell(options, kept, lambda style, width: [told])

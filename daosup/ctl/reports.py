@@ -141,7 +141,7 @@ def worker_table(status: dict[str, Any], style: Style, width: int | None) -> lis
             worker.get("kind"),
             worker.get("source"),
             worker.get("state"),
-            worker.get("peer") or UNKNOWN,
+            _peers(worker) or UNKNOWN,
             quantity(worker.get("rate_hz"), "Hz"),
             quantity(worker.get("bytes_per_s"), "B/s"),
             duration(worker.get("age_s")),
@@ -161,6 +161,19 @@ def worker_table(status: dict[str, Any], style: Style, width: int | None) -> lis
     return lines
 
 
+def _peers(worker: dict[str, Any]) -> str:
+    """Who is at the other end; marked are those that speak the old protocol, and those that are written to."""
+    peers = worker.get("peers")
+    if not peers:
+        return str(worker.get("peer") or "")
+    is_written = (worker.get("write_back") or {}).get("state") == "open"
+    told = []
+    for each in peers:
+        marks = ["protocol 1"] * (each.get("protocol") == 1) + ["written"] * is_written
+        told.append(f"{each['host']} ({', '.join(marks)})" if marks else str(each["host"]))
+    return ", ".join(told)
+
+
 def trouble_of(worker: dict[str, Any]) -> str:
     """What is, or was, not right with ``worker``; empty if nothing."""
     told = []
@@ -168,6 +181,9 @@ def trouble_of(worker: dict[str, Any]) -> str:
         told.append(str(worker["reason"]))
     if worker.get("link", "up") != "up" and worker.get("state") == "running":
         told.append(f"link {worker['link']}")
+    write_back = worker.get("write_back") or {}
+    if write_back.get("state") == "refused":
+        told.append(f"not written back: {write_back.get('reason') or 'its owner refuses'}")
     if worker.get("next_try_s") is not None:
         told.append(f"next try in {duration(worker['next_try_s'])}")
     if worker.get("restarts"):
@@ -176,6 +192,8 @@ def trouble_of(worker: dict[str, Any]) -> str:
         told.append(f"restarted {worker['restarts']}x{hangs}" + ("" if is_told else f", last: {worker['last_exit']}"))
     if worker.get("warning"):
         told.append(str(worker["warning"]))
+    if worker.get("refused"):
+        told.append(f"{count(worker['refused'])} writes refused")
     if worker.get("rejected"):
         told.append(f"{count(worker['rejected'])} messages rejected")
     return "; ".join(told)

@@ -59,17 +59,20 @@ class Daemon:
         self._holding.ensure()
 
     def mirror(self, source: str, timeout_s: float, *, is_bidirectional: bool = False) -> dict[str, Any]:
-        """Have a source mirrored, and hold it; errors as the command "mirror"."""
+        """Have a source mirrored, and hold it; errors as the command "mirror".
+
+        One that this program asked for to be bidirectional stays so: another part of it may be writing.
+        """
         self._holding.ensure()
         mirror: dict[str, Any] = self.call(
             "mirror",
             timeout_s=timeout_s + _ANSWER_S,
             source=source,
             wait_s=timeout_s,
-            bidirectional=is_bidirectional,
+            bidirectional=is_bidirectional or None,
             holder=self._holding.holder,
         )
-        self._holding.sources[source] = None
+        self._holding.sources[source] = is_bidirectional or self._holding.sources.get(source, False)
         return mirror
 
     def release(self, source: str) -> None:

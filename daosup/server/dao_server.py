@@ -145,12 +145,14 @@ class DaoServer:
     def get_remote_shm(self, hostname: str, name: str, bidirectional: bool = False) -> shm:
         """Mirror a segment of another host and open the mirror, ``remote_<hostname>_<name>.im.shm``.
 
-        The mirror lasts until it is released or this program ends.
+        The mirror lasts until it is released or this program ends. If it is ``bidirectional``, what programs of this
+        host write into it goes to its source, and from there to all that mirror it.
 
         Raises:
             KeyError: If the registry knows no such host or segment.
             TimeoutError: If the owner does not stream it within 30 s.
-            NotImplementedError: If it is to be bidirectional, or the owner offers no stream that can be read.
+            PermissionError: If it is to be bidirectional, and its owner does not allow that.
+            NotImplementedError: If the owner offers no stream that can be read.
             ConnectionError: If the registry or the supervisor is away.
         """
         with _as_documented():

@@ -29,12 +29,12 @@ class Holding:
 
     Attributes:
         holder: The name under which this program asks.
-        sources: What is held, ``HOST:NAME``.
+        sources: What is held, ``HOST:NAME``, and whether it is written back.
     """
 
     def __init__(self, reach: Callable[[bool], str]) -> None:
         self.holder = uuid.uuid4().hex
-        self.sources: dict[str, None] = {}
+        self.sources: dict[str, bool] = {}
         self._reach = reach
         self._lock = threading.RLock()
         self._client: Optional[ControlClient] = None
@@ -73,7 +73,8 @@ class Holding:
             before.close()
         client = ControlClient(self._reach(is_in_background), CALL_TIMEOUT_S)
         try:
-            client.call("hold", holder=self.holder, sources=list(self.sources))
+            written_back = [source for source, is_written_back in self.sources.items() if is_written_back]
+            client.call("hold", holder=self.holder, sources=list(self.sources), written_back=written_back)
         except BaseException:
             client.close()
             raise

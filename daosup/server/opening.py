@@ -16,17 +16,20 @@ _daemon: Optional[Daemon] = None
 _lock = threading.Lock()
 
 
-def open_source(source: str, *, timeout_s: float = MIRROR_TIMEOUT_S) -> Segment:
+def open_source(source: str, *, timeout_s: float = MIRROR_TIMEOUT_S, write_back: bool = False) -> Segment:
     """Open a segment of any host: a mirror of it, which lasts at least as long as this program.
 
     Args:
         source: ``HOST:NAME``; for a segment of this host, the segment itself.
         timeout_s: How long to wait for the mirror to come up.
+        write_back: Whether what programs of this host write into the mirror is to go to its source.
 
     Raises:
         UsageError: If ``source`` is not HOST:NAME.
         NotFoundError: If the registry knows no such host or segment.
         NoAnswerError: If the owner does not stream it in time.
+        DeniedError: If it is to be written back, and its owner does not allow that.
+        SegmentError: If it is to be written back, and this user may not write into the mirror's file.
         UnavailableError: If no daosupd runs on this machine, or Redis is away.
     """
     global _daemon
@@ -34,4 +37,5 @@ def open_source(source: str, *, timeout_s: float = MIRROR_TIMEOUT_S) -> Segment:
     with _lock:
         if _daemon is None:
             _daemon = Daemon(options=None)
-    return Segment.open(_daemon.mirror(asked, timeout_s)["path"])
+    path = _daemon.mirror(asked, timeout_s, is_bidirectional=write_back)["path"]
+    return Segment.open(path, writable=True if write_back else None)

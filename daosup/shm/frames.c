@@ -30,6 +30,7 @@
 #define DOUBTING_POLL_NS (1 * MS)
 #define SHORTEST_POLL_NS (200 * US)
 #define LONGEST_POLL_NS (10 * MS)
+#define WRITER_PATIENCE_NS (20 * MS)
 
 static unsigned char *block(const struct frames *self, uint32_t slot)
 {
@@ -179,25 +180,65 @@ enum frames_result frames_snapshot(struct frames *self, void *into, int64_t slot
     }
 }
 
+static void end_write(unsigned char *metadata)
+{
+    atomic_store_explicit(u8(metadata, WRITE), 0, memory_order_release);
+}
+
+/* Raise the flag of the slot behind the newest; whoever raised it before us is let finish. A flag that stays up for much
+ * longer than any copy takes was left by a writer that died. */
+static uint32_t begin_write(const struct frames *self)
+{
+    int64_t patience_ns = WRITER_PATIENCE_NS + 2 * (int64_t)self->frame_bytes;
+    int64_t began = 0;
+    for (unsigned attempt = 0;; attempt++) {
+        uint32_t before = frames_newest_slot(self);
+        uint32_t slot = (before + 1) % self->depth;
+        unsigned char *metadata = block(self, slot);
+        unsigned char is_up = 0;
+        if (atomic_compare_exchange_strong_explicit(u8(metadata, WRITE), &is_up, 1, memory_order_seq_cst,
+                                                    memory_order_relaxed)) {
+            if (frames_newest_slot(self) == before)
+                return slot;
+            end_write(metadata);
+            continue;
+        }
+        if (attempt < 64) {
+            pause_briefly();
+            continue;
+        }
+        int64_t now = monotonic_ns();
+        if (began == 0)
+            began = now;
+        if (now - began > patience_ns) {
+            atomic_store_explicit(u8(metadata, WRITE), 1, memory_order_seq_cst);
+            return slot;
+        }
+        sleep_ns(20 * US);
+    }
+}
+
 /* The flag stays up until the counter is stored, so no reader can take the new data for the old frame's. */
-enum frames_result frames_commit(struct frames *self, const void *from, uint64_t cnt2, int64_t atime_ns)
+enum frames_result frames_commit(struct frames *self, const void *from, uint64_t cnt2, int64_t atime_ns, uint64_t after)
 {
     if (frames_spoiled(self))
         return FRAMES_LOST;
-    uint32_t before = frames_newest_slot(self);
-    uint32_t slot = (before + 1) % self->depth;
+    uint32_t slot = begin_write(self);
     unsigned char *metadata = block(self, slot);
-    uint64_t cnt0 = frames_counter(self, before) + 1;
+    uint64_t newest = frames_counter(self, (slot + self->depth - 1) % self->depth), cnt0 = newest + 1;
 
-    atomic_store_explicit(u8(metadata, WRITE), 1, memory_order_relaxed);
+    if (after != FRAMES_ANY && after != newest) {
+        end_write(metadata);
+        return FRAMES_BUSY;
+    }
     atomic_thread_fence(memory_order_seq_cst);
     memcpy(frame(self, slot), from, self->frame_bytes);
     atomic_store_explicit(u64(metadata, ATIME_NS), (uint64_t)atime_ns, memory_order_release);
     atomic_store_explicit(u64(metadata, CNT2), cnt2, memory_order_release);
     atomic_store_explicit(u64(metadata, CNT0), cnt0, memory_order_release);
-    atomic_store_explicit(u8(metadata, WRITE), 0, memory_order_release);
-    if (self->has_fifo)
+    if (self->has_fifo) /* before the flag is down, or the next writer would take the same slot */
         atomic_store_explicit(u32(self->memory, FIFO_LAST_WRITTEN), slot, memory_order_release);
+    end_write(metadata);
     self->cnt0 = cnt0;
     self->cnt2 = cnt2;
     self->atime_ns = atime_ns;

@@ -1,7 +1,8 @@
 /* Whole frames out of and into a mapped segment.
  *
  * Invariant: a snapshot is one frame as its writer wrote it, with that frame's counters, or it is refused;
- * a commit is seen by readers (ours and libdao's) either not at all or whole.
+ * a commit is seen by readers (ours and libdao's) either not at all or whole. Several writers of ours keep out of each
+ * other's way; libdao's looks for no other, and two of those at once have always mixed their frames.
  */
 #ifndef DAOSUP_FRAMES_H
 #define DAOSUP_FRAMES_H
@@ -65,8 +66,10 @@ uint32_t frames_newest_slot(const struct frames *self);
 uint64_t frames_counter(const struct frames *self, uint32_t slot);
 /* A copy is trusted only after frames_lost: a file that is cut within its last page gives zeroes there, and no fault. */
 enum frames_result frames_snapshot(struct frames *self, void *into, int64_t slot, int64_t deadline_ns);
-/* Sees no more than frames_spoiled does. */
-enum frames_result frames_commit(struct frames *self, const void *from, uint64_t cnt2, int64_t atime_ns);
+#define FRAMES_ANY UINT64_MAX
+/* Sees no more than frames_spoiled does. With a counter `after`: FRAMES_BUSY, and nothing written, if that is not the
+ * newest frame's, as somebody has written another. */
+enum frames_result frames_commit(struct frames *self, const void *from, uint64_t cnt2, int64_t atime_ns, uint64_t after);
 /* A frame is announced after no more than frames_spoiled; only waiting in vain looks for all. */
 enum frames_result frames_wait(struct frames *self, struct semaphores *semaphores, int index, uint64_t last,
                                int64_t deadline_ns);

@@ -6,7 +6,7 @@ Invariant: what is written is what is read, or it is refused; nothing is cut off
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Collection, Iterator, MutableMapping
 from numbers import Integral, Real
 from typing import NamedTuple, Union
 
@@ -73,6 +73,16 @@ def decode(raw: bytes) -> Keyword | None:
     return None
 
 
+def without(raw: bytes, names: Collection[str]) -> bytes:
+    """Encoded keywords with those of these names taken out: their slots are unused, all others are as they were."""
+    unwanted = {name.encode() for name in names}
+    if not any(name in raw for name in unwanted):
+        return raw
+    slots = (raw[start : start + KEYWORD_BYTES] for start in range(0, len(raw), KEYWORD_BYTES))
+    unused = KEYWORD.pack(b"", _UNUSED, b"", b"")
+    return b"".join(unused if slot[:_NAME_BYTES].split(b"\0", 1)[0] in unwanted else slot for slot in slots)
+
+
 class Keywords(MutableMapping[str, Value]):
     """The keywords of an open segment as a mapping from name to value.
 
@@ -104,9 +114,9 @@ class Keywords(MutableMapping[str, Value]):
             )
         self.replace_raw(names.index(wanted) * KEYWORD_BYTES, raw)
 
-    def raw(self) -> bytes:
-        """All slots as they lie in the file."""
-        return bytes(self._memory)
+    def raw(self, last: int = 0) -> bytes:
+        """All slots as they lie in the file, or the last ones."""
+        return bytes(self._memory[-last * KEYWORD_BYTES :])
 
     def replace_raw(self, start: int, raw: bytes) -> None:
         """Overwrite whole slots, from byte ``start`` on, with encoded keywords; they must fit.

@@ -2,6 +2,8 @@
 #include "libzmq.h"
 
 #include <dlfcn.h>
+#include <errno.h>
+#include <malloc.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -12,6 +14,16 @@ static bool find(void *library, const char *name, void *place)
     void *symbol = dlsym(library, name);
     memcpy(place, &symbol, sizeof symbol); /* the way from an object's pointer to a function's that C allows */
     return symbol != NULL;
+}
+
+/* A frame's memory is asked for and freed again and again. Where the C library would give it back to the kernel in
+ * between (of large frames, two at a time are enough), each page of each frame would be a fault. */
+static void keep_memory_of_frames(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
+#endif
 }
 
 const char *libzmq_load(const char *path)
@@ -27,6 +39,7 @@ const char *libzmq_load(const char *path)
     bool is_whole = find(module, "zmq_version", &found.version) && find(module, "zmq_getsockopt", &found.getsockopt) &&
                     find(module, "zmq_msg_init", &found.msg_init) &&
                     find(module, "zmq_msg_init_size", &found.msg_init_size) &&
+                    find(module, "zmq_msg_copy", &found.msg_copy) &&
                     find(module, "zmq_msg_close", &found.msg_close) && find(module, "zmq_msg_data", &found.msg_data) &&
                     find(module, "zmq_msg_size", &found.msg_size) && find(module, "zmq_msg_send", &found.msg_send) &&
                     find(module, "zmq_msg_recv", &found.msg_recv);
@@ -38,5 +51,18 @@ const char *libzmq_load(const char *path)
     if (major != 4 || minor < 2)
         return "has a libzmq that is not 4.2 or newer";
     libzmq = found;
+    keep_memory_of_frames();
     return NULL;
+}
+
+int libzmq_hand_over(libzmq_message *message, void *socket, int flags)
+{
+    while (libzmq.msg_send(message, socket, LIBZMQ_DONTWAIT | flags) < 0) {
+        int error = errno;
+        if (error == EINTR)
+            continue;
+        libzmq.msg_close(message);
+        return error;
+    }
+    return 0;
 }

@@ -11,6 +11,7 @@
 #define LIBZMQ_EVENTS 15
 #define LIBZMQ_POLLIN 1
 #define LIBZMQ_DONTWAIT 1
+#define LIBZMQ_SNDMORE 2
 
 typedef struct {
     unsigned char opaque[64] __attribute__((aligned(sizeof(void *))));
@@ -22,6 +23,7 @@ struct libzmq {
     int (*getsockopt)(void *socket, int option, void *value, size_t *length);
     int (*msg_init)(libzmq_message *message);
     int (*msg_init_size)(libzmq_message *message, size_t length);
+    int (*msg_copy)(libzmq_message *copy, libzmq_message *message); /* of what both then share */
     int (*msg_close)(libzmq_message *message);
     void *(*msg_data)(libzmq_message *message);
     size_t (*msg_size)(const libzmq_message *message);
@@ -35,5 +37,8 @@ extern struct libzmq libzmq;
 /* Find them by the path of the extension module through which pyzmq calls libzmq. NULL if all is well, else what is
  * wrong, for people. A second call changes nothing: a process has one pyzmq. */
 const char *libzmq_load(const char *path);
+/* Hand a message over without waiting; whatever comes of it, the caller has it no more. 0: libzmq has it; else errno,
+ * EAGAIN if there was no room. */
+int libzmq_hand_over(libzmq_message *message, void *socket, int flags);
 
 #endif

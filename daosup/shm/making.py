@@ -15,6 +15,7 @@ from typing import Union
 
 from daosup.core import layout as tables
 from daosup.core.layout import Geometry, Layout
+from daosup.core.mirror_names import semaphore_base_of
 from daosup.errors import SegmentError, UsageError
 from daosup.shm import _native
 
@@ -52,10 +53,20 @@ def fresh_metadata(path: str, geometry: Geometry) -> bytes:
     return bytes(block) * geometry.depth
 
 
-def create_file(path: str, first_bytes: bytes, length: int, mode: int) -> None:
+def create_file(
+    path: str, first_bytes: bytes, length: int, mode: int, last_bytes: bytes = b"", *, is_replacing: bool = True
+) -> None:
     """Put a file of ``length`` bytes in place at once: readers see the old file, or the new one whole.
 
     Its room is reserved, so that a full file system shows here and not later, in the middle of a frame.
+
+    Args:
+        path: Where.
+        first_bytes: How it begins.
+        length: Its size; what is not given is zero.
+        mode: Its permissions.
+        last_bytes: How it ends.
+        is_replacing: Whether it takes the place of a file that is there.
 
     Raises:
         SegmentError: If it cannot be made, with the reason.
@@ -67,10 +78,15 @@ def create_file(path: str, first_bytes: bytes, length: int, mode: int) -> None:
         try:
             os.posix_fallocate(fd, 0, length)
             os.pwrite(fd, first_bytes, 0)
+            os.pwrite(fd, last_bytes, length - len(last_bytes))
             os.fchmod(fd, mode)
         finally:
             os.close(fd)
-        os.rename(temporary, path)
+        if is_replacing:
+            os.rename(temporary, path)
+        else:
+            os.link(temporary, path)
+            os.unlink(temporary)
     except OSError as error:
         with suppress(OSError):
             os.unlink(temporary)
@@ -90,9 +106,14 @@ def permit(path: Path, mode: int) -> None:
                 os.chmod(each, mode)
 
 
+def has_semaphores(path: Path) -> bool:
+    """Whether there are semaphores for a segment at ``path``, whoever made them."""
+    return os.path.exists(f"/dev/shm/sem.{semaphore_base(path)}_sem00")
+
+
 def semaphore_base(path: Path) -> str:
     """What a segment's semaphores are called after: the file's name up to its first dot, without the folder."""
-    return os.path.basename(os.fspath(path)).split(".", 1)[0]
+    return semaphore_base_of(os.path.basename(os.fspath(path)))
 
 
 def unlink_segment(path: Path) -> None:
@@ -101,4 +122,9 @@ def unlink_segment(path: Path) -> None:
         os.unlink(path)
     except FileNotFoundError:
         pass
+    unlink_semaphores(path)
+
+
+def unlink_semaphores(path: Path) -> None:
+    """Remove the semaphores of a segment at ``path``."""
     _native.unlink_semaphores(semaphore_base(path), tables.SEMAPHORE_COUNT)

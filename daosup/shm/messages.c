@@ -57,5 +57,6 @@ uint64_t message_counter(const unsigned char *message)
 
 enum frames_result message_commit(struct frames *self, const unsigned char *message)
 {
-    return frames_commit(self, message + MESSAGE_HEADER_BYTES, get(message, CNT2), (int64_t)get(message, WRITE_TIME));
+    return frames_commit(self, message + MESSAGE_HEADER_BYTES, get(message, CNT2), (int64_t)get(message, WRITE_TIME),
+                         FRAMES_ANY);
 }

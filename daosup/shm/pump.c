@@ -24,17 +24,31 @@ bool outgoing_note(struct outgoing *self, uint64_t counter)
     return true;
 }
 
-static int hand_over(libzmq_message *message, void *socket)
+/* A frame that libzmq has no room for is dropped; that is what its readers asked for by being slow. */
+static int outcome_of(int error)
 {
-    while (libzmq.msg_send(message, socket, LIBZMQ_DONTWAIT) < 0) {
-        int error = errno;
-        if (error == EINTR)
-            continue;
+    errno = error;
+    return error == 0 || error == EAGAIN ? FRAMES_OK : PUMP_FAILED;
+}
+
+/* Our readers get their frame first, and readers of the old protocol a copy of the very same. */
+static int hand_over(struct sending *self, libzmq_message *message)
+{
+    if (self->ends.begin_bytes == 0)
+        return outcome_of(libzmq_hand_over(message, self->socket, 0));
+    libzmq_message kept;
+    libzmq.msg_init(&kept);
+    int error = libzmq.msg_copy(&kept, message) != 0 ? errno : 0;
+    if (error == 0)
+        error = libzmq_hand_over(message, self->socket, 0);
+    else
         libzmq.msg_close(message);
-        errno = error;
-        return error == EAGAIN ? FRAMES_OK : PUMP_FAILED;
+    if (error == 0 || error == EAGAIN) {
+        const unsigned char *bytes = libzmq.msg_data(&kept);
+        error = pickle_send(&self->ends, bytes + MESSAGE_HEADER_BYTES, self->frames->frame_bytes, self->socket);
     }
-    return FRAMES_OK; /* and the message is libzmq's */
+    libzmq.msg_close(&kept);
+    return outcome_of(error);
 }
 
 /* The newest frame goes from the segment straight into memory that libzmq sends from. */
@@ -53,7 +67,7 @@ static int send_newest(struct sending *self)
         libzmq.msg_close(&message);
         return (int)result;
     }
-    return hand_over(&message, self->socket);
+    return hand_over(self, &message);
 }
 
 static bool has_arrived(void *socket)
@@ -77,10 +91,14 @@ int pump_send(struct sending *self)
         int result = (int)frames_wait(self->frames, self->semaphores, self->semaphore, self->outgoing->sent,
                                       self->deadline_ns);
         int64_t now = monotonic_ns();
+        if (result == FRAMES_WOKEN)
+            semaphores_kicked(self->semaphores); /* this is the answer */
         if (result != FRAMES_OK || now >= self->until_ns || has_reader_spoken(self, now))
             return result;
         /* The post of a frame that was there before we slept would end the next sleep for nothing. */
         semaphores_take(self->semaphores, self->semaphore);
+        if (semaphores_kicked(self->semaphores))
+            return result;
         result = send_newest(self);
         if (result != FRAMES_OK)
             return result;

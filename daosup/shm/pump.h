@@ -9,6 +9,7 @@
 #include "frames.h"
 #include "libzmq.h"
 #include "messages.h"
+#include "pickles.h"
 #include "semaphores.h"
 
 /* Outcomes beside those of enum frames_result. */
@@ -34,6 +35,7 @@ struct sending {
     struct outgoing *outgoing;
     void *socket;
     const unsigned char *header; /* of all frames' messages, as far as they have it in common */
+    struct pickle_ends ends;     /* each frame goes out a second time between them */
     int semaphore;
     int64_t rest_ns;     /* to wait for a frame */
     int64_t read_ns;     /* to find one whole */

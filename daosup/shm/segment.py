@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Optional, Union
 
@@ -19,15 +20,18 @@ from daosup.core import layout as tables
 from daosup.core.layout import Geometry, Layout, make_geometry
 from daosup.errors import SegmentBusyError, SegmentError, SegmentLostError
 from daosup.shm import _native
-from daosup.shm.keywords import Keyword, Keywords
+from daosup.shm.keywords import Keyword, Keywords, encode
 from daosup.shm.making import create_file, fresh_metadata, layout_named, semaphore_base, unlink_segment
 from daosup.shm.memory import Memory, map_file, open_as_allowed, open_file
+from daosup.shm.written import is_mirror, wait_until_written
 
 Array = npt.NDArray[Any]
 Path = Union[str, "os.PathLike[str]"]
 
 #: How long a read tries to find a whole frame between a writer's writes before it gives up.
 READ_TIMEOUT_S = 0.02
+#: How long a write waits until the owner of a mirror's source has the frame.
+ACKNOWLEDGED_S = 1.0
 FOREVER_S = 1e9
 
 
@@ -48,7 +52,8 @@ class _Closed:
 class Segment:
     """An open segment. Use as a context manager, or call ``close()``.
 
-    Reading from several threads needs an object each; writing needs one writer per segment, as everywhere in DAO.
+    Threads need an object each. Several of these may write to one segment at once, also in several processes; programs
+    built on libdao look for no other writer, so of those there may be one.
     """
 
     def __init__(self, path: str, fd: int, *, is_writable: bool) -> None:
@@ -109,9 +114,10 @@ class Segment:
         *,
         layout: Union[str, Layout] = Layout.FIFO,
         depth: int = 1,
-        keywords: Union[int, list[Keyword]] = 0,
+        keywords: Union[int, Sequence[Optional[Keyword]]] = 0,
         mode: int = 0o600,
         semaphore_mode: int = 0o644,
+        is_replacing: bool = True,
     ) -> Segment:
         """Make a segment, in place of one of that name if there is one: its readers find a new file.
 
@@ -121,26 +127,27 @@ class Segment:
             dtype: One of the twelve element types of a segment.
             layout: ``fifo`` (libdao since April 2026), ``v0`` (before) or ``semreg``.
             depth: Frames kept; more than 1 only in layout ``fifo``.
-            keywords: Keywords to set, or how many slots to leave free for them.
+            keywords: Keywords that it has from the beginning, None for a free slot; or how many slots to leave free.
             mode: Permissions of the file; libdao's are 0600.
             semaphore_mode: Permissions of semaphores that have to be made; libdao's are 0644.
+            is_replacing: Whether it takes the place of whatever file is there.
 
         Raises:
             UsageError: If no segment can be like that.
             SegmentError: If the file or the semaphores cannot be made.
         """
         name = os.path.abspath(os.fspath(path))
-        listed = [] if isinstance(keywords, int) else keywords
+        listed = () if isinstance(keywords, int) else keywords
         slots = keywords if isinstance(keywords, int) else len(listed)
+        encoded = b"".join(encode(each) if each else bytes(tables.KEYWORD_BYTES) for each in listed)
         geometry = make_geometry(
             tuple(shape), np.dtype(dtype).name, layout=layout_named(layout), depth=depth, keyword_count=slots
         )
-        create_file(name, fresh_metadata(name, geometry), geometry.file_bytes, mode)
+        metadata = fresh_metadata(name, geometry)
+        create_file(name, metadata, geometry.file_bytes, mode, encoded, is_replacing=is_replacing)
         segment = cls.open(name, writable=True)
         try:
             segment.create_semaphores(semaphore_mode)
-            for keyword in listed:
-                segment.keywords.put(keyword)
         except BaseException:
             segment.close()
             os.unlink(name)
@@ -181,19 +188,34 @@ class Segment:
             self._last_seen = self._window.cnt0
         return out
 
-    def write(self, array: npt.ArrayLike, *, frame_id: Optional[int] = None, time_ns: Optional[int] = None) -> None:
+    def write(
+        self,
+        array: npt.ArrayLike,
+        *,
+        frame_id: Optional[int] = None,
+        time_ns: Optional[int] = None,
+        wait: bool = False,
+        timeout_s: float = ACKNOWLEDGED_S,
+    ) -> None:
         """Write a frame and wake its readers.
 
         Args:
             array: The frame: this segment's dtype and number of elements.
             frame_id: Its ``cnt2``; by default that of the frame before.
             time_ns: Its write time, ns since 1970 UTC; now by default.
+            wait: If the segment is a mirror that is written back, return only when its source has the frame (or a
+                newer one that was written here). Of a segment of this host that is so at once.
+            timeout_s: How long.
 
         Raises:
             TypeError: If the dtype is another.
             ValueError: If the number of elements is another.
             PermissionError: If the segment is open for reading only.
             SegmentLostError: If the file is not the one that was opened any more.
+            UnsupportedError: With ``wait``: if the segment is a mirror that is not written back.
+            DeniedError: With ``wait``: if the owner of the source did not take the frame.
+            UnavailableError: With ``wait``: if the owner cannot be reached.
+            NoAnswerError: With ``wait``: if there was no word of it in time; the frame may still arrive, or not.
         """
         frame = np.asarray(array)
         if frame.dtype != self.dtype:
@@ -205,6 +227,8 @@ class Segment:
         if frame_id is None:
             frame_id = self._field("<Q", tables.CNT2, self._window.newest_slot())
         self._window.commit(np.ascontiguousarray(frame), 0, frame_id, time.time_ns() if time_ns is None else time_ns)
+        if wait and is_mirror(self.keywords):
+            wait_until_written(self.keywords, self._window.cnt0, timeout_s, self.path)
 
     def wait(
         self,

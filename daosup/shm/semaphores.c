@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -104,14 +105,20 @@ void semaphores_post(struct semaphores *self)
             semaphore_post_capped(self->handles[index]);
 }
 
-bool semaphores_kick(const struct semaphores *self, int index)
+bool semaphores_kick(struct semaphores *self, int index)
 {
+    atomic_store(&self->is_kicked, true); /* before the post: who takes that for a frame's finds this */
     sem_t *handle = index < 0 || index >= self->count ? NULL : open_existing(self, index);
     if (handle == NULL)
         return false;
     semaphore_post_capped(handle);
     sem_close(handle); /* counted by the C library, like the opening: the waiter's own handle stays */
     return true;
+}
+
+bool semaphores_kicked(struct semaphores *self)
+{
+    return atomic_load_explicit(&self->is_kicked, memory_order_relaxed) && atomic_exchange(&self->is_kicked, false);
 }
 
 void semaphores_close(struct semaphores *self)

@@ -19,6 +19,7 @@ struct semaphores {
     int count;                               /* numbered ones; the log semaphore comes on top */
     sem_t *handles[SEMAPHORES_MAX + 1];      /* NULL: not open; [count] is the log semaphore */
     bool all_open;
+    _Atomic bool is_kicked;
 };
 
 int64_t monotonic_ns(void);
@@ -34,7 +35,9 @@ void semaphores_forget(struct semaphores *self, int index);
 int semaphores_create(struct semaphores *self, mode_t mode);
 void semaphores_post(struct semaphores *self);
 /* Post one from any thread, also while another thread waits on it and may be opening it anew; false if there is none. */
-bool semaphores_kick(const struct semaphores *self, int index);
+bool semaphores_kick(struct semaphores *self, int index);
+/* Whether that was done since this was last asked: a post alone may be taken for a frame's. */
+bool semaphores_kicked(struct semaphores *self);
 void semaphores_unlink(const char *base, int count);
 bool semaphore_post_capped(sem_t *handle);
 /* 0, ETIMEDOUT or EINTR; the deadline is on CLOCK_MONOTONIC, so a stepped wall clock changes nothing. */

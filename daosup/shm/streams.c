@@ -35,17 +35,20 @@ PyObject *window_send_frames(PyObject *object, PyObject *arguments)
     Window *self = (Window *)object;
     unsigned long long socket;
     const char *header;
-    Py_ssize_t header_length;
+    Py_ssize_t header_length, begin_length = 0, end_length = 0;
     double rest_s, read_timeout_s, until_s;
     struct sending sending = {
         .frames = &self->frames, .semaphores = &self->semaphores, .outgoing = &self->outgoing};
 
-    if (!PyArg_ParseTuple(arguments, "Ky#iddd", &socket, &header, &header_length, &sending.semaphore, &rest_s,
-                          &read_timeout_s, &until_s) ||
+    if (!PyArg_ParseTuple(arguments, "Ky#iddd|y#y#", &socket, &header, &header_length, &sending.semaphore, &rest_s,
+                          &read_timeout_s, &until_s, &sending.ends.begin, &begin_length, &sending.ends.end,
+                          &end_length) ||
         !can_pump(socket) || !has_length(header_length, MESSAGE_HEADER_BYTES, "a header"))
         return NULL;
     sending.socket = (void *)(uintptr_t)socket;
     sending.header = (const unsigned char *)header;
+    sending.ends.begin_bytes = (size_t)begin_length;
+    sending.ends.end_bytes = (size_t)end_length;
     sending.deadline_ns = deadline_of(rest_s);
     sending.rest_ns = (int64_t)(rest_s * 1e9);
     sending.read_ns = (int64_t)(read_timeout_s * 1e9);

@@ -148,7 +148,7 @@ static PyObject *window_commit(PyObject *object, PyObject *arguments)
     Window *self = (Window *)object;
     PyObject *buffer;
     Py_ssize_t offset, length;
-    unsigned long long cnt2;
+    unsigned long long cnt2, after = FRAMES_ANY;
     long long atime_ns;
     const void *address;
     enum frames_result result;
@@ -157,19 +157,21 @@ static PyObject *window_commit(PyObject *object, PyObject *arguments)
         PyErr_Format(PyExc_PermissionError, "%U is open for reading only", self->path);
         return NULL;
     }
-    if (!PyArg_ParseTuple(arguments, "OnKL", &buffer, &offset, &cnt2, &atime_ns) ||
+    if (!PyArg_ParseTuple(arguments, "OnKL|K", &buffer, &offset, &cnt2, &atime_ns, &after) ||
         PyObject_AsReadBuffer(buffer, &address, &length) != 0 ||
         (address = place_in(self, (void *)(uintptr_t)address, length, offset)) == NULL)
         return NULL;
     Py_BEGIN_ALLOW_THREADS
     guard_renew();
-    result = frames_lost(&self->frames) ? FRAMES_LOST : frames_commit(&self->frames, address, cnt2, atime_ns);
+    result = frames_lost(&self->frames) ? FRAMES_LOST : frames_commit(&self->frames, address, cnt2, atime_ns, after);
     if (result == FRAMES_OK)
         semaphores_post(&self->semaphores);
     Py_END_ALLOW_THREADS
+    if (result == FRAMES_BUSY)
+        Py_RETURN_FALSE;
     if (result != FRAMES_OK)
         return window_raise(self, result);
-    Py_RETURN_NONE;
+    Py_RETURN_TRUE;
 }
 
 static PyObject *window_wait(PyObject *object, PyObject *arguments)
@@ -257,11 +259,13 @@ static PyObject *window_kick(PyObject *object, PyObject *arguments)
 
 static PyMethodDef window_methods[] = {
     {"snapshot", window_snapshot, METH_VARARGS, "snapshot(buffer, offset, slot, timeout_s): copy a whole frame out; slot -1 is the newest."},
-    {"commit", window_commit, METH_VARARGS, "commit(buffer, offset, cnt2, atime_ns): copy a frame in and tell the readers."},
+    {"commit", window_commit, METH_VARARGS, "commit(buffer, offset, cnt2, atime_ns, after=-1) -> bool:\n"
+     "copy a frame in and tell the readers; False, and nothing done, if the newest frame's counter is not `after`."},
     {"wait", window_wait, METH_VARARGS, "wait(last, semaphore, timeout_s, spin) -> NEW, TIMEOUT or WOKEN."},
     {"send_frames", window_send_frames, METH_VARARGS,
-     "send_frames(socket, header, semaphore, rest_s, read_timeout_s, until_s) -> NEW, TIMEOUT or WOKEN:\n"
-     "send each new frame; NEW: one is left, as a reader said something or it came after until_s (time.monotonic())."},
+     "send_frames(socket, header, semaphore, rest_s, read_timeout_s, until_s, begin=b'', end=b'') -> NEW, TIMEOUT or WOKEN:\n"
+     "send each new frame, and with a `begin` pickled, too: between `begin` and `end`, to readers of the old protocol;\n"
+     "NEW: one is left, as a reader said something or it came after until_s (time.monotonic())."},
     {"note_sent", window_note_sent, METH_NOARGS, "note_sent(): the frame last read was sent, by other means."},
     {"take_frames", window_take_frames, METH_VARARGS,
      "take_frames(socket, begin, end, counter, until_s) -> (NEW or TIMEOUT, None) or (OTHER, message):\n"

@@ -13,21 +13,10 @@ from typing import Callable, Optional
 import zmq
 
 from daosup.core.header import MAGIC, MAX_FRAME_BYTES
-from daosup.stream.sender import (
-    HANDSHAKE_MS,
-    HEARTBEAT_MS,
-    HEARTBEAT_TIMEOUT_MS,
-    queue_frames,
-    share_libzmq,
-    socket_buffer_bytes,
-)
+from daosup.core.writing import is_answer
+from daosup.stream.sender import share_libzmq
+from daosup.stream.sockets import put_options, receiving
 
-RECONNECT_MS = 20
-RECONNECT_MAX_MS = 250
-#: A network that swallows packets answers none; the kernel alone would ask again after 1, 3, 7, 15, ... s.
-CONNECT_MS = 500
-#: The longest a receive waits before it returns with nothing.
-WAIT_MS = 250
 #: While frames pour in faster than they are taken out, one is handed on after so many at the latest.
 MOST_PASSED_OVER = 4
 #: A stream is asked to describe itself again at most so often.
@@ -45,31 +34,24 @@ class Receiver:
     Args:
         endpoint: ``tcp://HOST:PORT``; it does not matter whether anybody listens there yet.
         on_passed_over: Called with each message that is passed over.
+        on_answer: Called with each answer to a writer.
         frame_bytes: What is known of a frame's size, to size buffers.
     """
 
-    def __init__(self, endpoint: str, on_passed_over: Callable[[memoryview], None], frame_bytes: int = 65536) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        on_passed_over: Callable[[memoryview], None],
+        on_answer: Optional[Callable[[memoryview], None]] = None,
+        frame_bytes: int = 65536,
+    ) -> None:
         share_libzmq()
         self._on_passed_over = on_passed_over
+        self._on_answer = on_answer
         self._context = zmq.Context(io_threads=1)
         self._socket = self._context.socket(zmq.SUB)
-        options = {
-            zmq.LINGER: 0,
-            zmq.RCVHWM: queue_frames(frame_bytes),
-            zmq.RCVBUF: socket_buffer_bytes(frame_bytes),
-            zmq.RCVTIMEO: WAIT_MS,
-            # Where packets vanish the kernel tries ever less often: a network that is back would not be seen for long.
-            zmq.RECONNECT_IVL: RECONNECT_MS,
-            zmq.RECONNECT_IVL_MAX: RECONNECT_MAX_MS,
-            zmq.HEARTBEAT_IVL: HEARTBEAT_MS,
-            zmq.HEARTBEAT_TIMEOUT: HEARTBEAT_TIMEOUT_MS,
-            zmq.CONNECT_TIMEOUT: CONNECT_MS,
-            zmq.HANDSHAKE_IVL: HANDSHAKE_MS,
-            zmq.TCP_KEEPALIVE: 1,
-            zmq.MAXMSGSIZE: MAX_FRAME_BYTES + 16 * 1024 * 1024,
-        }
-        for option, value in options.items():
-            self._socket.setsockopt(option, value)
+        most_bytes = MAX_FRAME_BYTES + 16 * 1024 * 1024
+        put_options(self._socket, {**receiving(frame_bytes), zmq.MAXMSGSIZE: most_bytes})
         self._socket.setsockopt(zmq.SUBSCRIBE, MAGIC)
         self._socket.connect(endpoint)
         self.address = int(self._socket.underlying)
@@ -77,16 +59,25 @@ class Receiver:
 
     def receive(self) -> Optional[memoryview]:
         """Wait a moment for a message, and return the newest one that is there by then; None if none came."""
-        newest, flags = None, 0
+        newest: Optional[memoryview] = None
+        flags = 0
         try:
             for _ in range(1 + MOST_PASSED_OVER):
                 message = self._socket.recv(flags, copy=False).buffer
+                flags = zmq.NOBLOCK
+                if self._on_answer is not None and is_answer(message):
+                    self._on_answer(message)
+                    continue
                 if newest is not None:
                     self._on_passed_over(newest)
-                newest, flags = message, zmq.NOBLOCK
+                newest = message
         except zmq.Again:
             pass
         return newest
+
+    def subscribe(self, topic: bytes) -> None:
+        """Have messages that begin so, too."""
+        self._socket.setsockopt(zmq.SUBSCRIBE, topic)
 
     def ask_description(self) -> None:
         """Let the sender notice us, so that it describes itself and sends the newest frame."""

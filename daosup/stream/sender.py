@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Union
 
 import zmq
 import zmq.backend
@@ -24,9 +25,12 @@ from daosup.core.header import (
     pack_header,
 )
 from daosup.core.layout import KEYWORD_BYTES
+from daosup.core.writing import MOST_ASK_BYTES
 from daosup.errors import UnavailableError
 from daosup.shm import Segment, _native
 from daosup.shm.segment import READ_TIMEOUT_S
+from daosup.stream.old_readers import OldReaders
+from daosup.stream.sockets import LISTENING, put_options, queue_frames, socket_buffer_bytes
 
 #: After a subscription every message describes for so long, so that a reader that takes only the newest gets one.
 DESCRIBE_BURST_S = 0.05
@@ -34,30 +38,10 @@ DESCRIBE_BURST_S = 0.05
 DESCRIBE_INTERVAL_S = 1.0
 #: However often somebody subscribes, descriptions without a new frame are at least so far apart.
 DESCRIBE_PAUSE_S = 0.005
-#: What may wait for one reader, in bytes, and its bounds in frames.
-QUEUE_BYTES = 512 * 1024
-QUEUE_FRAMES = (2, 32)
-#: An end that says nothing for the sum of both is gone, though nobody closed its connection.
-HEARTBEAT_MS = 500
-HEARTBEAT_TIMEOUT_MS = 2000
-#: Whoever connects says who he is within this time; else a connection that was cut in between would block for 30 s.
-HANDSHAKE_MS = 1000
 
 _SUBSCRIBED = 1
-
-
-def queue_frames(frame_bytes: int) -> int:
-    """How many frames of a size may wait for a reader.
-
-    To be set before there is a connection: libzmq's account of a queue whose limit changes meanwhile can stand still.
-    """
-    fewest, most = QUEUE_FRAMES
-    return max(fewest, min(most, QUEUE_BYTES // frame_bytes))
-
-
-def socket_buffer_bytes(frame_bytes: int) -> int:
-    """How much the kernel may hold of a stream on each side: two frames, within reason."""
-    return max(128 * 1024, min(8 * 1024 * 1024, 2 * frame_bytes))
+#: No subscription is longer.
+_SUBSCRIPTION_BYTES = 4096
 
 
 def share_libzmq() -> None:
@@ -82,38 +66,50 @@ class Sender:
     Attributes:
         address: Of the socket, for ``Window.send_frames``.
         port: Where readers find it.
-        reader_count: How many there are.
+        reader_count: How many there are of protocol 2.
+        old_readers: Those of the old protocol.
         is_asked: Whether one of them waits for a description.
         burst_until: Until then every message describes, monotonic clock.
     """
 
-    def __init__(self, bind: str, ports: Iterable[int], frame_bytes: int) -> None:
+    def __init__(
+        self,
+        bind: str,
+        ports: Iterable[int],
+        frame_bytes: int,
+        on_upstream: Callable[[bytes], None] = lambda message: None,
+        upstream_bytes: int = MOST_ASK_BYTES,
+    ) -> None:
         """Bind the first free one of ``ports`` (0: any).
+
+        Args:
+            bind: Address to listen on.
+            ports: Those allowed.
+            frame_bytes: Size of a frame, to size buffers.
+            on_upstream: Called with each message of a writer.
+            upstream_bytes: The longest of those; whoever sends a longer one loses its connection.
 
         Raises:
             UnavailableError: If none is free, or the address is not ours.
         """
         share_libzmq()
+        self._on_upstream = on_upstream
         self._context = zmq.Context(io_threads=1)
         self._socket = self._context.socket(zmq.XPUB)
         options = {
-            zmq.LINGER: 0,
+            **LISTENING,
             zmq.SNDHWM: queue_frames(frame_bytes),
             zmq.SNDBUF: socket_buffer_bytes(frame_bytes),
             zmq.XPUB_VERBOSER: 1,
-            zmq.HEARTBEAT_IVL: HEARTBEAT_MS,
-            zmq.HEARTBEAT_TIMEOUT: HEARTBEAT_TIMEOUT_MS,
-            zmq.HANDSHAKE_IVL: HANDSHAKE_MS,
-            zmq.TCP_KEEPALIVE: 1,
-            zmq.MAXMSGSIZE: 4096,  # all that a reader ever sends is a subscription
+            zmq.MAXMSGSIZE: max(_SUBSCRIPTION_BYTES, upstream_bytes),
         }
-        for option, value in options.items():
-            self._socket.setsockopt(option, value)
+        put_options(self._socket, options)
         try:
             self.port = self._bind(bind, ports)
         except BaseException:
             self.close()
             raise
+        self.old_readers = OldReaders(self._socket)
         self.address = int(self._socket.underlying)
         self.reader_count = 0
         self.burst_until = 0.0
@@ -148,7 +144,11 @@ class Sender:
                 said = self._socket.recv(zmq.NOBLOCK)
             except zmq.Again:
                 return
+            if said.startswith(MAGIC):
+                self._on_upstream(said)
+                continue
             if not said[1:].startswith(MAGIC):
+                self.old_readers.hear(said)
                 continue
             if said[0] == _SUBSCRIBED:
                 self.is_asked = True
@@ -170,12 +170,16 @@ class Sender:
         self.is_asked = False
         self._described = now
 
+    def describe_next(self) -> None:
+        """Describe with the next message, with a frame only if there is a new one: the keywords changed."""
+        self._described = float("-inf")
+
     def describe_soon(self) -> None:
         """Describe with the next messages: something changed."""
         self.burst_until = time.monotonic() + DESCRIBE_BURST_S
         self.is_asked = True
 
-    def send(self, message: bytearray) -> None:
+    def send(self, message: Union[bytearray, bytes]) -> None:
         """Hand a message over without waiting; for a reader whose queue is full it is dropped."""
         self._socket.send(message, zmq.NOBLOCK)
 
@@ -206,6 +210,15 @@ class Messages:
         header = bytearray(HEADER_BYTES)
         self._pack(header, Kind.FRAME, Flag.NONE, 0, geometry.frame_bytes)
         self.header = bytes(header)
+
+    def has_new_keywords(self) -> bool:
+        """Whether the segment's keywords are not those that were described last."""
+        described = self._described[HEADER_BYTES + DESCRIPTION_BYTES : self._frame_at]
+        return self.segment.keywords.raw() != described
+
+    def frame_of(self, message: bytearray) -> memoryview:
+        """The frame in a describe message that has one."""
+        return memoryview(message)[self._frame_at :]
 
     def describe(self, sequence: int, *, has_frame: bool) -> bytearray:
         """A describe message, with the newest frame or without; errors as ``Segment.read``."""

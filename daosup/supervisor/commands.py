@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from daosup.adapters.control import Request
+from daosup.adapters.control_settings import Settings
 from daosup.errors import UnavailableError, UnsupportedError, UsageError
 from daosup.supervisor.mirror_commands import MirrorCommands
 from daosup.supervisor.reexec import Renewing, installed_version
@@ -31,6 +32,7 @@ class Commands:
         self._mirrors = MirrorCommands(supervisor)
         self._commands: dict[str, Callable[[Request], Awaitable[object]]] = {
             "status": self._status,
+            "settings": self._settings,
             "reload": self._reload,
             "reexec": self._reexec,
             **self._mirrors.by_name,
@@ -55,6 +57,11 @@ class Commands:
 
     async def _status(self, request: Request) -> Object:
         return status_of(self._supervisor)
+
+    async def _settings(self, request: Request) -> Object:
+        """What is in force of the configuration and the command line, without secrets."""
+        supervisor = self._supervisor
+        return Settings.of(supervisor.config, supervisor.address, supervisor.state.facts.ip).as_json()
 
     async def _reload(self, request: Request) -> Object:
         return await self._supervisor.reloading.reload()

@@ -36,4 +36,7 @@ def host_facts(config: Config, ip: str, terms_of: Callable[[WorkerKey], Hashable
         may_publish=may_publish,
         terms_of=lru_cache(maxsize=None)(terms_of),  # asked for all workers whenever anything happens
         mirrors=tuple(each.source for each in config.mirror),
+        written_back=frozenset(each.source for each in config.mirror if each.write_back),
+        semaphore=publish.semaphore,
+        names=config.names,
     )

@@ -6,15 +6,15 @@ Invariants: a mirror is there when the command that asked for it returns; one th
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Optional
 
 from daosup.adapters.control import Request
 from daosup.core import events as e
 from daosup.core.crew import Phase
-from daosup.core.desired import Desired
 from daosup.core.layout import Geometry
-from daosup.core.mirrors import CONFIGURED, OPERATOR, Mirror
+from daosup.core.mirror import CONFIGURED, OPERATOR, Mirror
 from daosup.core.types import Source, WorkerKey, WorkerKind
 from daosup.errors import (
     DeniedError,
@@ -26,7 +26,16 @@ from daosup.errors import (
     UsageError,
 )
 from daosup.shm.memory import examine, open_file
-from daosup.supervisor.requests import MAX_WAIT_S, holder_of, number_of, source_of
+from daosup.supervisor.requests import (
+    MAX_WAIT_S,
+    holder_of,
+    mirror_name_of,
+    number_of,
+    source_of,
+    sources_of,
+    writing_of,
+)
+from daosup.supervisor.workers_seen import WritingBack
 
 if TYPE_CHECKING:
     from daosup.supervisor.loop import Supervisor
@@ -50,17 +59,15 @@ class MirrorCommands:
     async def _hold(self, request: Request) -> bool:
         """What ``holder`` asks for, over any connection, ends with this connection; True if that is news.
 
-        ``sources``: what it asked for before, of a supervisor that is gone.
+        ``sources``: what it asked for before, of a supervisor that is gone; ``written_back``: to which it writes.
         """
         holders = self._held_by.setdefault(request.connection, set())
         holder = holder_of(request)
-        sources = request.arguments.get("sources", [])
-        if not isinstance(sources, list) or not all(isinstance(each, str) for each in sources):
-            raise UsageError("sources is not a list of HOST:NAME")
-        for source in [Source.parse(each) for each in sources]:
+        written_back = sources_of(request, "written_back")
+        for source in sources_of(request, "sources"):
             if source.host != self._supervisor.config.host:
                 self._check_may_be(source)
-                self._supervisor.post(e.MirrorAsked(source, holder))
+                self._supervisor.post(e.MirrorAsked(source, holder, source in written_back))
         is_news = holder not in holders
         holders.add(holder)
         return is_news
@@ -69,37 +76,72 @@ class MirrorCommands:
         source = source_of(request)
         is_kept = bool(request.arguments.get("keep"))
         if source.host == self._supervisor.config.host:
-            return self._local(source, is_kept=is_kept)
+            return self._local(source, is_kept=is_kept, name=mirror_name_of(request))
         wait_s = number_of(request.arguments, "wait_s", 30.0, MAX_WAIT_S)
-        if request.arguments.get("bidirectional"):
-            raise UnsupportedError("bidirectional mirrors are not supported by this version; mirror it one way")
-        holder = holder_of(request)
+        holder, is_writing = holder_of(request), writing_of(request)
+        async with self._called(source, mirror_name_of(request)):
+            return await self._make(source, holder, wait_s, is_kept=is_kept, is_writing=is_writing)
+
+    async def _make(
+        self, source: Source, holder: str, wait_s: float, *, is_kept: bool, is_writing: Optional[bool]
+    ) -> Object:
+        """Have a mirror; ``is_writing`` None leaves it to what ``holder`` said before."""
         supervisor = self._supervisor
         self._check_may_be(source)
-        was_held = holder in getattr(supervisor.state.mirrors.get(source), "holders", ())
-        supervisor.post(e.MirrorAsked(source, holder))
+        obstacle = supervisor.state.mirrors.places.obstacle(source)
+        if obstacle is not None:
+            raise UnavailableError(f"{source} cannot be mirrored: {obstacle}")
+        before = supervisor.state.mirrors.get(source, Mirror())
+        was_held, was_writing = holder in before.holders, holder in before.writers
+        is_written_back = was_writing if is_writing is None else is_writing
+        supervisor.post(e.MirrorAsked(source, holder, is_written_back))
         mirror = supervisor.state.mirrors[source]
         key = WorkerKey(WorkerKind.MIRROR, source)
         try:
-            await self._until_running(mirror, key, wait_s)
+            await self._until_running(mirror, key, wait_s, is_writing=bool(is_writing))
             if is_kept:
-                await supervisor.lasting.change(lambda desired: _with_kept(desired, source))
+                await supervisor.lasting.change(
+                    lambda desired: desired.keeping(source, is_written_back=is_written_back)
+                )
         except BaseException:
             if not was_held:
                 supervisor.post(e.MirrorReleased(source, holder))
+            elif was_writing != is_written_back:
+                supervisor.post(e.MirrorAsked(source, holder, was_writing))
             raise
-        path = supervisor.folder.path_of(source.mirror_name)
+        path = supervisor.folder.path_of(supervisor.state.mirrors.name_of(source))
         made = _geometry(path)
         return {
-            "name": source.mirror_name,
+            "name": supervisor.state.mirrors.name_of(source),
             "path": path,
             "shape": list(made.shape) if made else None,
             "dtype": made.dtype if made else None,
             "state": Phase.RUNNING.value,
         }
 
-    def _local(self, source: Source, *, is_kept: bool) -> Object:
+    @asynccontextmanager
+    async def _called(self, source: Source, name: Optional[str]) -> AsyncIterator[None]:
+        """Have a mirror called ``name`` if it is said, until it is released; as before if what is done then fails."""
+        lasting = self._supervisor.lasting
+        before = lasting.desired.mirror_names.get(source)
+        if name is None or name == before:
+            yield
+            return
+        if source in self._supervisor.state.facts.mirrors:
+            raise DeniedError(
+                f"{source} is in the configuration, {self._supervisor.config.file}; give it a name in its [[mirror]]"
+            )
+        await lasting.change(lambda desired: desired.with_name(source, name))
+        try:
+            yield
+        except BaseException:
+            await lasting.change(lambda desired: desired.with_name(source, before))
+            raise
+
+    def _local(self, source: Source, *, is_kept: bool, name: Optional[str] = None) -> Object:
         """A segment of this host needs no mirror."""
+        if name is not None:
+            raise UsageError(f"{source} is a segment of this host itself, and only mirrors can be called otherwise")
         if is_kept:
             raise UsageError(f"{source} is a segment of this host itself, and only mirrors are kept")
         facts = self._supervisor.state.segments.get(source.name)
@@ -113,15 +155,21 @@ class MirrorCommands:
         source, supervisor = source_of(request), self._supervisor
         if source.host == supervisor.config.host:
             self._local(source, is_kept=True)
-        self._check_may_be(source)
-        await supervisor.lasting.change(lambda desired: _with_kept(desired, source))
+        async with self._called(source, mirror_name_of(request)):
+            self._check_may_be(source)
+            is_writing = bool(writing_of(request))
+            await supervisor.lasting.change(lambda desired: desired.keeping(source, is_written_back=is_writing))
         is_running = supervisor.is_running(WorkerKey(WorkerKind.MIRROR, source))
         reason = None if is_running else supervisor.state.mirrors.reason_of(source)
-        return {"name": source.mirror_name, "state": "running" if is_running else "waiting", "reason": reason}
+        name = supervisor.state.mirrors.name_of(source)
+        return {"name": name, "state": "running" if is_running else "waiting", "reason": reason}
 
     async def _release(self, request: Request) -> Object:
         source, supervisor = source_of(request), self._supervisor
         mirrors = supervisor.state.mirrors
+        if source not in mirrors and source in supervisor.lasting.desired.mirror_names:
+            await supervisor.lasting.change(lambda desired: desired.with_name(source, None))
+            return {}
         if source not in mirrors:
             raise NotFoundError(f"{source} is not mirrored here; `daosupctl status` lists what is")
         holder = holder_of(request)
@@ -131,13 +179,7 @@ class MirrorCommands:
                     f"{source} is in the configuration, {supervisor.config.file}; take its [[mirror]] out and run "
                     f"`daosupctl reload`, or run `daosupctl stop {source}`"
                 )
-            await supervisor.lasting.change(
-                lambda desired: replace(
-                    desired,
-                    kept_mirrors=desired.kept_mirrors - {source},
-                    stopped_mirrors=desired.stopped_mirrors - {source},
-                )
-            )
+            await supervisor.lasting.change(lambda desired: desired.without(source))
         supervisor.post(e.MirrorReleased(source, None if holder == OPERATOR else holder))
         key = WorkerKey(WorkerKind.MIRROR, source)
         await supervisor.until(lambda: source in mirrors or key not in supervisor.state.crew.workers, 10.0)
@@ -153,36 +195,56 @@ class MirrorCommands:
         namesake = state.mirrors.namesake(source)
         if namesake is not None:
             raise UsageError(
-                f"{source} and {namesake} would both be mirrored as {source.mirror_name}; release one first"
+                f"{source} and {namesake} would both be mirrored as {state.mirrors.name_of(source)}; release one first"
             )
 
-    async def _until_running(self, mirror: Mirror, key: WorkerKey, wait_s: float) -> None:
+    async def _until_running(self, mirror: Mirror, key: WorkerKey, wait_s: float, *, is_writing: bool) -> None:
+        """Wait until a mirror runs and, if that ``is_writing``, may write."""
         supervisor, source = self._supervisor, key.source
 
         def is_held() -> bool:
             return supervisor.state.mirrors.get(source) is mirror and source not in supervisor.state.mirrors.stopped
 
+        def is_done() -> bool:
+            is_answered = not is_writing or supervisor.seen.of(key).writing_back is not WritingBack.ASKING
+            return supervisor.is_running(key) and is_answered
+
         def is_settled() -> bool:
-            return not is_held() or supervisor.is_running(key) or mirror.is_unknown or mirror.is_unsupported
+            return not is_held() or is_done() or mirror.is_unknown or mirror.is_unsupported
 
         try:
             await supervisor.until(is_settled, wait_s)
         except NoAnswerError:
-            why = supervisor.seen.of(key).reason or self._why(mirror)
+            why = supervisor.seen.of(key).reason or self._why(source, mirror)
             raise NoAnswerError(f"{source}: {why} (waited {wait_s:g} s)") from None
         if not is_held():
             raise UnavailableError(f"{source} was released or stopped meanwhile")
-        if supervisor.is_running(key):
+        if is_done():
+            if is_writing:
+                self._check_may_write(key)
             return
         if mirror.is_unknown:
             raise NotFoundError(f"{mirror.reason}; `daosupctl ls` lists what there is")
         raise UnsupportedError(f"{source}: {mirror.reason}")
 
-    def _why(self, mirror: Mirror) -> str:
+    def _check_may_write(self, key: WorkerKey) -> None:
+        seen = self._supervisor.seen.of(key)
+        if seen.writing_back is WritingBack.REFUSED:
+            reason = seen.refusal or f"{key.source.host} refuses it"
+            raise DeniedError(
+                f"{key.source} cannot be written back: {reason}; mirror it without --write-back, or have "
+                f"{key.source.host} allow it ([publish] in its configuration)"
+            )
+
+    def _why(self, source: Source, mirror: Mirror) -> str:
         state = self._supervisor.state
+        if self._supervisor.is_running(WorkerKey(WorkerKind.MIRROR, source)):
+            return f"it is mirrored, but {source.host} does not say whether it may be written back"
         if not state.standing.is_up:
             return f"the registry is away: {state.standing.error}"
-        return mirror.reason or f"its owner's stream at {mirror.endpoint} does not come; is the port open to this host?"
+        if source in state.mirrors and (reason := state.mirrors.reason_of(source)):
+            return reason
+        return f"its owner's stream at {mirror.endpoint} does not come; is the port open to this host?"
 
 
 def _geometry(path: str) -> Optional[Geometry]:
@@ -197,7 +259,3 @@ def _geometry(path: str) -> Optional[Geometry]:
         return None
     finally:
         os.close(fd)
-
-
-def _with_kept(desired: Desired, source: Source) -> Desired:
-    return replace(desired, kept_mirrors=desired.kept_mirrors | {source})

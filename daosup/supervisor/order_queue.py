@@ -15,7 +15,9 @@ from daosup.core import events as e
 
 Item = Union[e.Action, "asyncio.Future[None]"]
 
-_LOOKS = (e.CheckRegistry, e.LookAtLease, e.ReadHosts, e.ReadReaders)
+_LOOKS = (
+    e.CheckRegistry, e.LookAtLease, e.ReadHosts, e.ReadReaders, e.TakeRequests, e.ReadHeartbeats, e.FindHeartbeats,
+)  # fmt: skip
 
 
 class OrderQueue:

@@ -16,8 +16,8 @@ from daosup.adapters.registry_lease import LeaseAnswer, Removal
 from daosup.core import events as e
 from daosup.core.host import HostState
 from daosup.core.lease import Lease
-from daosup.core.registry_values import NoticeKind
-from daosup.core.types import Reader
+from daosup.core.registry_values import NoticeKind, StreamRequest
+from daosup.core.types import OLD_PROTOCOL, Reader
 from daosup.errors import UnavailableError
 from daosup.supervisor.order_queue import OrderQueue
 
@@ -26,6 +26,8 @@ LIFETIME_BEATS = 4
 MIN_LIFETIME_S = 10.0
 #: The list of a host's readers; each reader renews it every 10 s.
 READERS_LIFETIME_S = 90.0
+#: A request to an old host that is away; it takes it when it is back, unless it was asked in vain for so long.
+REQUEST_LIFETIME_S = 3600.0
 CLOSE_TIMEOUT_S = 3.0
 #: An order that waited longer is carried out by a Redis that is too slow to be of use: what it says is old.
 MOST_LAG_S = 10.0
@@ -63,6 +65,10 @@ class RegistryDesk:
             e.ReadHosts: self._read_hosts,
             e.Evict: self._evict,
             e.ReadReaders: self._read_readers,
+            e.TakeRequests: self._take_requests,
+            e.ReadHeartbeats: self._read_heartbeats,
+            e.FindHeartbeats: self._find_heartbeats,
+            e.RequestStream: self._request_stream,
             e.ReadRecords: self._read_records,
             e.Announce: self._announce,
             e.PutSegment: lambda a: registry.put_segment(a.facts, a.records, self._ttl_s),
@@ -184,10 +190,27 @@ class RegistryDesk:
         views = await self._registry.records(action.sources)
         return e.RecordsSeen(
             tuple(
-                e.SourceSeen(source, view.is_host_known, view.is_segment_known, view.records)
+                e.SourceSeen(
+                    source, view.is_host_known, view.is_segment_known, view.records, view.owner is None, view.looks
+                )
                 for source, view in views.items()
             )
         )
+
+    async def _take_requests(self, action: e.TakeRequests) -> Optional[e.Event]:
+        requests = await self._registry.take_requests(action.names)
+        return e.RequestsTaken(requests) if requests else None
+
+    async def _read_heartbeats(self, action: e.ReadHeartbeats) -> e.Event:
+        return e.HeartbeatsSeen(await self._registry.heartbeats(action.pairs))
+
+    async def _find_heartbeats(self, action: e.FindHeartbeats) -> e.Event:
+        return e.HeartbeatsSeen(await self._registry.find_heartbeats())
+
+    async def _request_stream(self, action: e.RequestStream) -> None:
+        facts = self._state.facts
+        request = StreamRequest(facts.ip, facts.host, "zmq", action.bidirectional, action.client_pub_port, OLD_PROTOCOL)
+        await self._registry.request(action.source, request, REQUEST_LIFETIME_S)
 
     async def _announce(self, action: e.Announce) -> Optional[e.Event]:
         other = await self._registry.announce(
@@ -200,5 +223,8 @@ class RegistryDesk:
 
     async def _ask(self, action: e.Ask) -> None:
         facts = self._state.facts
-        reader = Reader(facts.host, facts.ip, action.beat, self._instance)
-        await self._registry.ask(action.sources, reader, READERS_LIFETIME_S, is_news=action.is_news)
+        for is_writing in (False, True):
+            sources = [each for each in action.sources if (each in action.written_back) is is_writing]
+            if sources:
+                reader = Reader(facts.host, facts.ip, action.beat, self._instance, bidirectional=is_writing)
+                await self._registry.ask(sources, reader, READERS_LIFETIME_S, is_news=action.is_news)

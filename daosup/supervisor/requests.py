@@ -7,10 +7,11 @@ what is allowed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Optional
 
 from daosup.adapters.control import Request
-from daosup.core.mirrors import ADOPTED, CONFIGURED, KEPT, OPERATOR
+from daosup.core.mirror import ADOPTED, CONFIGURED, KEPT, OPERATOR
+from daosup.core.mirror_names import check_pattern
 from daosup.core.types import Source, check_name, clean_name
 from daosup.errors import UsageError
 
@@ -42,6 +43,35 @@ def holder_of(request: Request) -> str:
     if holder in (ADOPTED, CONFIGURED, KEPT):
         raise UsageError(f"holder is {holder!r}, which no program can be called; take another name")
     return holder
+
+
+def mirror_name_of(request: Request) -> Optional[str]:
+    """What the mirror that is asked for is to be called; None if that is not said."""
+    name = request.arguments.get("name")
+    if name is None:
+        return None
+    if not isinstance(name, str):
+        raise UsageError(f"name is {str(name)[:80]!r}, not a segment's name")
+    try:
+        return check_pattern(name)
+    except UsageError as error:
+        raise UsageError(f"a mirror cannot be called {name[:80]!r}: it {error}") from None
+
+
+def writing_of(request: Request) -> Optional[bool]:
+    """Whether the mirror that is asked for is to be written back (``bidirectional``); None: as it is."""
+    wanted = request.arguments.get("bidirectional")
+    if wanted is not None and not isinstance(wanted, bool):
+        raise UsageError(f"bidirectional is {str(wanted)[:80]!r}, not true or false")
+    return wanted
+
+
+def sources_of(request: Request, argument: str) -> list[Source]:
+    """The sources of a list; an empty one if it is not there."""
+    listed = request.arguments.get(argument, [])
+    if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
+        raise UsageError(f"{argument} is not a list of HOST:NAME")
+    return [Source.parse(each) for each in listed]
 
 
 def number_of(arguments: Mapping[str, Any], name: str, default: float, most: float) -> float:

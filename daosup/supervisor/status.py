@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from daosup import __version__
 from daosup.core.crew import WAITING, Phase, Worker
 from daosup.core.election import Election
-from daosup.core.types import Source, WorkerKey, WorkerKind
+from daosup.core.types import PROTOCOL, Source, WorkerKey, WorkerKind
 from daosup.supervisor.registry_desk import lifetime_s
 
 if TYPE_CHECKING:
@@ -115,16 +115,23 @@ def _row(key: WorkerKey, supervisor: Supervisor, state: str) -> Object:
     source = key.source
     is_publisher = key.kind is WorkerKind.PUBLISHER
     mirror = supervisor.state.mirrors.get(source)
-    readers = ", ".join(reader.host for reader in supervisor.state.readership.of(source.name))
+    if is_publisher:
+        peers = [(reader.host, reader.protocol) for reader in supervisor.state.readership.of(source.name)]
+    else:
+        peers = [(source.host, mirror.protocol if mirror is not None else PROTOCOL)]
     return {
         "kind": key.kind.value,
         "source": str(source),
-        "segment": source.name if is_publisher else source.mirror_name,
-        "peer": readers if is_publisher else source.host,
+        "segment": source.name if is_publisher else supervisor.state.mirrors.name_of(source),
+        "peer": ", ".join(host for host, _ in peers),
+        "peers": [{"host": host, "protocol": protocol} for host, protocol in peers],
+        # The oldest that is spoken.
+        "protocol": min((protocol for _, protocol in peers), default=PROTOCOL),
         "holders": [] if is_publisher else sorted(getattr(mirror, "holders", ())),
         "state": state,
         "pid": None,
         "port": None,
+        "endpoint": getattr(mirror, "endpoint", "") or None,
         "rate_hz": 0.0,
         "bytes_per_s": 0.0,
         "age_s": None,
@@ -135,6 +142,12 @@ def _row(key: WorkerKey, supervisor: Supervisor, state: str) -> Object:
         "retries": 0,
         "rejected": 0,
         "connected": 0,
+        # Frames: those that mirrors sent back to their source, as each end counts them.
+        "written": 0,
+        "refused": 0,
+        "echoes": 0,
+        "writing": supervisor.config.writing_of(source.name).value if is_publisher else None,
+        "write_back": _write_back(supervisor, key),
         "link": "down",
         "restarts": 0,
         "hangs": 0,
@@ -178,9 +191,21 @@ def _worker(supervisor: Supervisor, key: WorkerKey, worker: Worker, now: float) 
             "retries": statistics.retries,
             "rejected": statistics.rejected,
             "connected": statistics.reader_count,
+            "written": statistics.written,
+            "refused": statistics.refused,
+            "echoes": statistics.echoes,
             "link": "up" if statistics.has_link else "down",
         }
     return row
+
+
+def _write_back(supervisor: Supervisor, key: WorkerKey) -> Optional[Object]:
+    """Whether a mirror may write into its source; None of one that does not want to, and of a publisher."""
+    mirror = supervisor.state.mirrors.get(key.source) if key.kind is WorkerKind.MIRROR else None
+    if mirror is None or not mirror.is_written_back:
+        return None
+    seen = supervisor.seen.of(key)
+    return {"state": seen.writing_back.value, "reason": seen.refusal}
 
 
 def _reason(supervisor: Supervisor, key: WorkerKey, worker: Worker) -> Optional[str]:

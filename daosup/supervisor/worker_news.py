@@ -22,8 +22,8 @@ from daosup.workers.records import RECORD_SUFFIX, WORDS_SUFFIX, read_key, remove
 from daosup.workers.telling import MAX_TOLD_BYTES, SOCKET_NAME
 from daosup.workers.words import Words, read_words
 
-EVENTS = ("ready", "away", "back", "stuck", "flowing", "link", "blocked", "made", "limited")
-FACTS = ("port", "reason", "warning", "segment", "is_up")
+EVENTS = ("ready", "away", "back", "stuck", "flowing", "link", "blocked", "made", "limited", "rejected", "writing")
+FACTS = ("port", "reason", "warning", "segment", "is_up", "state")
 #: Datagrams taken in one turn of the loop.
 _AT_ONCE = 64
 

@@ -91,7 +91,12 @@ class WorkersFolder:
         """
         new = self.path / f".{_REMEMBERED}"
         new.write_text(
-            json.dumps([[str(each) for each in listed] for listed in (action.by_operator, action.by_others)])
+            json.dumps(
+                [
+                    [str(each) for each in listed]
+                    for listed in (action.by_operator, action.by_others, action.written_back)
+                ]
+            )
         )
         new.replace(self.path / _REMEMBERED)
 
@@ -102,9 +107,10 @@ class WorkersFolder:
                 written = parse_json(file.read(_MAX_REMEMBERED_BYTES))
         except (OSError, ProtocolError):
             written = None
-        if not isinstance(written, list) or len(written) != 2:
+        # Two lists were written before there was writing back.
+        if not isinstance(written, list) or len(written) not in (2, 3):
             return RememberMirrors((), ())
-        return RememberMirrors(self._sources(written[0]), self._sources(written[1]))
+        return RememberMirrors(*(self._sources(listed) for listed in written))
 
     def _sources(self, listed: object) -> tuple[Source, ...]:
         sources = []

@@ -6,7 +6,9 @@ Nothing here has a say in what happens to them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Optional
 
@@ -17,6 +19,18 @@ from daosup.core.types import WorkerKey, WorkerKind
 from daosup.workers.statistics import Statistics, StatisticsReader
 
 
+class WritingBack(Enum):
+    """Whether a mirror may write into its source."""
+
+    ASKING = "asking"
+    OPEN = "open"
+    REFUSED = "refused"
+
+
+#: The field ``writing`` of a mirror's statistics page; 0 says nothing.
+_STATES = {1: WritingBack.OPEN, 2: WritingBack.REFUSED}
+
+
 @dataclass
 class Seen:
     """One worker as seen from outside; rates are over the last second or so."""
@@ -24,6 +38,8 @@ class Seen:
     reader: StatisticsReader
     reason: Optional[str] = None
     warning: Optional[str] = None
+    writing_back: WritingBack = WritingBack.ASKING
+    refusal: Optional[str] = None
     statistics: Optional[Statistics] = None
     sampled_s: float = 0.0
     rate_hz: float = 0.0
@@ -50,9 +66,17 @@ class WorkersSeen:
             seen = self._by_key[key] = Seen(StatisticsReader(self._page_of(key)))
         return seen
 
-    def told(self, key: WorkerKey, facts: Mapping[str, object]) -> None:
-        """A worker said something: a ``warning``, which stays, or what goes on, with a ``reason`` or none."""
-        if "warning" in facts:
+    def told(self, key: WorkerKey, event: str, facts: Mapping[str, object]) -> None:
+        """A worker said something: a ``warning``, which stays, or what goes on, with a ``reason`` or none.
+
+        With the event "writing" it says by its ``state`` whether it may write, and the ``reason`` is about that.
+        """
+        if event == "writing":
+            seen = self.of(key)
+            with suppress(ValueError):
+                seen.writing_back = WritingBack(facts.get("state"))
+                seen.refusal = _text(facts.get("reason"))
+        elif "warning" in facts:
             self.of(key).warning = _text(facts["warning"])
         elif "reason" in facts:
             self.of(key).reason = _text(facts["reason"])
@@ -75,6 +99,10 @@ class WorkersSeen:
             else:
                 seen.rate_hz = seen.bytes_per_s = 0.0
             seen.statistics, seen.sampled_s = statistics, now
+            # What a worker told may have been lost, or told to a supervisor before this one.
+            state = _STATES.get(statistics.writing) if statistics else None
+            if state is not None and seen.writing_back is not state:
+                seen.writing_back, seen.refusal = state, None
         self._sampled = [(key, worker, self._by_key[key].reader) for key, worker in workers.items()]
 
     def late(self, now: float, state_of: Callable[[int], str]) -> list[Late]:
@@ -98,10 +126,13 @@ class WorkersSeen:
     def links(self) -> LinksSeen:
         """Who is connected, as of the last sample."""
         seen = [(key, each.statistics) for key, each in self._by_key.items() if each.statistics is not None]
-        return LinksSeen(
-            frozenset(key.source for key, page in seen if key.kind is WorkerKind.MIRROR and page.has_link),
-            frozenset(key.source.name for key, page in seen if key.kind is WorkerKind.PUBLISHER and page.reader_count),
-        )
+        connected = {
+            key.source.name: page.reader_count
+            for key, page in seen
+            if key.kind is WorkerKind.PUBLISHER and page.reader_count
+        }
+        linked = frozenset(key.source for key, page in seen if key.kind is WorkerKind.MIRROR and page.has_link)
+        return LinksSeen(linked, frozenset(connected), connected)
 
     def current(self, key: WorkerKey, worker: Worker) -> Optional[Statistics]:
         """A worker's page as it is now."""

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Optional
 
+from daosup.core.types import OLD_PROTOCOL
 from daosup.errors import DaosupError
 from daosup.workers.limits import apply_limits
 from daosup.workers.mirror import mirror
+from daosup.workers.old_mirror import mirror_old
 from daosup.workers.orders import Order, PublisherOrder
 from daosup.workers.publisher import publish
 from daosup.workers.records import WORDS_SUFFIX, TakenError, claim
@@ -81,7 +83,7 @@ def _work(order: Order, orphan_grace_s: float) -> None:
         publish(order, tell)
     else:
         _be_called(f"dao<{order.key.source.name}")
-        mirror(order, tell)
+        (mirror_old if order.protocol == OLD_PROTOCOL else mirror)(order, tell)
 
 
 def _be_called(name: str) -> None:

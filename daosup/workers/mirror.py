@@ -1,14 +1,15 @@
 """A mirror: a remote segment, kept up to date in a segment of this host.
 
 Invariants: the mirror is written only with frames that are here whole; each new frame of the source raises its counter
-by one and carries the source's write time and frame id; while the source is away the last frame stays; what does not
-decode is counted and dropped.
+by one and carries the source's write time and frame id; the source's keywords are the mirror's with each description,
+with or without a frame; while the source is away the last frame stays; what does not decode is counted and dropped.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Optional
 
 from daosup.core.gaps import GapTracker, Verdict
@@ -31,6 +32,8 @@ from daosup.stream.receiver import Receiver
 from daosup.workers.orders import MirrorOrder
 from daosup.workers.replica import Replica
 from daosup.workers.statistics import StatisticsPage
+from daosup.workers.writing_back import WritingBack
+from daosup.workers.written_here import Stamps
 
 #: A sender speaks at least once a second; after so long without a word the link counts as down.
 LINK_TIMEOUT_S = 2.5
@@ -70,7 +73,13 @@ class Mirror:
         self._begin = self._end = b""
         self._heard = self._tended = self._stamped = self._retry_s = 0.0
         self._obstacle: Optional[str] = None
-        self._receiver = Receiver(order.endpoint, self._pass_over)
+        self._writing: Optional[WritingBack] = None
+        if order.is_written_back:
+            self._writing = WritingBack(order, self._page, tell)
+            self._receiver = Receiver(order.endpoint, self._pass_over, self._writing.heard)
+            self._receiver.subscribe(self._writing.topic)
+        else:
+            self._receiver = Receiver(order.endpoint, self._pass_over)
 
     def turn(self) -> None:
         """Take what comes, for a moment."""
@@ -89,7 +98,8 @@ class Mirror:
     def _flow(self) -> Optional[Buffer]:
         """Let frames flow into the mirror while each is just the next one; return the first message that is not."""
         replica, tracker = self._replica, self._tracker
-        if replica is None or not replica.is_announced or tracker.expected < 0:
+        is_flowing = replica is not None and replica.is_announced and tracker.expected >= 0
+        if replica is None or not is_flowing or self._writing is not None:
             return self._receiver.receive()
         window = replica.segment.window
         before, passed_over = window.taken, window.passed_over
@@ -150,6 +160,8 @@ class Mirror:
             return
         self._description, self._epoch = description, header.epoch
         self._begin, self._end = frame_ends(header, description)
+        if self._writing is not None:
+            self._writing.follow(self._replica, header.epoch, header.layout_id)
         self._replica.put_keywords(bytes(message[keywords_span(description)]))
 
     def _make_replica(self, description: Description) -> None:
@@ -158,8 +170,12 @@ class Mirror:
             return
         # Whatever was before is let go of, also if nothing takes its place yet.
         before, self._replica, self._description = self._replica, None, None
+        if self._writing is not None:
+            self._writing.follow(None, 0, 0)
         try:
-            self._replica = Replica.make(self._order.path, self._wanted(description), self._order.mode, before)
+            self._replica = Replica.make(
+                self._order.path, str(self._order.key.source), self._wanted(description), self._order.mode, before
+            )
         except SegmentError as error:
             self._retry_s = now + RETRY_INTERVAL_S
             self._note_obstacle(str(error))
@@ -189,13 +205,12 @@ class Mirror:
         if header.counter > 0:
             verdict = self._tracker.take(header.epoch, header.counter)
             # A mirror that was made anew meanwhile lacks the frame that was taken before.
-            is_missing = verdict is Verdict.FIRST or (verdict is Verdict.REPEAT and not replica.is_announced)
+            lacks_it = not replica.is_announced or (self._writing is not None and self._writing.needs_frame)
+            is_missing = verdict is Verdict.FIRST or (verdict is Verdict.REPEAT and lacks_it)
             if not is_missing and verdict not in (Verdict.NEXT, Verdict.GAP):
                 return
             if not is_missing or not replica.holds(header.frame_id, header.write_time_ns):
-                replica.segment.window.commit(message, offset, header.frame_id, header.write_time_ns)
-                self._page.frames += 1
-                self._page.payload_bytes += len(message)
+                self._put(replica, message, offset, header)
         if not replica.is_announced:
             replica.is_announced = True
             self._note(self._heard)
@@ -203,19 +218,33 @@ class Mirror:
             self._page.stamp_ready()
             self._tell("ready", port=0)
 
+    def _put(self, replica: Replica, message: Buffer, offset: int, header: Header) -> None:
+        if self._writing is None:
+            replica.segment.window.commit(message, offset, header.frame_id, header.write_time_ns)
+        elif not self._writing.put(message, offset, Stamps(0, header.frame_id, header.write_time_ns)):
+            return
+        self._page.frames += 1
+        self._page.payload_bytes += len(message)
+
     def _lose_replica(self) -> None:
         """Somebody removed or spoiled the mirror: the next description makes it anew."""
         if self._replica is not None:
             self._replica.retire()
         self._replica = None
+        if self._writing is not None:
+            self._writing.follow(None, 0, 0)
         self._receiver.ask_description()
 
     # -- now and then
 
     def _look_around(self, now: float) -> None:
         self._note(now)
+        if self._writing is not None:
+            self._writing.tend(now, has_link=bool(self._page.has_link))
         if now >= self._tended + TEND_INTERVAL_S:
             self._tended = now
+            if self._writing is not None and self._writing.needs_frame:
+                self._receiver.ask_description()
             if self._replica is not None:
                 try:
                     self._replica.segment.check()
@@ -244,9 +273,12 @@ class Mirror:
 
     def close(self) -> None:
         """Leave the mirror as it is, and say that it is stale from now on."""
+        if self._writing is not None:
+            self._writing.close()
         if self._replica is not None:
             self._note(self._heard)
             self._page.has_link = 0
-            self._say_how_fresh(self._replica)
+            with suppress(SegmentLostError):  # then nobody takes it for a mirror that is up to date
+                self._say_how_fresh(self._replica)
             self._replica.close()
         self._receiver.close()

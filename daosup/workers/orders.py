@@ -8,19 +8,21 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Union
 
-from daosup.core.types import WorkerKey
+from daosup.core.types import PROTOCOL, WorkerKey, Writing
 from daosup.workers.limits import Limits
 
 #: In an order, but of no account when it is asked whether a running worker is told the same: a publisher keeps the
-#: port that its readers know.
-_HARMLESS = ("port",)
+#: port that its readers know, a mirror the one that its owner does, and what a source looked like matters until its
+#: first frame only.
+_HARMLESS = ("port", "write_port", "shape", "dtype")
 
 
 @dataclass(frozen=True)
 class PublisherOrder:
     """Publish the segment at ``path`` on ``port`` (0: any) of the address ``bind``, or on another one that is allowed.
 
-    Allowed are ``port_count`` ports from ``first_port`` on (0: any port).
+    Allowed are ``port_count`` ports from ``first_port`` on (0: any port). ``writing`` is a `Writing` as text: which
+    mirrors may write into the segment.
     """
 
     key: WorkerKey
@@ -32,6 +34,7 @@ class PublisherOrder:
     port_count: int
     semaphore: int
     limits: Limits = field(default_factory=Limits)
+    writing: str = Writing.OPEN.value
 
     @property
     def ports(self) -> Iterator[int]:
@@ -48,7 +51,15 @@ class PublisherOrder:
 
 @dataclass(frozen=True)
 class MirrorOrder:
-    """Keep the segment at ``path`` like the one streamed from ``endpoint``."""
+    """Keep the segment at ``path`` like the one streamed from ``endpoint`` in this ``protocol``.
+
+    The old one says nothing before its first frame; until then ``shape`` and ``dtype``, if known, are as the registry
+    has them.
+
+    If ``is_written_back``, what programs of this host write into the mirror goes to its source, to which this ``host``
+    is known by that name; they are waited for on ``semaphore``. A source that speaks the old protocol follows it on
+    ``write_port`` (0: any) of the address ``bind``; which it really is goes to the statistics page with `stamp_ready`.
+    """
 
     key: WorkerKey
     path: str
@@ -57,6 +68,14 @@ class MirrorOrder:
     mode: int
     layout: str
     limits: Limits = field(default_factory=Limits)
+    protocol: int = PROTOCOL
+    shape: tuple[int, ...] = ()
+    dtype: str = ""
+    is_written_back: bool = False
+    host: str = ""
+    semaphore: int = 9
+    write_port: int = 0
+    bind: str = "*"
 
 
 Order = Union[PublisherOrder, MirrorOrder]

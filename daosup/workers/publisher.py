@@ -1,7 +1,8 @@
 """A publisher: one segment of this host, sent to whoever reads it.
 
 Invariants: every frame sent is whole; a frame that was written while the one before was being sent is skipped, not
-queued; a segment that is made anew is followed with a new epoch, on the same port.
+queued; a keyword that changed is described at the next look, whether there are frames or not; a segment that is made
+anew is followed with a new epoch, on the same port.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from daosup.core.types import Writing
+from daosup.core.writing import MOST_ASK_BYTES
 from daosup.errors import SegmentBusyError, SegmentError
 from daosup.shm import Segment
 from daosup.shm._native import NEW, TIMEOUT, WOKEN
@@ -17,18 +20,23 @@ from daosup.stream.sender import DESCRIBE_PAUSE_S, Messages, Sender
 from daosup.workers.doorbell import Doorbell
 from daosup.workers.orders import PublisherOrder
 from daosup.workers.statistics import StatisticsPage
+from daosup.workers.taking_writes import TakingWrites
 
 #: After so long without a frame a stream counts as resting: its publisher sleeps deeper and lets readers ring.
 RESTING_S = 0.02
 SLEEP_S = 0.25
 #: How often the path is compared with the open file: a segment that was unlinked keeps its memory.
 CHECK_INTERVAL_S = 0.5
+#: How often the keywords are compared with those that were described.
+KEYWORDS_INTERVAL_S = 0.2
 #: While each message describes, all else is looked after so often, and the page is stamped so often while frames flow.
 TEND_INTERVAL_S = 0.01
 STAMP_INTERVAL_S = 0.05
 REOPEN_INTERVAL_S = 0.02
 #: After so long without a whole frame, though there are new ones, the operator is told.
 STUCK_S = 1.0
+#: How many times larger a segment may be made anew, and still be written back without another process.
+ROOM_TO_GROW = 4
 
 #: Beside the outcomes of a wait: there is a frame, but not a whole one.
 _BUSY = -1
@@ -43,7 +51,12 @@ def publish(order: PublisherOrder, tell: Callable[..., None]) -> None:
     """
     page = StatisticsPage(order.page)
     segment = Segment.open(order.path, writable=False)
-    sender = Sender(order.bind, order.ports, segment.geometry.frame_bytes)
+    frame_bytes = segment.geometry.frame_bytes
+    is_writable = order.writing != Writing.READ_ONLY.value
+    most_bytes = MOST_ASK_BYTES + (ROOM_TO_GROW * frame_bytes if is_writable else 0)
+    writes = TakingWrites(order, page, most_bytes)
+    sender = Sender(order.bind, order.ports, frame_bytes, writes.hear, most_bytes)
+    writes.answer = sender.send
     doorbell = Doorbell(sender.fd, lambda: None)
     try:
         page.has_link = 1
@@ -52,13 +65,14 @@ def publish(order: PublisherOrder, tell: Callable[..., None]) -> None:
         while True:
             doorbell.answer_to(_ringing(segment, order.semaphore))
             try:
-                _Service(segment, sender, doorbell, page, order, tell).run()
+                _Service(segment, sender, writes, doorbell, page, order, tell).run()
             except SegmentError as error:
                 tell("away", reason=str(error))
             segment.close()
             segment = _reopen(order.path, page)
             tell("back", segment=str(segment.geometry), reason=None)
     finally:
+        writes.close()
         sender.close()
 
 
@@ -74,6 +88,7 @@ class _Service:
         self,
         segment: Segment,
         sender: Sender,
+        writes: TakingWrites,
         doorbell: Doorbell,
         page: StatisticsPage,
         order: PublisherOrder,
@@ -81,6 +96,7 @@ class _Service:
     ) -> None:
         self._tell = tell
         self._segment, self._sender, self._doorbell, self._page = segment, sender, doorbell, page
+        self._writes = writes
         self._messages = Messages(segment, time.time_ns(), str(order.key.source))
         self._semaphore = order.semaphore
         # Of the segments served before, made anew since.
@@ -89,16 +105,19 @@ class _Service:
         window.sequence = page.frames
         # A frame that is there already is news to whoever reads us.
         window.sent = max(0, segment.counter - 1)
-        self._tended = self._stamped = self._checked = 0.0
+        self._tended = self._stamped = self._checked = self._compared = 0.0
         self._rest_s = 0.0
         # When there last was no frame that could not be had, and how many were sent by then.
         self._whole, self._whole_sequence = time.monotonic(), window.sequence
         self._is_stuck = False
         sender.describe_soon()
+        sender.old_readers.follow(segment.geometry)
+        writes.follow(segment, self._messages.epoch, self._messages.description.layout_id)
 
     def run(self) -> None:
         """Serve; ends with SegmentLostError."""
         sender, header, window = self._sender, self._messages.header, self._window
+        old_readers = sender.old_readers
         now = time.monotonic()
         try:
             while True:
@@ -107,7 +126,13 @@ class _Service:
                 until_s = self._stamped + STAMP_INTERVAL_S if now >= sender.burst_until else 0.0
                 try:
                     outcome = window.send_frames(
-                        sender.address, header, self._semaphore, self._rest_s, READ_TIMEOUT_S, until_s
+                        sender.address,
+                        header,
+                        self._semaphore,
+                        self._rest_s,
+                        READ_TIMEOUT_S,
+                        until_s,
+                        *old_readers.ends,
                     )
                 except SegmentBusyError:
                     self._page.busy += 1
@@ -132,12 +157,19 @@ class _Service:
         if has_new:
             window.note_sent()
         sender.send(message)
+        if has_new:
+            sender.old_readers.send(self._messages.frame_of(message))
 
     def _tend(self, now: float, outcome: int) -> bool:
         """Hear readers, look after segment and page; whether a description is due."""
         sender = self._sender
         self._tended = now
+        self._writes.tend(now)
         sender.hear()
+        if now >= self._compared + KEYWORDS_INTERVAL_S:
+            self._compared = now
+            if self._messages.has_new_keywords():
+                sender.describe_next()
         is_due = sender.is_description_due(now, has_new=outcome == NEW)
         if outcome != NEW or now >= self._stamped + STAMP_INTERVAL_S:
             self._stamp(now)
@@ -146,8 +178,10 @@ class _Service:
             self._segment.check()
         self._note_stuck(now, outcome)
         self._rest_s = DESCRIBE_PAUSE_S if sender.is_asked else RESTING_S
-        if outcome == TIMEOUT and not is_due and not sender.is_asked:
+        is_resting = outcome == TIMEOUT and not is_due and not sender.is_asked
+        if is_resting or self._writes.has_writers:
             self._doorbell.arm()
+        if is_resting:
             self._rest_s = SLEEP_S
         return is_due
 
@@ -157,10 +191,11 @@ class _Service:
         page.retries, page.skipped, page.gaps = (
             before + now for before, now in zip(self._before, (window.retries, window.skipped, window.gaps))
         )
-        page.reader_count = self._sender.reader_count
+        page.reader_count = self._sender.reader_count + self._sender.old_readers.count
         page.source_counter, page.write_time_utc_ns = window.sent, window.atime_ns
         page.payload_bytes += (window.sequence - page.frames) * self._messages.frame_message_bytes
         page.frames = window.sequence
+        page.written, page.refused, page.echoes = self._writes.counts
         page.stamp()
 
     def _note_stuck(self, now: float, outcome: int) -> None:

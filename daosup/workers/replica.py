@@ -1,11 +1,17 @@
 """The segment that a mirror writes, and what it says of its own freshness.
 
-A replica is its source's segment with six keyword slots more. Their names are those of DAO's own network service, so
-that programs which look for them find them in our mirrors too.
+A replica is its source's segment with eight keyword slots more. The names of six are those of DAO's own network
+service, so that programs which look for them find them in our mirrors too; the others tell what became of frames that
+were written here.
 
-Invariants: whoever writes a replica holds the lock of its file, so no two processes write one, and what nobody holds
-has no living writer; a file that is let go of says that it is stale, for ever if another takes its place; what belongs
-to another user is neither written nor replaced.
+Invariants:
+- whoever writes a replica holds the lock of its file, so no two processes write one, and what nobody holds has no
+  living writer;
+- a file that is let go of says that it is stale, for ever if another takes its place;
+- what belongs to another user is neither written nor replaced; under a name that segments of this host may have,
+  nothing is that is not marked as a mirror of that name;
+- its keywords are its source's, slot by slot, and after them the freshness keywords. A name of those means the
+  replica's own: where the source has a keyword of such a name, the replica has an unused slot.
 """
 
 from __future__ import annotations
@@ -18,44 +24,50 @@ import time
 from dataclasses import replace
 from typing import Optional
 
-from daosup.core.layout import KEYWORD_BYTES, Geometry
-from daosup.core.types import REPLICA_KEYWORD
-from daosup.errors import SegmentBusyError, SegmentError, SegmentLostError
+from daosup.core.layout import KEYWORD_BYTES, MAX_KEYWORDS, Geometry
+from daosup.core.mirror_names import FRESHNESS, is_mark_of, is_usual
+from daosup.core.types import SEGMENT_SUFFIX
+from daosup.errors import SegmentBusyError, SegmentError, SegmentLostError, SegmentNotFoundError
 from daosup.shm import Keyword, Segment
-from daosup.shm.keywords import encode
+from daosup.shm.keywords import encode, without
 from daosup.shm.making import permit
 from daosup.shm.memory import open_file
+from daosup.shm.mirror_mark import mark, mark_at
+from daosup.shm.written import NOT_WRITTEN_BACK
 
-FRESHNESS = (REPLICA_KEYWORD, "NET_LINK", "NET_AGE_US", "NET_DROPPED", "NET_SRC_CNT", "NET_SRC_TIME")
-_LINK = FRESHNESS.index("NET_LINK")
+_LINK, _WRITTEN, _REFUSED = (FRESHNESS.index(name) for name in ("NET_LINK", "NET_WRITTEN", "NET_REFUSED"))
+#: Of all but the first one.
 _COMMENTS = (
-    "1: mirror of another host's segment",
     "1: its owner is heard, 0: stale",
     "age of the newest frame, us",
     "frames of the source that were skipped",
     "counter of the source",
     "write time at the source, ns since 1970 UTC",
+    "counter of the newest frame written here that the owner took",
+    "counter of the newest frame written here that it did not take",
 )
 
 
 class Replica:
     """A mirror's segment."""
 
-    def __init__(self, segment: Segment, source_keyword_bytes: int) -> None:
+    def __init__(self, segment: Segment, source_keyword_bytes: int, own_mark: Keyword) -> None:
         self.segment = segment
         self.is_announced = False
         self._source_keyword_bytes = source_keyword_bytes
-        self._keywords = b""
+        self._mark = own_mark
         self._memory = segment.keywords
+        self._written = self._refused = NOT_WRITTEN_BACK
         self._lock = _lock(segment)
 
     @classmethod
-    def make(cls, path: str, source: Geometry, mode: int, before: Optional[Replica]) -> Replica:
+    def make(cls, path: str, source: str, like: Geometry, mode: int, before: Optional[Replica]) -> Replica:
         """Open the mirror if it is as it should be, else make it anew in its place.
 
         Args:
             path: The mirror's file.
-            source: What the mirror must be like, without the freshness keywords.
+            source: What it mirrors, ``HOST:NAME``.
+            like: What the mirror must be like, without the freshness keywords.
             mode: Permissions of the file.
             before: The replica so far, which is let go of and says that it is stale.
 
@@ -64,23 +76,28 @@ class Replica:
         """
         if before is not None:
             before.retire()
+        own_mark = mark(_name_in(path), source)
         _check_place(path)
-        wanted = replace(source, keyword_count=source.keyword_count + len(FRESHNESS))
-        segment = _open_if(path, wanted)
+        wanted = _with_freshness(path, like)
+        segment = _open_if(path, wanted, own_mark)
         if segment is not None:
             permit(path, mode)
         else:
+            is_usual_place = is_usual(_name_in(path))
+            if not is_usual_place:
+                _clear_place(path)
             segment = Segment.create(
                 path,
                 wanted.shape,
                 wanted.dtype,
                 layout=wanted.layout,
                 depth=wanted.depth,
-                keywords=wanted.keyword_count,
+                keywords=[*[None] * like.keyword_count, own_mark, *[None] * (len(FRESHNESS) - 1)],
                 mode=mode,
                 semaphore_mode=mode,
+                is_replacing=is_usual_place,
             )
-        return cls(segment, source.keyword_count * KEYWORD_BYTES)
+        return cls(segment, like.keyword_count * KEYWORD_BYTES, own_mark)
 
     def retire(self) -> None:
         """Let go of it, and say that it is stale, unless the file is somebody else's by now."""
@@ -105,10 +122,6 @@ class Replica:
             os.close(self._lock)
             self._lock = -1
 
-    def _put(self, index: int, value: int) -> None:
-        raw = encode(Keyword(FRESHNESS[index], value, _COMMENTS[index]))
-        self._memory.replace_raw(self._source_keyword_bytes + index * KEYWORD_BYTES, raw)
-
     def holds(self, frame_id: int, write_time_ns: int) -> bool:
         """Whether the newest frame here is that one already, from before this process began."""
         if self.segment.counter == 0:
@@ -120,29 +133,67 @@ class Replica:
         return self.segment.stamp[1:3] == (frame_id, write_time_ns)
 
     def put_keywords(self, raw: bytes) -> None:
-        """Write the source's keywords if they changed."""
-        if raw != self._keywords:
-            self._keywords = raw
+        """Make the source's keywords the replica's, whatever was written into it meanwhile.
+
+        Raises:
+            SegmentLostError: If the file is somebody else's by now.
+        """
+        self.segment.window.check()
+        raw = without(raw, FRESHNESS)
+        if raw != self._memory.raw()[: self._source_keyword_bytes]:
             self._memory.replace_raw(0, raw)
 
     def put_freshness(self, has_link: bool, skipped: int, source_counter: int, write_time_utc_ns: int) -> None:
-        """Write the freshness keywords."""
+        """Write the freshness keywords.
+
+        Raises:
+            SegmentLostError: If the file is somebody else's by now.
+        """
+        self.segment.window.check()
         age_us = max(0, time.time_ns() - write_time_utc_ns) // 1000 if write_time_utc_ns else 0
-        values = (1, int(has_link), age_us, skipped, source_counter, write_time_utc_ns)
-        raw = b"".join(
-            encode(Keyword(name, value, comment)) for name, value, comment in zip(FRESHNESS, values, _COMMENTS)
+        values = (
+            int(has_link), age_us, skipped, source_counter, write_time_utc_ns, self._written, self._refused,
+        )  # fmt: skip
+        said = [Keyword(name, value, comment) for name, value, comment in zip(FRESHNESS[1:], values, _COMMENTS)]
+        self._memory.replace_raw(self._source_keyword_bytes, b"".join(map(encode, (self._mark, *said))))
+
+    def put_written(self, *, written: Optional[int] = None, refused: Optional[int] = None) -> None:
+        """Say what became of frames that were written here: the counters of the newest that was taken, and was not."""
+        if written is not None:
+            self._written = written
+            self._put(_WRITTEN, written)
+        if refused is not None:
+            self._refused = refused
+            self._put(_REFUSED, refused)
+
+    def _put(self, index: int, value: int) -> None:
+        raw = encode(Keyword(FRESHNESS[index], value, _COMMENTS[index - 1]))
+        self._memory.replace_raw(self._source_keyword_bytes + index * KEYWORD_BYTES, raw)
+
+
+def _with_freshness(path: str, like: Geometry) -> Geometry:
+    """What a replica is like.
+
+    Raises:
+        SegmentError: If there is no room for its own keywords.
+    """
+    count = like.keyword_count + len(FRESHNESS)
+    if count > MAX_KEYWORDS:
+        raise SegmentError(
+            f"{path}: the mirror cannot be made: its source has {like.keyword_count} keywords, a mirror has "
+            f"{len(FRESHNESS)} more, and {MAX_KEYWORDS} are possible"
         )
-        self._memory.replace_raw(self._source_keyword_bytes, raw)
+    return replace(like, keyword_count=count)
 
 
-def _open_if(path: str, wanted: Geometry) -> Optional[Segment]:
+def _open_if(path: str, wanted: Geometry, own_mark: Keyword) -> Optional[Segment]:
     if os.path.islink(path):  # it would be another file, with other semaphores
         return None
     try:
         segment = Segment.open(path, writable=True)
     except SegmentError:
         return None
-    if segment.geometry != wanted:
+    if segment.geometry != wanted or mark_at(path) != own_mark.comment:
         segment.close()
         return None
     try:
@@ -151,6 +202,10 @@ def _open_if(path: str, wanted: Geometry) -> Optional[Segment]:
         segment.close()
         raise
     return segment
+
+
+def _name_in(path: str) -> str:
+    return os.path.basename(path)[: -len(SEGMENT_SUFFIX)]
 
 
 def _check_place(path: str) -> None:
@@ -172,8 +227,26 @@ def _check_place(path: str) -> None:
             f"{path}: the mirror cannot be made there: the file belongs to {_user(facts.st_uid)}; remove it, or run "
             f"daosupd as that user"
         )
-    if stat.S_ISREG(facts.st_mode):
+    is_file, name = stat.S_ISREG(facts.st_mode), _name_in(path)
+    if not is_usual(name) and not (is_file and is_mark_of(mark_at(path) or "", name)):
+        raise SegmentError(
+            f"{path}: the mirror cannot be made there: a segment of this host has that name, or whatever the file is; "
+            f"remove or rename it, or give the mirror another name"
+        )
+    if is_file:
         os.close(_locked(path))
+
+
+def _clear_place(path: str) -> None:
+    """Take away a mirror that ``_check_place`` found, unless somebody writes it meanwhile."""
+    try:
+        fd = _locked(path)
+    except SegmentNotFoundError:
+        return
+    try:
+        os.unlink(path)
+    finally:
+        os.close(fd)
 
 
 def _user(uid: int) -> str:

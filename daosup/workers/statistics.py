@@ -13,11 +13,14 @@ import time
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-FORMAT = 3
+FORMAT = 4
 
 
 class Statistics(NamedTuple):
-    """One reading of a page. Times are ns on the monotonic clock unless they say otherwise; 0 means never."""
+    """One reading of a page. Times are ns on the monotonic clock unless they say otherwise; 0 means never.
+
+    ``writing``: whether the owner lets a mirror write: 0 if that is not known, 1 yes, 2 no.
+    """
 
     format: int = FORMAT
     pid: int = 0
@@ -37,6 +40,10 @@ class Statistics(NamedTuple):
     busy: int = 0
     port: int = 0
     is_ready: int = 0
+    written: int = 0
+    refused: int = 0
+    echoes: int = 0
+    writing: int = 0
 
 
 _PAGE = struct.Struct(f"<{len(Statistics._fields)}q")
@@ -61,6 +68,7 @@ class StatisticsPage:
         self.write_time_utc_ns = self.source_counter = 0
         self.has_link = self.reader_count = self.busy = 0
         self.port = self.is_ready = 0
+        self.written = self.refused = self.echoes = self.writing = 0
         self.started_ns = time.monotonic_ns()
         self._write(self.started_ns)  # a beat of that very moment is no loop's
 
@@ -74,7 +82,8 @@ class StatisticsPage:
             FORMAT, self.pid, self.started_ns, beat_ns, self.frames, self.payload_bytes,
             self.skipped, self.passed_over, self.gaps, self.retries, self.rejected, self.write_time_utc_ns,
             self.source_counter, self.has_link, self.reader_count, self.busy,
-            self.port, self.is_ready,
+            self.port, self.is_ready, self.written, self.refused, self.echoes,
+            self.writing,
         )  # fmt: skip
 
     def stamp_ready(self, port: int = 0) -> None:

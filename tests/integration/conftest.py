@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from daosup.adapters.redis_link import blocking_link
 from daosup.adapters.redis_server import EmbeddedRedis, find_server_binary
 from tests.integration.fleet import Fleet
+from tests.old_daemon.peer import QUICK, OldPeer
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +70,32 @@ def _fleet() -> Iterator[Fleet]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def old_peers(tmp_path: Path) -> Iterator[list[OldPeer]]:
+    made: list[OldPeer] = []
+    try:
+        yield made
+        for peer in made:
+            if peer.is_there:
+                peer.check_well()
+    finally:
+        for peer in made:
+            peer.close()
+
+
+@pytest.fixture
+def make_old(fleet: Fleet, old_peers: list[OldPeer], tmp_path: Path) -> Callable[[str], OldPeer]:
+    """Makes old daemons on the fleet's registry."""
+
+    def make_one(host: str) -> OldPeer:
+        times = {**QUICK, "client_timeout_s": 25.0}
+        peer = OldPeer(host, tmp_path / host, fleet.redis.tcp_address.port, **times)
+        old_peers.append(peer)
+        return peer
+
+    return make_one
 
 
 @pytest.hookimpl(wrapper=True)

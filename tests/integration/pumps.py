@@ -17,6 +17,7 @@ import numpy as np
 import zmq
 
 from daosup.core.header import HEADER_BYTES, Flag, Header, Kind, decode_header, pack_header
+from daosup.core.pickled import Ends
 from daosup.shm import Segment
 from daosup.shm._native import Window
 from daosup.shm.making import unlink_segment
@@ -58,6 +59,8 @@ class Outlet:
         self._segment = segment
         self.header = Messages(segment, EPOCH).header
         self._address = int(socket.underlying)
+        #: What stands around each frame for readers of the old protocol; nothing if there are none.
+        self.ends = Ends(b"", b"")
 
     @property
     def window(self) -> Window:
@@ -66,7 +69,9 @@ class Outlet:
 
     def send(self, rest_s: float = 0.0, until_s: float = FOREVER_S, read_timeout_s: float = 0.02) -> int:
         """As ``Window.send_frames``."""
-        return self.window.send_frames(self._address, self.header, SEMAPHORE, rest_s, read_timeout_s, until_s)
+        return self.window.send_frames(
+            self._address, self.header, SEMAPHORE, rest_s, read_timeout_s, until_s, *self.ends
+        )
 
     def send_for_a_turn(self, rest_s: float = 5.0) -> int:
         """As a publisher does."""

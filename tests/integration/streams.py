@@ -17,11 +17,16 @@ from tests.waiting import wait_until
 
 
 class Camera:
-    """Writes frames from a thread, all elements the counter's value, until it is stopped."""
+    """Writes frames from a thread, all elements the counter's value, until it is stopped.
+
+    Attributes:
+        written: How many so far.
+    """
 
     def __init__(self, segment: Segment, period_s: float) -> None:
         self._segment = segment
         self._period_s = period_s
+        self.written = 0
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="camera")
         self._thread.start()
@@ -34,6 +39,7 @@ class Camera:
             number += 1
             frame.fill(number % 251)
             self._segment.write(frame, frame_id=number)
+            self.written += 1
             due_s += self._period_s
             self._ending.wait(max(0.0, due_s - time.monotonic()))
 

@@ -180,9 +180,10 @@ def test_a_restart_replaces_one_process_and_nothing_else(hosts: Fleet) -> None:
         b'{"format": 2, "kept": ["rts:wfs"]}',
         b'{"format": 1, "kept_mirrors": ["/etc/passwd"], "stopped_mirrors": [], "stopped_segments": []}',
         b'{"format": 1, "kept_mirrors": [], "stopped_mirrors": [], "stopped_segments": ["../x"]}',
+        b'{"format":1,"kept_mirrors":[],"stopped_mirrors":[],"stopped_segments":[],"mirror_names":{"rts:a":"/"}}',
         b" " * (5 << 20),
     ],
-    ids=["empty", "garbage", "too deep", "another version", "no source", "no name", "too long"],
+    ids=["empty", "garbage", "too deep", "another version", "no source", "no name", "no mirror's name", "too long"],
 )
 def test_a_file_that_is_no_state_is_set_aside(fleet: Fleet, content: bytes) -> None:
     lab = fleet.add("lab")

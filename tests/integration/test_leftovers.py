@@ -9,12 +9,16 @@ import signal
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from daosup.adapters.leftovers import MirrorLedger
-from daosup.core.mirrors import ADOPTED_S
+from daosup.adapters.segment_folder import SegmentFolder
+from daosup.core.mirror import ADOPTED_S
+from daosup.core.mirror_names import FRESHNESS
 from daosup.core.types import Source
-from daosup.shm import Keyword, Segment
+from daosup.shm import Segment
 from daosup.shm.making import unlink_segment
+from daosup.shm.mirror_mark import mark
 from tests.integration.fleet import Fleet, Host
 from tests.integration.registry_hosts import all_keys
 from tests.integration.streams import stream
@@ -101,9 +105,9 @@ def test_a_mirror_that_is_asked_for_nowhere_goes_also_when_the_next_daemon_stops
 # -- what is proof and what is not
 
 
-def a_mirror(folder: Path, name: str = "remote_rts_wfs") -> Path:
+def a_mirror(folder: Path, name: str = "remote_rts_wfs", source: str = "rts:wfs") -> Path:
     path = folder / f"{name}.im.shm"
-    with Segment.create(path, (4, 4), "uint16", keywords=[Keyword("NET_REPLICA", 1, "")]):
+    with Segment.create(path, (4, 4), "uint16", keywords=[mark(name, source), *[None] * (len(FRESHNESS) - 1)]):
         pass
     return path
 
@@ -119,7 +123,7 @@ def a_ledger(folder: Path, path: Path) -> MirrorLedger:
 def test_what_is_written_down_and_a_mirror_is_removed(tmp_path: Path) -> None:
     path = a_mirror(tmp_path)
     ledger = a_ledger(tmp_path, path)
-    assert ledger.strangers(tmp_path) == []
+    assert ledger.strangers(SegmentFolder(tmp_path)) == []
     assert ledger.remove(SOURCE) is None
     assert not path.exists()
     ledger.close()
@@ -159,22 +163,31 @@ def test_a_mirror_that_is_not_written_down_is_a_stranger_and_stays(tmp_path: Pat
     (tmp_path / "remote_of_another_program.im.shm").write_bytes(b"?")
     ledger = MirrorLedger(tmp_path / "ledger")
     assert ledger.find() == ()
-    assert ledger.strangers(tmp_path) == [str(path)]
+    assert ledger.strangers(SegmentFolder(tmp_path)) == [str(path)]
     assert ledger.remove(SOURCE) is not None
     assert path.exists()
     unlink_segment(path)
 
 
 def test_a_ledger_that_is_spoilt_or_anothers_proves_nothing(tmp_path: Path) -> None:
-    precious = a_mirror(tmp_path, "precious")
     path = a_mirror(tmp_path)
     folder = tmp_path / "ledger"
     ledger = a_ledger(tmp_path, path)
-    entry = folder / SOURCE.mirror_name
+    entry = folder / str(SOURCE)
     good = entry.read_text()
-    for said in ("", "[]", "{", good[:-9], good.replace("remote_rts_wfs", "precious"), good.replace("/", "")):
+    spoilt = [
+        "",
+        "[]",
+        "{",
+        good[:-9],
+        good.replace("/", ""),
+        good.replace("rts:wfs", "rts:dm"),
+        *(good.replace("remote_rts_wfs", name) for name in ("", ".hidden", "a.b", "a b", "a:b", "x" * 235)),
+        good.replace(".im.shm", ""),
+    ]
+    for said in spoilt:
         entry.write_text(said)
-        assert MirrorLedger(folder).find() == ()
+        assert MirrorLedger(folder).find() == (), said
         assert not entry.exists()
     entry.write_text(good)
     folder.chmod(0o777)
@@ -182,6 +195,67 @@ def test_a_ledger_that_is_spoilt_or_anothers_proves_nothing(tmp_path: Path) -> N
     folder.chmod(0o700)
     assert MirrorLedger(folder).find() == (SOURCE,)
     assert ledger.remove(SOURCE) is None
-    assert precious.exists()
-    unlink_segment(precious)
     shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("source", ["rts:dm", "lab:wfs"])
+def test_the_mirror_of_another_source_stays_whatever_is_written_down(tmp_path: Path, source: str) -> None:
+    path = a_mirror(tmp_path, "precious", source)
+    assert "no mirror" in str(a_ledger(tmp_path, path).remove(SOURCE))
+    assert path.exists()
+    unlink_segment(path)
+
+
+# -- under names that others may have
+
+
+def semaphores_of(name: str) -> set[str]:
+    return {each for each in shm() if each.startswith(f"sem.{name}_")}
+
+
+def test_a_mirror_of_any_name_takes_its_semaphores_along(tmp_path: Path) -> None:
+    ledger = MirrorLedger(tmp_path / "ledger")
+    path = tmp_path / "plain_leftover.im.shm"
+    assert ledger.note(SOURCE, str(path)) is None
+    a_mirror(tmp_path, "plain_leftover")
+    assert semaphores_of("plain_leftover")
+    assert a_ledger_again(tmp_path).remove(SOURCE) is None
+    assert not path.exists()
+    assert semaphores_of("plain_leftover") == set()
+
+
+def test_semaphores_that_were_there_before_a_mirror_or_are_anothers_now_stay(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for name, other in (
+        ("shared_before", elsewhere / "shared_before"),
+        ("shared_after", tmp_path / "shared_after.more"),
+    ):
+        with Segment.create(Path(f"{other}.im.shm"), (4, 4), "uint16") as another:
+            if name == "shared_after":
+                another.unlink()
+            assert MirrorLedger(tmp_path / "ledger").note(SOURCE, str(tmp_path / f"{name}.im.shm")) is None
+            if name == "shared_after":
+                Segment.create(Path(f"{other}.im.shm"), (4, 4), "uint16").close()
+        path = a_mirror(tmp_path, name)
+        assert a_ledger_again(tmp_path).remove(SOURCE) is None
+        assert not path.exists()
+        assert semaphores_of(name)
+        unlink_segment(Path(f"{other}.im.shm"))
+
+
+def test_a_mirror_that_is_called_otherwise_leaves_nothing_under_its_old_name(tmp_path: Path) -> None:
+    old = a_mirror(tmp_path)
+    ledger = a_ledger(tmp_path, old)
+    new = str(tmp_path / "renamed_leftover.im.shm")
+    assert ledger.note(SOURCE, new) is None
+    assert not old.exists()
+    assert ledger.note(Source("lab", "wfs"), new) is None  # and what is to have that name now
+    assert a_ledger_again(tmp_path).find() == (Source("lab", "wfs"),)
+
+
+def a_ledger_again(folder: Path) -> MirrorLedger:
+    """As the next supervisor finds it."""
+    ledger = MirrorLedger(folder / "ledger")
+    ledger.find()
+    return ledger

@@ -14,6 +14,7 @@ from typing import Optional
 import numpy as np
 import pytest
 
+from daosup.core.mirror_names import FRESHNESS
 from daosup.errors import SegmentLostError
 from daosup.shm import Segment
 from daosup.shm.daoshm import shm
@@ -45,9 +46,10 @@ def heal(hosts: Fleet, name: str, words: tuple[str, ...], end: Callable[[], obje
 def test_no_space_for_a_mirror(fleet: Fleet) -> None:
     fleet.start("rts", "lab")
     ballast = fleet.lab.segments / "ballast"
+    size = 4304 + 16 * 16 * 2 + 120 * len(FRESHNESS)
     with small(fleet.lab.segments, "64k"):
         ballast.write_bytes(bytes(64 * 1024))
-        heal(fleet, "wfs", ("No space left on device", "5536 bytes", "has room"), ballast.unlink)
+        heal(fleet, "wfs", ("No space left on device", f"{size} bytes", "has room"), ballast.unlink)
 
 
 def test_no_space_for_a_mirror_that_grows(fleet: Fleet) -> None:

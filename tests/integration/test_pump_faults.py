@@ -19,6 +19,7 @@ import pytest
 import zmq
 
 from daosup.core.layout import CREATION_TIME, WRITE
+from daosup.core.pickled import pickled_ends
 from daosup.errors import SegmentBusyError, SegmentLostError
 from daosup.shm import _native
 from daosup.shm._native import NEW, OTHER, TIMEOUT
@@ -190,7 +191,12 @@ def dropped(rig: Rig, outlet: Outlet) -> None:
         assert outlet.send() == TIMEOUT
 
 
-@pytest.mark.parametrize("use", [busy, set_back, unlinked, dropped])
+def dropped_pickled(rig: Rig, outlet: Outlet) -> None:
+    outlet.ends = pickled_ends(rig.segment.geometry)
+    dropped(rig, outlet)
+
+
+@pytest.mark.parametrize("use", [busy, set_back, unlinked, dropped, dropped_pickled])
 def test_a_message_that_is_not_sent_is_no_memory_lost(tmp_path: Path, use: Callable[[Rig, Outlet], None]) -> None:
     with pumps(tmp_path, LARGE) as rig, zmq.Context() as context, context.socket(zmq.PUSH) as lonely:
         outlet = Outlet(rig.segment, lonely)
@@ -200,7 +206,7 @@ def test_a_message_that_is_not_sent_is_no_memory_lost(tmp_path: Path, use: Calla
         before, sequence = resident_bytes(), rig.window.sequence
         use(rig, outlet)  # 100 MB
         assert resident_bytes() - before < 10_000_000
-        assert (rig.window.sequence == sequence) == (use is not dropped)
+        assert (rig.window.sequence == sequence) == (use not in (dropped, dropped_pickled))
         assert not rig.arrived()
 
 

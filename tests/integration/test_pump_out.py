@@ -15,8 +15,10 @@ import pytest
 import zmq
 
 from daosup.core.header import HEADER_BYTES, MAGIC, Kind, decode_header
+from daosup.core.pickled import pickled_ends, read_pickled
 from daosup.errors import SegmentBusyError
 from daosup.shm._native import NEW, TIMEOUT, WOKEN, Window
+from daosup.stream.old_frames import OLD_TOPIC
 from tests.integration.pumps import EPOCH, NAME, SEMAPHORE, Outlet, Rig, filled, pumps
 from tests.semaphores_seen import sleepers, values
 from tests.waiting import wait_until
@@ -58,6 +60,24 @@ def test_a_frame_is_sent_whole_with_all_that_belongs_to_it(rig: Rig) -> None:
         assert message[HEADER_BYTES:] == filled(rig.segment, value)
     assert len(messages) == 3
     assert counts(rig.window) == (43, 3, 0, 0)
+
+
+def test_a_frame_for_readers_of_the_old_protocol_follows_ours_pickled(rig: Rig) -> None:
+    rig.outlet.ends = pickled_ends(rig.segment.geometry)
+    for value in (1, 2):
+        rig.write(value)
+        assert rig.outlet.send() == TIMEOUT
+        message = rig.far.recv()
+        assert message[HEADER_BYTES:] == filled(rig.segment, value)
+        assert not rig.far.getsockopt(zmq.RCVMORE)
+        topic, pickled = rig.far.recv_multipart()
+        assert topic == OLD_TOPIC
+        found = read_pickled(pickled)
+        assert bytes(found.elements) == filled(rig.segment, value)
+        assert (found.geometry.shape, found.geometry.dtype) == (rig.segment.shape, rig.segment.dtype)
+        assert pickled == b"".join((rig.outlet.ends.begin, filled(rig.segment, value), rig.outlet.ends.end))
+    assert not rig.arrived()
+    assert counts(rig.window) == (2, 2, 0, 0)
 
 
 def test_what_was_written_meanwhile_is_skipped_and_counted(rig: Rig) -> None:

@@ -14,7 +14,7 @@ from daosup.adapters.redis_server import EmbeddedRedis
 from daosup.adapters.registry import Notified
 from daosup.adapters.registry_lease import Removal
 from daosup.core.registry_values import NoticeKind, StreamRequest, encode_request
-from daosup.core.types import Machine, Reader, Role, SegmentEntry, Source
+from daosup.core.types import Looks, Machine, Reader, Role, SegmentEntry, Source
 from tests.integration.registry_hosts import TTL_S, Host, all_keys, connected, eventually, raw, record, segment
 
 WFS = Source("rts", "wfs")
@@ -51,6 +51,7 @@ def test_the_schema_is_kept_to_the_letter(empty_redis: EmbeddedRedis) -> None:
         "ip": "10.0.0.1",
         "started_ms": pytest.approx(time.time() * 1000, abs=60_000),
         "beat": 1,
+        "clock_offset_ms": pytest.approx(0, abs=1000),  # one machine, one clock
     }
     assert json.loads(values.pop(b"dao:machines:rts:shm:wfs:connections")) == [
         {
@@ -216,10 +217,33 @@ def test_requests_of_old_clients_are_taken_once_and_ours_wait_their_turn(empty_r
             assert await desk.registry.request(WFS, ours, TTL_S)
             assert raw(empty_redis.address, ("GET", "dao:connections:rts:wfs")) == [encode_request(ours)]
             assert await owner.registry.take_requests(["wfs"]) == {"wfs": ours}
-            raw(empty_redis.address, ("SET", "dao:heartbeats:rts:wfs:old", "2026-01-01T00:00:00+00:00"))
-            assert await owner.registry.beating([("wfs", "old"), ("dm", "old")]) == {("wfs", "old")}
 
     asyncio.run(take())
+
+
+def test_heartbeats_of_old_readers_are_read_and_found(empty_redis: EmbeddedRedis) -> None:
+    then, later = "2026-01-01T00:00:00+00:00", "2026-01-01T00:00:10+00:00"
+
+    async def look() -> None:
+        async with connected(empty_redis.address, "rts") as owner:
+            raw(
+                empty_redis.address,
+                ("SET", "dao:heartbeats:rts:wfs:old", then),
+                ("SET", "dao:heartbeats:rts:dm:old", later),
+                ("SET", "dao:heartbeats:rts2:wfs:old", then),
+                ("SET", "dao:heartbeats:rts:wfs", then),
+                ("SET", "dao:heartbeats:rts:wfs:a:b", then),
+                ("SET", "dao:heartbeats:rts:wfs:long", b"x" * 1000),
+                ("SADD", "dao:heartbeats:rts:wfs:set", "a"),
+            )
+            registry = owner.registry
+            assert await registry.heartbeats([("wfs", "old"), ("wfs", "new")]) == {("wfs", "old"): then}
+            assert await registry.heartbeats([]) == {}
+            assert registry.skipped == 0
+            assert await registry.find_heartbeats() == {("wfs", "old"): then, ("dm", "old"): later}
+            assert registry.skipped == 4
+
+    asyncio.run(look())
 
 
 OLD_HOST = {
@@ -233,6 +257,23 @@ OLD_HOST = {
     "dao:connections:bench.lab:psf": "{}",
     "dao:heartbeats:bench.lab:psf:desk": "2026-01-01T00:00:00.000000+00:00",
 }
+
+
+def test_what_an_old_host_has_is_seen_with_what_its_frames_look_like(empty_redis: EmbeddedRedis) -> None:
+    async def look() -> None:
+        async with connected(empty_redis.address, "desk") as desk:
+            raw(empty_redis.address, *(("SET", key, value) for key, value in OLD_HOST.items()))
+            known, unknown = Source("bench.lab", "psf"), Source("bench.lab", "other")
+            views = await desk.registry.records([known, unknown, Source("nowhere", "psf")])
+            assert (views[known].owner, views[known].looks) == (None, Looks((32, 32), "uint16"))
+            assert [record.protocol for record in views[known].records] == [1]
+            assert (views[unknown].is_host_known, views[unknown].looks) == (True, None)
+            assert desk.registry.skipped == 0
+            raw(empty_redis.address, ("SET", "dao:machines:bench.lab:shm:psf:dimensions", "[32, -1]"))
+            assert (await desk.registry.records([known]))[known].looks is None
+            assert desk.registry.skipped == 1
+
+    asyncio.run(look())
 
 
 def test_machines_lists_old_hosts_too_and_removes_one_only(empty_redis: EmbeddedRedis) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from daosup.core.mirror_names import FRESHNESS
 from daosup.errors import SegmentLostError
 from daosup.shm import Segment
 from tests.integration.fleet import Fleet
@@ -72,7 +73,7 @@ def is_like(mirror: Segment, source: Segment) -> bool:
         theirs.dtype,
         theirs.layout,
         theirs.depth,
-    ) and ours.keyword_count == theirs.keyword_count + 6
+    ) and ours.keyword_count == theirs.keyword_count + len(FRESHNESS)
 
 
 def cut_to(size: int) -> Callable[[Path], None]:

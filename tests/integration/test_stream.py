@@ -31,7 +31,8 @@ from daosup.shm import Keyword, Segment
 from daosup.shm._native import NEW, TIMEOUT
 from daosup.shm.segment import FOREVER_S
 from daosup.stream.receiver import Receiver
-from daosup.stream.sender import Messages, Sender, queue_frames
+from daosup.stream.sender import Messages, Sender
+from daosup.stream.sockets import queue_frames
 from tests.waiting import wait_until
 
 LOOPBACK = "127.0.0.1"

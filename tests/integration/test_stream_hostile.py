@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,12 +56,20 @@ class Attacked:
         page = folder / "page"
         key = WorkerKey(WorkerKind.MIRROR, SOURCE)
         order = MirrorOrder(key, str(self.path), page, f"tcp://{LOOPBACK}:{port}", 0o600, "source")
-        self.mirror = Mirror(order, lambda event, **facts: None)
+        self.told: list[object] = []
+        self.mirror = Mirror(order, lambda event, **facts: self.told.append((event, facts)))
         self._page = StatisticsReader(page)
         assert self._socket.recv() == b"\x01" + MAGIC
 
     def send(self, *parts: bytes) -> None:
         self._socket.send_multipart(parts)
+
+    def is_asked(self) -> bool:
+        """Whether the mirror asked for a description since it was last looked."""
+        asked = False
+        while self._socket.poll(0):
+            asked |= self._socket.recv().startswith(b"\x01" + MAGIC + b"\xff")
+        return asked
 
     @property
     def statistics(self) -> Statistics:
@@ -113,6 +122,7 @@ def hostile(segment: Segment) -> dict[str, tuple[bytes, ...]]:
     """Messages that must be rejected, by what is wrong with them; each as its parts."""
     good = Description(segment.geometry, 1.0, str(SOURCE))
     payload = segment.keywords.raw() + bytes(segment.geometry.frame_bytes)
+    many = replace(segment.geometry, keyword_count=65535)
     huge = DESCRIPTION.pack(1, 3, 1, 0, 2**16, 2**16, 2**14, 1, 0, 0, 1.0)  # 64 TB
     deep = DESCRIPTION.pack(1, 3, 1, 0, 2**10, 2**10, 2**10, 65536, 0, 0, 1.0)  # 64 TB in frames of 1 GB
 
@@ -138,13 +148,15 @@ def hostile(segment: Segment) -> dict[str, tuple[bytes, ...]]:
         "frames of 64 TB": (raw_description(huge),),
         "64 TB of frames": (raw_description(deep),),
         "no frame although it says so": (describing(good, segment.keywords.raw()),),
+        "keywords that do not come": (describing(Description(many, 1.0, str(SOURCE)), payload),),
+        "a keyword cut short": (describing(good, payload[1:]),),
     }
 
 
 NAMES = (
     "more than one part", "the topic alone", "half a header", "too short", "too long", "a size that is not so",
     "another version", "an unknown kind", "a kind for owners", "another layout id", "another source", "frames of 64 TB",
-    "64 TB of frames", "no frame although it says so",
+    "64 TB of frames", "no frame although it says so", "keywords that do not come", "a keyword cut short",
 )  # fmt: skip
 
 
@@ -176,10 +188,13 @@ def check_mirrors(attacked: Attacked, segment: Segment, value: int) -> None:
     """A right message is mirrored."""
     segment.write(np.full(SHAPE, value, "uint16"), time_ns=value)
     messages = Messages(segment, 10**9, str(SOURCE))
-    attacked.send(bytes(messages.describe(1, has_frame=True)))
+    description = bytes(messages.describe(1, has_frame=True))
+    attacked.send(description)
 
     def is_mirrored() -> bool:
         attacked.mirror.turn()
+        if attacked.is_asked():  # as when the mirror could not be made just before
+            attacked.send(description)
         if not attacked.path.exists():
             return False
         with Segment.open(attacked.path, writable=False) as mirror:
@@ -208,3 +223,31 @@ def test_of_a_flood_the_mirror_tells_what_it_passed_over(attacked: Attacked, seg
         return said.passed_over
 
     wait_until(flood, 5.0, "a frame to be passed over")
+
+
+def test_keywords_that_mean_harm_leave_the_mirrors_own_as_they_are(attacked: Attacked, segment: Segment) -> None:
+    check_mirrors(attacked, segment, 1)
+    for raw in (
+        b"NET_LINK".ljust(16, b"\0") + b"L" + b"\xff" * 103,
+        b"NET_REPLICA\0" + os.urandom(108),
+        os.urandom(120),
+    ):
+        segment.keywords.replace_raw(0, raw)
+        check_mirrors(attacked, segment, raw[0])
+        with Segment.open(attacked.path, writable=False) as mirror:
+            assert (mirror.keywords["NET_LINK"], mirror.keywords["NET_REPLICA"]) == (1, 1)
+            slots = mirror.keywords.raw()
+        is_own_name = raw.startswith(b"NET_")
+        assert slots[:120] == (bytes(16) + b"N" + bytes(103) if is_own_name else raw)
+    assert attacked.rejected == 0
+
+
+def test_a_description_with_more_keywords_than_a_mirror_has_room_for_makes_no_mirror(
+    attacked: Attacked, segment: Segment
+) -> None:
+    count = 65535
+    description = Description(replace(segment.geometry, keyword_count=count), 1.0, str(SOURCE))
+    attacked.send(describing(description, bytes(count * 120 + segment.geometry.frame_bytes)))
+    wait_until(lambda: attacked.rejected >= 0 and "65535 keywords" in str(attacked.told), 5.0, "the reason to be told")
+    assert not attacked.path.exists()
+    check_mirrors(attacked, segment, 5)

@@ -117,6 +117,8 @@ def test_keywords_travel_and_freshness_is_told_beside_them(hosts: Fleet) -> None
         "NET_DROPPED": 0,
         "NET_SRC_CNT": 1,
         "NET_SRC_TIME": 1_700_000_000_000_000_000,
+        "NET_WRITTEN": -1,
+        "NET_REFUSED": -1,
     }
     source.keywords["GAIN"] = 8
     wait_until(lambda: mirror.keywords["GAIN"] == 8, 3.0, "the changed keyword")

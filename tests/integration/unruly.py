@@ -70,14 +70,14 @@ def serve(fd: str) -> None:
 def main() -> int:
     """The daemon's part: as the product's, but that fork server."""
     from daosup import daosupd
-    from daosup.supervisor import loop
+    from daosup.supervisor import workers_desk
 
-    processes = loop.Processes
+    processes = workers_desk.Processes
 
-    def with_unruly(module: str, *callbacks: Any) -> loop.Processes:
+    def with_unruly(module: str, *callbacks: Any) -> workers_desk.Processes:
         return processes("tests.integration.unruly", *callbacks)
 
-    loop.Processes = with_unruly  # type: ignore[assignment, misc]
+    workers_desk.Processes = with_unruly  # type: ignore[assignment, misc]
     return daosupd.main()
 
 

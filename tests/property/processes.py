@@ -13,7 +13,7 @@ from typing import Optional
 
 from daosup.core import events as e
 from daosup.core.crew import STOP_TIMEOUT_S
-from daosup.core.types import WorkerKey, WorkerKind
+from daosup.core.types import OLD_PROTOCOL, WorkerKey, WorkerKind
 
 
 @dataclass
@@ -100,10 +100,11 @@ class Processes:
         )
 
     def become_ready(self, process: Process) -> e.Event:
-        """The process does its work; a publisher has the port it should take if nobody else has it."""
+        """The process does its work; it has the port it should take, if it needs one, if nobody else has it."""
         if not process.is_ready:
             process.is_ready = True
-            if process.order.key.kind is WorkerKind.PUBLISHER:
+            is_followed = process.order.is_written_back and process.order.protocol == OLD_PROTOCOL
+            if process.order.key.kind is WorkerKind.PUBLISHER or is_followed:
                 taken = self.foreign_ports | {other.port for other in self.alive}
                 is_free = process.order.port and process.order.port not in taken
                 process.port = process.order.port if is_free else next(self._any_port)

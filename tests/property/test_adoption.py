@@ -55,7 +55,7 @@ def test_whatever_happens_to_supervisors_and_registry_wanted_workers_go_on(
     for name, host in world.hosts.items():
         assert sorted(host.processes.by_pid) == pids[name]
         assert all(process.asked_s is None for process in host.processes.alive)
-        assert not host.state.presumed.names
+        assert not host.state.reconciling.presumed.names
 
 
 @given(st.integers(3, 6))

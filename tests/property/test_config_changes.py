@@ -23,6 +23,8 @@ OTHER = {
     "control.mode": "0600",
     "network.bind": "10.0.0.1",
     "publish.exclude": ["x*"],
+    "publish.read_only": ["x*"],
+    "publish.single_writer": ["y*"],
     "mirrors.mode": "0600",
     "mirror": [{"source": "obs:wfs"}],
     "log.level": "debug",

@@ -16,7 +16,7 @@ from daosup.core.checked_json import parse_json
 from daosup.core.desired import Desired
 from daosup.core.host import HostState
 from daosup.core.host_facts import HostFacts
-from daosup.core.mirrors import CONFIGURED, KEPT
+from daosup.core.mirror import CONFIGURED, KEPT
 from daosup.core.types import SegmentFacts, Source, WorkerKey, WorkerKind
 from daosup.errors import ProtocolError
 from tests.property.processes import Processes
@@ -36,6 +36,7 @@ class Operators(RuleBasedStateMachine):
         self.rts.files = {name: SegmentFacts(name, (4, 4), "float32", "fifo", 1, 64, "") for name in ("wfs", "dm")}
         self.desired = {"rts": Desired(), "lab": Desired()}
         self.configured: tuple[Source, ...] = ()
+        self.written_back: frozenset[Source] = frozenset()
         self.terms: dict[WorkerKey, int] = {}
         self.held_by_operator: set[Source] = set()
         self.starts = 0
@@ -56,8 +57,9 @@ class Operators(RuleBasedStateMachine):
         before = host.state.facts
         mirrors = self.configured if host is self.lab else ()
         return HostFacts(
-            before.host, before.ip, base_port=BASE_PORT, terms_of=lambda key: terms.get(key, 0), mirrors=mirrors
-        )
+            before.host, before.ip, base_port=BASE_PORT, terms_of=lambda key: terms.get(key, 0), mirrors=mirrors,
+            written_back=self.written_back if mirrors else frozenset(),
+        )  # fmt: skip
 
     def change(self, host: Host, **names: frozenset[Any]) -> None:
         before = self.desired[host.name]
@@ -66,10 +68,12 @@ class Operators(RuleBasedStateMachine):
 
     # -- what operators do
 
-    @rule(source=SOURCES, is_kept=st.booleans())
-    def keep(self, source: Source, is_kept: bool) -> None:
-        kept = self.desired["lab"].kept_mirrors
-        self.change(self.lab, kept_mirrors=kept | {source} if is_kept else kept - {source})
+    @rule(source=SOURCES, is_kept=st.booleans(), is_written_back=st.booleans())
+    def keep(self, source: Source, is_kept: bool, is_written_back: bool) -> None:
+        before = self.desired["lab"]
+        kept = before.keeping(source, is_written_back=is_written_back)
+        changed = kept if is_kept else before.without(source)
+        self.change(self.lab, kept_mirrors=changed.kept_mirrors, written_back=changed.written_back)
 
     @rule(source=SOURCES, is_stopped=st.booleans())
     def stop_mirror(self, source: Source, is_stopped: bool) -> None:
@@ -91,18 +95,21 @@ class Operators(RuleBasedStateMachine):
         self.held_by_operator.discard(source)
         self.lab.post(e.MirrorReleased(source, holder))
 
-    @rule(sources=st.sets(SOURCES), number=st.integers(0, 2), name=SEGMENTS)
-    def reload(self, sources: set[Source], number: int, name: str) -> None:
+    @rule(sources=st.sets(SOURCES), written=st.sets(SOURCES), number=st.integers(0, 2), name=SEGMENTS)
+    def reload(self, sources: set[Source], written: set[Source], number: int, name: str) -> None:
         """The configuration names other mirrors, and says something else of one source's workers."""
         before, self.configured = dict(self.terms), tuple(sorted(sources))
+        self.written_back = frozenset(sources & written)
         self.terms = {WorkerKey(kind, Source("rts", name)): number for kind in WorkerKind}
         for host in (self.rts, self.lab):
             working = [process for process in host.processes.alive if process.asked_s is None]
             host.post(e.ConfigChanged(self.facts_of(host)))
             for process in working:
                 key = process.order.key
-                is_other = before.get(key, 0) != self.terms.get(key, 0)
                 is_wanted = host is self.rts or key.source in host.state.mirrors
+                is_other = before.get(key, 0) != self.terms.get(key, 0)
+                if host is self.lab and is_wanted:
+                    is_other |= process.order.is_written_back != host.state.mirrors[key.source].is_written_back
                 assert (process.asked_s is not None) == (is_other or not is_wanted)
 
     # -- what happens
@@ -157,6 +164,8 @@ class Operators(RuleBasedStateMachine):
         mirrors = self.lab.state.mirrors
         assert {source for source in mirrors if KEPT in mirrors[source].holders} == self.desired["lab"].kept_mirrors
         assert {source for source in mirrors if CONFIGURED in mirrors[source].holders} == set(self.configured)
+        assert {source for source in mirrors if KEPT in mirrors[source].writers} == self.desired["lab"].written_back
+        assert {source for source in mirrors if CONFIGURED in mirrors[source].writers} == self.written_back
         assert {source for source in mirrors if "operator" in mirrors[source].holders} == self.held_by_operator
 
     # -- and in the end
@@ -172,7 +181,11 @@ class Operators(RuleBasedStateMachine):
         assert running <= self.lab.mirror_files <= held, "what nobody holds is removed, also what a crash left"
         for host in (self.rts, self.lab):
             for process in host.processes.alive:
-                assert process.order.terms == self.terms.get(process.order.key, 0)
+                terms = self.terms.get(process.order.key, 0)
+                assert process.order.terms == ((terms, 9) if process.order.is_written_back else terms)
+        for process in self.lab.processes.alive:
+            source = process.order.key.source
+            assert process.order.is_written_back == (source in desired.written_back | self.written_back)
 
 
 TestOperators = Operators.TestCase
@@ -180,7 +193,11 @@ TestOperators.settings = settings(max_examples=100, stateful_step_count=40)
 
 names = st.text("abcXYZ09_.-", min_size=1, max_size=8).filter(lambda text: text[0].isalnum())
 sources = st.builds(Source, names, names)
-states = st.builds(Desired, st.frozensets(sources), st.frozensets(sources), st.frozensets(names))
+mirror_names = st.dictionaries(sources, st.sampled_from(["wfs", "{name}", "remote_{host}_x"]), max_size=3)
+states = st.builds(
+    lambda written_back, kept, *others: Desired(kept | written_back, *others, written_back),
+    st.frozensets(sources), st.frozensets(sources), st.frozensets(sources), st.frozensets(names), mirror_names,
+)  # fmt: skip
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
@@ -192,7 +209,11 @@ def test_a_state_is_the_same_after_it_was_json(desired: Desired) -> None:
     assert Desired.of_json(parse_json(json.dumps(desired.as_json()).encode())) == desired
 
 
-@given(states, st.sampled_from(["format", "kept_mirrors", "stopped_mirrors", "stopped_segments"]), anything)
+@given(
+    states,
+    st.sampled_from(["format", "kept_mirrors", "stopped_mirrors", "stopped_segments", "mirror_names", "written_back"]),
+    anything,
+)
 def test_json_that_is_anything_else_is_a_protocol_error(desired: Desired, field: str, value: object) -> None:
     changed = {**desired.as_json(), field: value}
     try:
@@ -205,3 +226,9 @@ def test_json_that_is_anything_else_is_a_protocol_error(desired: Desired, field:
 def test_any_json_is_a_state_or_a_protocol_error(value: object) -> None:
     with pytest.raises(ProtocolError):
         Desired.of_json(value)
+
+
+@given(states)
+def test_a_state_of_before_there_was_writing_back_is_read(desired: Desired) -> None:
+    written = {name: value for name, value in desired.as_json().items() if name != "written_back"}
+    assert Desired.of_json(written) == replace(desired, written_back=frozenset())

@@ -12,16 +12,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from daosup.core import events as e
 from daosup.core.crew import Phase
-from daosup.core.mirrors import ADOPTED
-from daosup.core.types import Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
+from daosup.core.mirror import ADOPTED
+from daosup.core.types import SegmentFacts, Source, WorkerKey, WorkerKind
 from tests.property.processes import Process
-from tests.property.worlds import Host, World
+from tests.property.worlds import OLD_ADDRESS, OLD_PORT, OLD_SOURCE, OLD_WRITER, Host, World
 
 HOSTS = st.sampled_from(["rts", "desk"])
 NAMES = st.sampled_from(["wfs", "dm"])
 HOLDERS = st.sampled_from(["operator", "client"])
 RATES = st.floats(0.95, 1.05)
-OLD_SOURCE = Source("old", "cam")
 #: Longer than each time-out in the core: a heartbeat, a reader's silence, the longest back-off, the time to end.
 LONG_S = 60.0
 
@@ -39,6 +38,8 @@ class Hosts(RuleBasedStateMachine):
         super().__init__()
         self.world = World({"rts": 1.0, "desk": 1.0})
         self.held: dict[str, dict[Source, set[str]]] = {"rts": {}, "desk": {}}
+        #: Those of the holders that write.
+        self.writing: dict[str, dict[Source, set[str]]] = {"rts": {}, "desk": {}}
         self.stopped: set[str] = set()
 
     @initialize(rts=RATES, desk=RATES, asked=st.sets(st.tuples(HOSTS, NAMES)), seconds=st.integers(0, 5))
@@ -46,15 +47,10 @@ class Hosts(RuleBasedStateMachine):
         self.world.hosts["rts"].rate, self.world.hosts["desk"].rate = rts, desk
         for host in self.world.hosts.values():
             host.files = {name: facts_of(name) for name in ("wfs", "dm")}
-        self._old_daemon_announces()
+        self.world.registry.old_daemon_announces()
         for name, segment in sorted(asked):
-            self.ask(name, segment, "operator", is_old=False)
+            self.ask(name, segment, "operator", is_old=False, is_written_back=False)
         self.world.settle(seconds)
-
-    def _old_daemon_announces(self) -> None:
-        registry = self.world.registry
-        registry.roles["old"], registry.segments["old"] = Role.MINION, {"cam"}
-        registry.records[OLD_SOURCE] = (StreamRecord("10.0.0.9", 5000, "rts", "10.0.0.1", protocol=1),)
 
     def host(self, name: str) -> Host:
         return self.world.hosts[name]
@@ -88,27 +84,52 @@ class Hosts(RuleBasedStateMachine):
     def segment_is_removed(self, host: str, name: str) -> None:
         self.host(host).files.pop(name, None)
 
+    # -- readers that speak the old protocol
+
+    @rule(host=HOSTS, name=NAMES)
+    def old_reader_asks(self, host: str, name: str) -> None:
+        self.world.old_reading.add(Source(host, name))
+        self.world.registry.old_requests.add(Source(host, name))
+        self.world.old_readers_beat()
+
+    @rule(host=HOSTS, name=NAMES)
+    def old_reader_is_killed(self, host: str, name: str) -> None:
+        self.world.old_reading.discard(Source(host, name))
+
+    @rule()
+    def old_readers_beat(self) -> None:
+        self.world.old_readers_beat()
+
     # -- people
 
-    @rule(host=HOSTS, name=NAMES, holder=HOLDERS, is_old=st.booleans())
-    def ask(self, host: str, name: str, holder: str, is_old: bool) -> None:
+    @rule(host=HOSTS, name=NAMES, holder=HOLDERS, is_old=st.booleans(), is_written_back=st.booleans())
+    def ask(self, host: str, name: str, holder: str, is_old: bool, is_written_back: bool) -> None:
         source = OLD_SOURCE if is_old else Source(other(host), name)
         if host not in self.stopped:
             self.held[host].setdefault(source, set()).add(holder)
-        self.host(host).post(e.MirrorAsked(source, holder))
+            self.writing[host].setdefault(source, set()).discard(holder)
+            if is_written_back:
+                self.writing[host][source].add(holder)
+        self.host(host).post(e.MirrorAsked(source, holder, is_written_back))
 
     @rule(host=HOSTS, name=NAMES, holder=st.none() | HOLDERS)
     def release(self, host: str, name: str, holder: str | None) -> None:
         source = Source(other(host), name)
         holders = self.held[host].get(source, set())
         self.held[host][source] = holders - {holder} if holder else set()
+        self._only_holders_write(host)
         self.host(host).post(e.MirrorReleased(source, holder))
 
     @rule(host=HOSTS, holder=HOLDERS)
     def holder_ends(self, host: str, holder: str) -> None:
         for holders in self.held[host].values():
             holders.discard(holder)
+        self._only_holders_write(host)
         self.host(host).post(e.HolderGone(holder))
+
+    def _only_holders_write(self, host: str) -> None:
+        for source, writers in self.writing[host].items():
+            writers.intersection_update(self.held[host].get(source, set()))
 
     @rule(host=HOSTS, is_in=st.booleans())
     def register(self, host: str, is_in: bool) -> None:
@@ -119,6 +140,7 @@ class Hosts(RuleBasedStateMachine):
     def stop(self, host: str) -> None:
         self.stopped.add(host)
         self.held[host].clear()
+        self.writing[host].clear()
         self.host(host).post(e.StopAsked())
 
     @rule(host=HOSTS, is_renewed=st.booleans(), are_programs_back=st.booleans(), has_otherwise=st.booleans())
@@ -131,8 +153,10 @@ class Hosts(RuleBasedStateMachine):
         self.host(host).processes.all_match()
         for source, holders in self.held[host].items():
             if "client" in holders and are_programs_back:
-                self.host(host).post(e.MirrorAsked(source, "client"))
+                is_written_back = "client" in self.writing[host].get(source, set())
+                self.host(host).post(e.MirrorAsked(source, "client", is_written_back))
             holders.intersection_update({"operator", "client"} if are_programs_back else {"operator"})
+        self._only_holders_write(host)
         if is_renewed:
             self.host(host).post(e.RenewAsked(tuple(self.host(host).state.crew.workers)))
 
@@ -158,7 +182,7 @@ class Hosts(RuleBasedStateMachine):
     @rule()
     def registry_forgets(self) -> None:
         self.world.registry.forget_everything()
-        self._old_daemon_announces()
+        self.world.registry.old_daemon_announces()
 
     # -- processes
 
@@ -199,11 +223,14 @@ class Hosts(RuleBasedStateMachine):
                     if process.order.key.kind is WorkerKind.MIRROR:
                         held = self.held[host.name].get(source, set())
                         assert state.mirrors[source].holders - {ADOPTED} == held
+                        writers = self.writing[host.name].get(source, set())
+                        assert state.mirrors[source].writers - {ADOPTED} == writers
+                        assert process.order.is_written_back == state.mirrors[source].is_written_back
                         assert state.mirrors[source].endpoint == process.order.endpoint
                     else:
                         assert source.name in state.segments
-                        is_read = state.readership.of(source.name) or source.name in state.subscribed
-                        assert is_read or source.name in state.presumed.names
+                        is_read = state.readership.of(source.name) or source.name in state.reconciling.subscribed
+                        assert is_read or source.name in state.reconciling.presumed.names
 
     @invariant()
     def what_is_wanted_runs_or_is_on_its_way(self) -> None:
@@ -234,6 +261,7 @@ class Hosts(RuleBasedStateMachine):
             host.processes.foreign_ports.clear()
             if host.name not in self.stopped:
                 host.post(e.AnnounceAsked())
+        self.world.registry.old_requests |= self.world.old_reading  # the last one may have been forgotten
         self.world.settle(LONG_S)
         for name in self.world.hosts:
             self._check_settled(name)
@@ -257,20 +285,32 @@ class Hosts(RuleBasedStateMachine):
         held = {source for source, holders in self.held[name].items() if holders}
         assert name in self.stopped or host.state.mirrors.keys() == held
         running = {process.order.key.source: process for process in host.processes.alive}
+        for source, process in running.items():
+            if source.host != name:
+                assert process.order.is_written_back == bool(self.writing[name].get(source))
         published = [p for p in owner.processes.alive if p.order.key.kind is WorkerKind.PUBLISHER]
         publishers = {process.order.key.source.name: process for process in published}
         live = set() if owner.name in self.stopped else {source for source in held if source.name in owner.files}
+        is_old_there = OLD_SOURCE in held and name not in self.stopped
         live.discard(OLD_SOURCE)
-        assert {source.name for source in live} == publishers.keys()
+        old = {source.name for source in self.world.old_reading if source.host == owner.name} & owner.files.keys()
+        assert {source.name for source in live} | (set() if owner.name in self.stopped else old) == publishers.keys()
+        if owner.name not in self.stopped:
+            writing = {name for name, told in owner.old_writers.items() if told}
+            assert old <= writing <= {source.name for source in self.world.old_reading if source.host == owner.name}
+            assert all(told in ((), (OLD_WRITER,)) for told in owner.old_writers.values())
         for source in live:
             endpoint = f"tcp://{owner.state.facts.ip}:{publishers[source.name].port}"
             assert running[source].order.endpoint == endpoint
             assert running[source].is_ready
         mirrors = {source for source in running if source.host != name}
-        assert live <= mirrors <= held - {OLD_SOURCE}
+        assert live <= mirrors <= held
         assert mirrors <= host.mirror_files <= held
-        if OLD_SOURCE in held:
-            assert host.state.mirrors[OLD_SOURCE].is_unsupported
+        if is_old_there:
+            order = running[OLD_SOURCE].order
+            assert (order.endpoint, order.protocol) == (f"tcp://{OLD_ADDRESS}:{OLD_PORT}", 1)
+            followed = {each.client_pub_port for each in self.world.registry.records[OLD_SOURCE] if each.bidirectional}
+            assert not order.is_written_back or running[OLD_SOURCE].port in followed
         assert name in self.stopped or self._is_in_the_registry(host)
 
     def _is_in_the_registry(self, host: Host) -> bool:

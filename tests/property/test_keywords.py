@@ -8,12 +8,33 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from daosup.errors import UsageError
 from daosup.shm import Keyword, Keywords
-from daosup.shm.keywords import Value, decode, encode
+from daosup.shm.keywords import Value, decode, encode, without
 
 values = st.one_of(
     st.integers(-(2**63), 2**63 - 1), st.integers(), st.floats(allow_nan=False), st.text(max_size=17), st.booleans()
 )
 names = st.one_of(st.sampled_from("ABCD"), st.text(max_size=17))
+
+
+NAMES = st.sampled_from(["NET_LINK", "NET_LINKS", "XNET_LINK", "GAIN", ""])
+SLOTS = st.builds(
+    lambda name, after, rest: ((name.encode() + b"\0" + after)[:16]).ljust(16, b"\0") + rest,
+    NAMES,
+    st.binary(max_size=16),
+    st.binary(min_size=104, max_size=104),
+)
+
+
+@given(st.lists(SLOTS | st.binary(min_size=120, max_size=120), max_size=6))
+def test_keywords_of_a_name_are_taken_out_and_all_others_stay_in_their_slots(slots: list[bytes]) -> None:
+    left = without(b"".join(slots), ("NET_LINK",))
+    assert len(left) == 120 * len(slots)
+    for number, slot in enumerate(slots):
+        now = left[120 * number : 120 * (number + 1)]
+        if slot[:16].split(b"\0")[0] == b"NET_LINK":
+            assert decode(now) is None
+        else:
+            assert now == slot
 
 
 @given(names, values, st.text(max_size=81))

@@ -7,6 +7,7 @@ orders what no host may order: to end a worker because the registry is away, or 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Callable, Optional
 
@@ -14,20 +15,27 @@ from hypothesis import note
 
 from daosup.core import events as e
 from daosup.core.host import HostFacts, HostState
-from daosup.core.registry_values import Instance
-from daosup.core.types import Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
+from daosup.core.registry_values import Instance, StreamRequest
+from daosup.core.types import OldWriter, Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
 from tests.property.lease_model import LEASE_ORDERS, LeaseModel
 from tests.property.processes import Process, Processes
 
 BASE_PORT = 5000
 BEGAN_S = 1.7e9
+#: A host that runs the existing daemon, and its segment.
+OLD_SOURCE = Source("old", "cam")
+OLD_ADDRESS, OLD_PORT = "10.0.0.9", 5000
+#: A host that runs the existing daemon, too, and reads.
+OLD_READER = StreamRequest("10.0.0.8", "gui", "zmq", True, 6100, 1)
+OLD_WRITER = OldWriter("gui", "10.0.0.8", 6100)
 ROUTINE = (
-    e.CheckRegistry, e.ReadReaders, e.ReadRecords, e.Ask, e.LookAtLease, e.RenewLease, e.ReadHosts, e.RememberMirrors,
-    e.Report,
+    e.CheckRegistry, e.ReadReaders, e.TakeRequests, e.ReadHeartbeats, e.FindHeartbeats, e.ReadRecords, e.Ask,
+    e.RequestStream, e.LookAtLease, e.RenewLease, e.ReadHosts, e.RememberMirrors, e.RememberPorts,
+    e.TellOldWriters, e.Report,
 )  # fmt: skip
 NEVER_WHILE_STOPPING = (
-    e.StartWorker, e.ConnectRegistry, e.Announce, e.PutSegment, e.DropLeftovers, e.PutRecords, e.Ask, e.TakeLease,
-    e.RenewLease, e.Evict,
+    e.StartWorker, e.ConnectRegistry, e.Announce, e.PutSegment, e.DropLeftovers, e.PutRecords, e.Ask, e.RequestStream,
+    e.TakeLease, e.RenewLease, e.Evict,
 )  # fmt: skip
 
 
@@ -43,6 +51,8 @@ class SimulatedRegistry:
         self.segments: dict[str, set[str]] = {}
         self.records: dict[Source, tuple[StreamRecord, ...]] = {}
         self.readers: dict[str, dict[str, dict[str, Reader]]] = {}
+        self.old_requests: set[Source] = set()
+        self.old_beats: dict[Source, int] = {}
 
     def readers_of(self, source: Source) -> dict[str, Reader]:
         return self.readers.setdefault(source.host, {}).setdefault(source.name, {})
@@ -70,6 +80,13 @@ class SimulatedRegistry:
             return e.ReadersSeen(readers, host in self.roles, entry_count=self._entry_count(host))
         if isinstance(order, e.CheckRegistry):
             return e.RegistryChecked(host in self.roles, self._entry_count(host))
+        if isinstance(order, e.TakeRequests):
+            taken = self.old_requests & {Source(host, name) for name in order.names}
+            self.old_requests -= taken
+            return e.RequestsTaken({source.name: OLD_READER for source in taken}) if taken else None
+        if isinstance(order, (e.ReadHeartbeats, e.FindHeartbeats)):
+            found = {(s.name, OLD_READER.client_hostname): str(n) for s, n in self.old_beats.items() if s.host == host}
+            return e.HeartbeatsSeen(found)
         if isinstance(order, e.ReadRecords):
             return e.RecordsSeen(tuple(map(self._seen, order.sources)))
         if isinstance(order, e.Announce):
@@ -92,30 +109,50 @@ class SimulatedRegistry:
                 self.readers_of(Source(host, name)).pop(client, None)
         elif isinstance(order, e.Ask):
             for source in order.sources:
-                self.readers_of(source)[host] = Reader(host, facts.ip, order.beat, f"{host}-{instance}")
+                is_writing = source in order.written_back
+                reader = Reader(host, facts.ip, order.beat, f"{host}-{instance}", bidirectional=is_writing)
+                self.readers_of(source)[host] = reader
         elif isinstance(order, e.Unask):
             for source in order.sources:
                 self.readers_of(source).pop(host, None)
+        elif isinstance(order, e.RequestStream):
+            self._ask_old_daemon(order, facts)
         elif isinstance(order, e.Withdraw):
             self.forget_host(host)
         else:
             raise AssertionError(f"no order for the registry: {order}")
         return None
 
+    def old_daemon_announces(self) -> None:
+        """It is there, and nobody reads from it."""
+        self.roles[OLD_SOURCE.host], self.segments[OLD_SOURCE.host] = Role.MINION, {OLD_SOURCE.name}
+        self.records.setdefault(OLD_SOURCE, ())
+
+    def _ask_old_daemon(self, order: e.RequestStream, facts: HostFacts) -> None:
+        """It adds a record, whoever asks and however often."""
+        source, is_bidirectional, port = order.source, order.bidirectional, order.client_pub_port
+        assert source == OLD_SOURCE, f"a request to {source.host}, which has our daemon"
+        assert is_bidirectional == (port is not None)
+        if source in self.records:
+            record = StreamRecord(OLD_ADDRESS, OLD_PORT, facts.host, facts.ip, "zmq", is_bidirectional, port, 1)
+            self.records[source] = (*self.records[source], record)
+
     def _entry_count(self, host: str) -> int:
         return sum(map(len, self.readers.get(host, {}).values()))
 
     def _seen(self, source: Source) -> e.SourceSeen:
         is_known = source.name in self.segments.get(source.host, ())
-        return e.SourceSeen(source, source.host in self.roles, is_known, self.records.get(source, ()))
+        is_old = source == OLD_SOURCE
+        return e.SourceSeen(source, source.host in self.roles, is_known, self.records.get(source, ()), is_old)
 
 
 def left_undone(state: HostState, now: float) -> list[e.Action]:
     """What a look at all workers finds to do, which may be nothing; it leaves no trace if it finds nothing."""
-    before = state._is_settled, state._settled_count, state._wanted
-    state._is_settled = False
+    reconciling = state.reconciling
+    before = reconciling.is_settled, reconciling._count, reconciling._wanted
+    reconciling.is_settled = False
     found = list(state._reconcile(None, now))
-    state._is_settled, state._settled_count, state._wanted = before
+    reconciling.is_settled, reconciling._count, reconciling._wanted = before
     return found
 
 
@@ -132,6 +169,8 @@ class Host:
     files: dict[str, SegmentFacts] = field(default_factory=dict)
     mirror_files: set[Source] = field(default_factory=set)
     remembered: e.RememberMirrors = field(default_factory=lambda: e.RememberMirrors((), ()))
+    ports: Mapping[str, int] = field(default_factory=dict)
+    old_writers: dict[str, tuple[OldWriter, ...]] = field(default_factory=dict)
     instance: int = 0
     orders: deque[e.Action] = field(default_factory=deque)
     answers: deque[e.Event] = field(default_factory=deque)
@@ -153,7 +192,8 @@ class Host:
             actions = self.state.handle(event, self.now)
             if not all(isinstance(action, ROUTINE) for action in actions):
                 note(f"{self.name} at {self.now:.2f} s: {event} -> {actions}")
-            assert left_undone(self.state, self.now) == [], f"{event} left something undone"
+            undone = left_undone(self.state, self.now)
+            assert undone == [], f"{event} left undone: {undone}"
             for action in actions:
                 self._check(event, action, was_stopping)
                 self._perform(action)
@@ -173,6 +213,10 @@ class Host:
             self.mirror_files.discard(action.source)
         elif isinstance(action, e.RememberMirrors):
             self.remembered = action
+        elif isinstance(action, e.RememberPorts):
+            self.ports = action.ports
+        elif isinstance(action, e.TellOldWriters):
+            self.old_writers[action.name] = action.writers
         elif isinstance(action, e.Finish):
             self.finishes += 1
             assert not self.processes.alive, "finished with processes left"
@@ -236,8 +280,11 @@ class Host:
         self.is_linked = False
         self.instance += 1
         self.processes.abandon()
+        self.post(e.PortsRemembered(self.ports))
+        self.post(e.OldWritersRemembered({name: told for name, told in self.old_writers.items() if told}))
         self.look()
-        self.post(e.WorkersFound(self.processes.found(), self.remembered.by_operator, self.remembered.by_others))
+        known = self.remembered
+        self.post(e.WorkersFound(self.processes.found(), known.by_operator, known.by_others, known.written_back))
 
     def heal(self) -> None:
         """Let all that is under way arrive, and let processes do what they should."""
@@ -260,6 +307,8 @@ class World:
     def __init__(self, rates: dict[str, float]) -> None:
         self.registry = SimulatedRegistry()
         self.hosts: dict[str, Host] = {}
+        self.old_reading: set[Source] = set()
+        self._beats = 0
         for number, (name, rate) in enumerate(rates.items()):
             facts = HostFacts(name, f"10.0.0.{number + 1}", instance=name, base_port=BASE_PORT)
             state = HostState(facts)
@@ -274,6 +323,11 @@ class World:
         self.registry.lease.now_s += seconds
         for host in self.hosts.values():
             host.now += seconds * host.rate
+
+    def old_readers_beat(self) -> None:
+        """Those that live say so."""
+        self._beats += 1
+        self.registry.old_beats.update(dict.fromkeys(self.old_reading, self._beats))
 
     def show_links(self, host: Host) -> None:
         """Let a host know who is connected to whom at this moment."""
@@ -290,6 +344,7 @@ class World:
         """Let time pass with everything healthy."""
         for _ in range(int(seconds)):
             self.advance(1.0)
+            self.old_readers_beat()
             for host in self.hosts.values():
                 host.look()
                 self.show_links(host)

@@ -16,6 +16,8 @@ LAB = Reader("lab", "10.0.0.3", 1, "instance")
 REMOTE = Source("desk", "cam")
 ENDPOINT = "tcp://10.0.0.2:6000"
 
+ROUTINE = (e.Report, e.LookAtLease, e.RememberMirrors, e.RememberPorts, e.TakeRequests, e.FindHeartbeats)
+
 OfType = TypeVar("OfType")
 
 
@@ -43,9 +45,8 @@ class Story:
         self.now = 1000.0
 
     def say(self, event: e.Event) -> list[e.Action]:
-        """What the host orders, without what it reports or has remembered, and its looks at the master's lease."""
-        actions = self.state.handle(event, self.now)
-        return [each for each in actions if not isinstance(each, (e.Report, e.LookAtLease, e.RememberMirrors))]
+        """What the host orders, without what it reports or has remembered, and its looks for others."""
+        return [each for each in self.state.handle(event, self.now) if not isinstance(each, ROUTINE)]
 
     def after(self, seconds: float) -> list[e.Action]:
         """Let time pass in ticks of half a second; everything ordered meanwhile."""

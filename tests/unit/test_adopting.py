@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from daosup.core import events as e
 from daosup.core.crew import Phase
-from daosup.core.mirrors import ADOPTED_S
+from daosup.core.mirror import ADOPTED_S
 from daosup.core.readership import READER_TIMEOUT_S
 from daosup.core.types import StreamRecord
 from tests.unit.hosts import DESK, ENDPOINT, IP, LAB, PORT, REMOTE, WFS, Story, mirror, only, publisher, record

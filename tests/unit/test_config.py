@@ -14,7 +14,7 @@ from daosup.config import Config, Embedded, MirrorLayout, load
 from daosup.config.reading import arrays_of, keys_of, line_numbers
 from daosup.config.reference import markdown
 from daosup.config.workers import WorkerConfig
-from daosup.core.types import Role, Source
+from daosup.core.types import Role, Source, Writing
 from daosup.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +50,8 @@ group = "dao"
 include = ["wfs*", "dm[12]"]
 exclude = ["*_test"]
 semaphore = 0
+read_only = ["wfs*"]
+single_writer = ["dm*", "wfs"]
 
 [mirrors]
 mode = "0644"
@@ -62,6 +64,7 @@ source = "obs:wfs"
 source = "obs:dm"
 mode = "0600"
 layout = "fifo"
+write_back = true
 
 [workers]
 survive_supervisor = false
@@ -106,7 +109,12 @@ def test_every_key_is_read(toml: Path) -> None:
     assert config.redis.is_configured
     assert dataclasses.astuple(config.network) == (10, "10.0.0.2", "rts.obs.example", 7000)
     assert dataclasses.astuple(config.control) == (Path("/run/daosup/c.sock"), 0o600, "dao")
-    assert dataclasses.astuple(config.publish) == (("wfs*", "dm[12]"), ("*_test",), 0)
+    assert dataclasses.astuple(config.publish) == (("wfs*", "dm[12]"), ("*_test",), 0, ("wfs*",), ("dm*", "wfs"))
+    names = ("wfs", "dm1", "cam", "WFS")
+    assert [config.writing_of(name) for name in names] == [
+        Writing.READ_ONLY, Writing.SINGLE_WRITER, Writing.OPEN, Writing.OPEN,
+    ]  # fmt: skip
+    assert [each.write_back for each in config.mirror] == [False, True]
     assert (config.mirrors.mode, config.mirrors.layout) == (0o644, MirrorLayout.V0)
     assert [each.source for each in config.mirror] == [Source("obs", "wfs"), Source("obs", "dm")]
     assert config.making_of(Source("obs", "wfs")) == (0o644, MirrorLayout.V0)

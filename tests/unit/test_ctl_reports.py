@@ -128,12 +128,25 @@ def test_well_is_all_running_and_the_registry_up() -> None:
         ({"warning": "nice -5 cannot be set: Permission denied"}, "nice -5 cannot be set: Permission denied"),
         ({"link": "down"}, "link down"),
         ({"rejected": 7}, "7 messages rejected"),
+        ({"write_back": {"state": "open", "reason": None}}, ""),
+        (
+            {"write_back": {"state": "refused", "reason": "rts:wfs is read-only on rts"}, "refused": 3},
+            "not written back: rts:wfs is read-only on rts; 3 writes refused",
+        ),
     ],
 )
 def test_a_workers_trouble_is_told_in_words(changes: dict[str, Any], told: str) -> None:
     worker = a_worker(**changes)
     assert trouble_of(worker) == told
     assert (f"mirror rts:wfs: {told}" in status_report(a_status(workers=[worker]), PLAIN, 40)) == bool(told)
+
+
+def test_a_source_that_is_written_to_is_marked_and_the_table_stays_narrow() -> None:
+    peers = [{"host": "rts", "protocol": 1}]
+    for state, told in (("open", "rts (protocol 1, written)"), ("asking", "rts (protocol 1)")):
+        worker = a_worker(peers=peers, write_back={"state": state, "reason": None})
+        assert f"  {told}  " in status_report(a_status(workers=[worker]), PLAIN, None)[-1]
+        assert len(status_report(a_status(workers=[worker]), PLAIN, 80)[-1]) <= 80
 
 
 def test_the_last_words_of_one_that_failed_are_shown() -> None:
@@ -178,3 +191,12 @@ def test_machines_are_told_in_the_words_that_mirror_takes() -> None:
     assert lines[-1].split() == ["rts:wfs", "240x240", "uint16", "2"]
     assert machines_report([], PLAIN, 80) == ["no hosts in the registry"]
     assert machines_report(machines[1:], PLAIN, 80)[-1] == "no segments on any of them"
+
+
+def test_whoever_speaks_the_old_protocol_is_marked() -> None:
+    peers = [{"host": "gui", "protocol": 2}, {"host": "oldlab", "protocol": 1}]
+    text = "\n".join(status_report(a_status(workers=[a_worker(peer="gui, oldlab", peers=peers)]), PLAIN, None))
+    assert "  gui, oldlab (protocol 1)  " in text
+    text = "\n".join(status_report(a_status(workers=[a_worker()]), PLAIN, None))  # of a daemon that says none
+    assert "  rts  " in text
+    assert "protocol" not in text

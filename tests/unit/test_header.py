@@ -58,7 +58,7 @@ def decode(row: dict[str, Any], message: bytes) -> h.Description:
 def test_sizes_of_the_protocol() -> None:
     assert (h.MAGIC, h.VERSION, h.HEADER_BYTES, h.DESCRIPTION_BYTES) == (b"DAO2", 2, 64, 32)
     assert [(kind.name, kind.value) for kind in h.Kind] == [("DESCRIBE", 1), ("FRAME", 2), ("WRITE", 3)]
-    assert (h.Flag.HAS_FRAME, h.Flag.ECHO) == (1, 2)
+    assert (h.Flag.HAS_FRAME, h.Flag.LEAVING) == (1, 2)
 
 
 @pytest.mark.parametrize(

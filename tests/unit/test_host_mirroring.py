@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daosup.core import events as e
-from daosup.core.mirrors import ADOPTED_S
+from daosup.core.mirror import ADOPTED_S
 from daosup.core.types import Source
 from tests.unit.hosts import ENDPOINT, HOST, REMOTE, Story, mirror, mirroring, only, record
 
@@ -125,7 +125,7 @@ def test_a_stream_of_another_protocol_is_not_connected_to_and_the_reason_is_said
     story = Story()
     story.connect()
     story.say(e.MirrorAsked(REMOTE, "operator"))
-    assert story.records(record(protocol=1)) == []
+    assert story.records(record(protocol=3)) == []
     held = story.state.mirrors[REMOTE]
     assert held.is_unsupported
     assert held.reason == "host desk streams cam only in a form that this version cannot read"

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 from daosup.core import events as e
 from daosup.core.crew import Phase
+from daosup.core.host import HostFacts
+from daosup.core.ports import MOST_REMEMBERED, Ports
 from daosup.core.restart import SPREAD
 from daosup.core.standing import RegistryPhase
 from daosup.core.types import Role, StreamRecord
-from tests.unit.hosts import DESK, DM, IP, LAB, PORT, WFS, Story, only, publisher, serving
+from tests.unit.hosts import DESK, DM, IP, LAB, PORT, REMOTE, WFS, Story, only, publisher, serving
 
 
 def test_the_first_reader_starts_the_publisher() -> None:
@@ -202,6 +204,15 @@ def test_a_heartbeat_announces_at_its_interval() -> None:
     assert len(only(story.after(60.5), e.Announce)) == 3
 
 
+def test_with_each_heartbeat_a_host_says_what_it_reads_too() -> None:
+    """Else a registry that was flushed just before would have the host, but not its readings, and look right."""
+    story = Story(heartbeat_interval_s=5.0)
+    story.connect()
+    story.say(e.MirrorAsked(REMOTE, "operator"))
+    told = [type(each) for each in only(story.after(5.0), e.Announce, e.Ask)]
+    assert told == [e.Announce, e.Ask]
+
+
 def test_readers_are_looked_for_also_without_being_told() -> None:
     story = Story()
     story.connect()
@@ -268,3 +279,47 @@ def test_a_host_that_stops_while_it_connects_is_not_announced() -> None:
     story.after(0.5)
     assert story.say(e.StopAsked()) == [e.Finish()]
     assert story.connect() == []
+
+
+def test_after_a_restart_each_segment_has_the_port_that_its_readers_know() -> None:
+    before = Story()
+    before.connect()
+    before.segments(WFS, DM)
+    before.readers(DESK, name="wfs")
+    before.run(publisher(), 7, PORT + 3)  # where it was free
+    (remembered,) = only(before.state.handle(e.Ticked(), before.now), e.RememberPorts)
+    assert remembered.ports == {"wfs": PORT + 3}
+    assert only(before.state.handle(e.Ticked(), before.now), e.RememberPorts) == []
+    after = Story()
+    after.say(e.PortsRemembered(remembered.ports))
+    after.connect()
+    after.segments(WFS, DM)
+    readers = {"wfs": {"desk": DESK}, "dm": {"desk": DESK}}
+    started = only(after.say(e.ReadersSeen(readers, True, entry_count=2)), e.StartWorker)
+    assert {order.key.source.name: order.port for order in started} == {"dm": PORT, "wfs": PORT + 3}
+
+
+def test_a_port_that_another_segment_had_is_given_only_if_there_is_no_other() -> None:
+    facts = HostFacts("rts", "10.0.0.1", base_port=PORT, port_count=3)
+    ports = Ports()
+    ports.note("wfs", PORT)
+    ports.note("dm", PORT + 1)
+    assert ports.choose("cam", facts, set()) == PORT + 2
+    assert ports.choose("cam", facts, {PORT + 2}) == PORT
+    assert ports.choose("cam", facts, {PORT, PORT + 1, PORT + 2}) == 0
+    assert ports.choose("wfs", facts, {PORT}) == PORT + 2
+    ports.note("cam", PORT)
+    assert ports.choose("wfs", facts, set()) == PORT + 2
+    assert ports.choose("dm", replace(facts, base_port=0), set()) == PORT + 1
+    assert ports.choose("new", replace(facts, base_port=0), set()) == 0
+    assert ports.choose("dm", replace(facts, base_port=PORT + 10), set()) == PORT + 10
+
+
+def test_only_so_many_ports_are_remembered() -> None:
+    ports = Ports()
+    for number in range(MOST_REMEMBERED + 10):
+        ports.note(f"wfs{number}", 1024 + number)
+    (remembered,) = ports.tick()
+    assert isinstance(remembered, e.RememberPorts)
+    assert len(remembered.ports) == MOST_REMEMBERED
+    assert f"wfs{MOST_REMEMBERED + 9}" in remembered.ports

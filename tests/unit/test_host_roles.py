@@ -79,6 +79,12 @@ def test_a_registry_that_forgot_the_master_is_asked_for_the_lease_at_once() -> N
     assert taken.above == OWN.epoch
 
 
+def test_who_loses_the_lease_says_what_it_reads_too_for_the_registry_may_have_been_flushed() -> None:
+    story = elected()
+    story.say(e.MirrorAsked(REMOTE, "operator"))
+    assert [type(each) for each in only(seen(story, OTHER), e.Announce, e.Ask)] == [e.Announce, e.Ask]
+
+
 def test_a_namesake_is_no_reason_to_ask_for_the_lease() -> None:
     story = elected()
     other = Instance("i2", 2, "0.1.0", 9, "10.0.0.8", started_ms=1, beat=1)

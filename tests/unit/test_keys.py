@@ -145,10 +145,13 @@ def test_values_that_are_too_long_are_refused() -> None:
 
 
 def test_a_reader_is_written_with_its_protocol() -> None:
-    reader = Reader("desk", "10.0.0.2", 7, "abc")
+    reader = Reader("desk", "10.0.0.2", 7, "abc", bidirectional=True)
     raw = values.encode_reader(reader)
-    assert json.loads(raw) == {"host": "desk", "ip": "10.0.0.2", "beat": 7, "instance": "abc", "protocol": 2}
+    written = {"host": "desk", "ip": "10.0.0.2", "beat": 7, "instance": "abc", "protocol": 2, "bidirectional": True}
+    assert json.loads(raw) == written
     assert values.decode_reader(raw) == reader
+    before = {name: value for name, value in written.items() if name != "bidirectional"}
+    assert values.decode_reader(json.dumps(before).encode()) == Reader("desk", "10.0.0.2", 7, "abc")
 
 
 def test_dimensions_are_a_json_array() -> None:

@@ -27,7 +27,7 @@ def test_the_next_is_stopped_only_when_the_one_before_is_ready_again_on_its_port
     assert e.StopWorker(SECOND, 7) in story.say(e.WorkerReady(FIRST, 9, PORT + 1))
     assert e.StartWorker(SECOND, PORT) in story.end(SECOND, 7)
     story.run(SECOND, 10, PORT)
-    assert story.state.renewal.is_over
+    assert story.state.reconciling.renewal.is_over
     assert [worker.restarts for worker in story.state.crew.workers.values()] == [0, 0]
 
 
@@ -39,7 +39,7 @@ def test_if_a_new_one_dies_the_others_stay() -> None:
     story.end(FIRST, 9)
     assert only(story.after(2 * PATIENCE_S), e.StopWorker) == []
     assert story.state.crew.workers[SECOND].pid == 7
-    assert story.state.renewal.is_over
+    assert story.state.reconciling.renewal.is_over
 
 
 def test_one_that_is_not_ready_for_long_does_not_keep_the_others() -> None:
@@ -63,7 +63,7 @@ def test_one_that_is_not_wanted_any_more_does_not_come_back() -> None:
     story.say(e.MirrorReleased(mirror().source, None))
     assert only(story.end(mirror(), 8), e.StartWorker) == []
     story.say(e.Ticked())
-    assert story.state.renewal.is_over
+    assert story.state.reconciling.renewal.is_over
     assert mirror() not in story.state.crew.workers
 
 

@@ -57,6 +57,14 @@ def test_who_takes_long_to_begin_does_not_keep_the_others_from_it(begun: tuple[S
     assert [each.key for each in later] == KEYS[STARTS_AT_ONCE : 2 * STARTS_AT_ONCE]
 
 
+def test_who_is_given_up_before_it_has_begun_makes_room_at_once(begun: tuple[Story, list[WorkerKey]]) -> None:
+    story, first = begun
+    story.say(e.WorkerStarted(first[0], 100))
+    actions = story.say(e.MirrorReleased(first[0].source, "operator"))
+    assert only(actions, e.StopWorker) == [e.StopWorker(first[0], 100)]
+    assert [each.key for each in only(actions, e.StartWorker)] == [KEYS[STARTS_AT_ONCE]]
+
+
 def test_who_died_does_not_wait_for_its_turn(begun: tuple[Story, list[WorkerKey]]) -> None:
     story, first = begun
     story.say(e.WorkerStarted(first[0], 100))

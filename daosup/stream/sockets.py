@@ -1,0 +1,83 @@
+"""What all our ZeroMQ sockets have in common: queues, buffers, and how an end that is gone is noticed.
+
+Invariant: an end that is silent for ``HEARTBEAT_MS + HEARTBEAT_TIMEOUT_MS`` is gone, though nobody closed its
+connection; who connects tries again at once and for ever.
+"""
+
+from __future__ import annotations
+
+import zmq
+
+Options = dict[zmq.SocketOption, int]
+
+#: What may wait for one reader, in bytes, and its bounds in frames.
+QUEUE_BYTES = 512 * 1024
+QUEUE_FRAMES = (2, 32)
+#: What may be under way to an owner, likewise.
+_WRITTEN_BYTES = 4 * 1024 * 1024
+_WRITTEN_FRAMES = (2, 256)
+HEARTBEAT_MS = 500
+HEARTBEAT_TIMEOUT_MS = 2000
+#: Whoever connects says who he is within this time; else a connection that was cut in between would block for 30 s.
+HANDSHAKE_MS = 1000
+#: Where packets vanish the kernel tries ever less often: a network that is back would not be seen for long.
+RECONNECT_MS = 20
+RECONNECT_MAX_MS = 250
+#: A network that swallows packets answers none; the kernel alone would ask again after 1, 3, 7, 15, ... s.
+CONNECT_MS = 500
+#: The longest a receive waits before it returns with nothing.
+WAIT_MS = 250
+
+#: For a socket that listens, and for one that connects.
+LISTENING = {
+    zmq.LINGER: 0,
+    zmq.HEARTBEAT_IVL: HEARTBEAT_MS,
+    zmq.HEARTBEAT_TIMEOUT: HEARTBEAT_TIMEOUT_MS,
+    zmq.HANDSHAKE_IVL: HANDSHAKE_MS,
+    zmq.TCP_KEEPALIVE: 1,
+}
+CONNECTING = {
+    **LISTENING,
+    zmq.RECONNECT_IVL: RECONNECT_MS,
+    zmq.RECONNECT_IVL_MAX: RECONNECT_MAX_MS,
+    zmq.CONNECT_TIMEOUT: CONNECT_MS,
+}
+
+
+def queue_frames(frame_bytes: int) -> int:
+    """How many frames of a size may wait for a reader.
+
+    To be set before there is a connection: libzmq's account of a queue whose limit changes meanwhile can stand still.
+    """
+    return _frames(frame_bytes, QUEUE_BYTES, QUEUE_FRAMES)
+
+
+def written_frames(frame_bytes: int) -> int:
+    """How many frames of a size that are written back may be under way to their owner."""
+    return _frames(frame_bytes, _WRITTEN_BYTES, _WRITTEN_FRAMES)
+
+
+def _frames(frame_bytes: int, most_bytes: int, bounds: tuple[int, int]) -> int:
+    fewest, most = bounds
+    return max(fewest, min(most, most_bytes // frame_bytes))
+
+
+def socket_buffer_bytes(frame_bytes: int) -> int:
+    """How much the kernel may hold of a stream on each side: two frames, within reason."""
+    return max(128 * 1024, min(8 * 1024 * 1024, 2 * frame_bytes))
+
+
+def receiving(frame_bytes: int) -> Options:
+    """The options of a socket that connects to take frames of about that size."""
+    return {
+        **CONNECTING,
+        zmq.RCVHWM: queue_frames(frame_bytes),
+        zmq.RCVBUF: socket_buffer_bytes(frame_bytes),
+        zmq.RCVTIMEO: WAIT_MS,
+    }
+
+
+def put_options(socket: zmq.Socket[bytes], options: Options) -> None:
+    """Set a socket's options."""
+    for option, value in options.items():
+        socket.setsockopt(option, value)

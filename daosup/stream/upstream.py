@@ -1,0 +1,55 @@
+"""A writer's end of a stream: what goes from a mirror to its owner, against the direction of the frames.
+
+It is a connection of its own beside the reader's, to the same port; so a thread that sends never meets the one that
+receives. libzmq's XPUB takes messages from an XSUB that are no subscriptions, as its manual says.
+
+Invariants: sending never waits; what cannot be sent at once, as there is no connection or no room, is not sent later.
+"""
+
+from __future__ import annotations
+
+from typing import Union
+
+import zmq
+
+from daosup.stream.sockets import CONNECTING, put_options, socket_buffer_bytes, written_frames
+
+
+class Upstream:
+    """Sends to one owner.
+
+    Attributes:
+        most_waiting: So many frames may be under way before one is answered.
+
+    Args:
+        endpoint: ``tcp://HOST:PORT`` of the stream.
+        frame_bytes: What is known of a frame's size, to size buffers.
+    """
+
+    def __init__(self, endpoint: str, frame_bytes: int = 65536) -> None:
+        self.most_waiting = written_frames(frame_bytes)
+        self._context = zmq.Context(io_threads=1)
+        self._socket = self._context.socket(zmq.XSUB)
+        options = {
+            **CONNECTING,
+            # Beside the frames there are words.
+            zmq.SNDHWM: 2 * self.most_waiting,
+            zmq.SNDBUF: socket_buffer_bytes(frame_bytes),
+            # No pipe, and so no queue, without a connection.
+            zmq.IMMEDIATE: 1,
+            zmq.MAXMSGSIZE: 4096,  # nothing comes here
+        }
+        put_options(self._socket, options)
+        self._socket.connect(endpoint)
+
+    def send(self, message: Union[bytes, bytearray]) -> None:
+        """Send a message, or drop it. From one thread at a time."""
+        try:
+            self._socket.send(message, zmq.NOBLOCK)
+        except zmq.Again:
+            pass
+
+    def close(self) -> None:
+        """Disconnect; what is still to be sent is given a moment."""
+        self._socket.close(linger=100)
+        self._context.term()

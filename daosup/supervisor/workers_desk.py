@@ -1,0 +1,201 @@
+"""Does with worker processes what the host's state orders, and tells it what becomes of them.
+
+Invariants: what a process is said to do is what its page says, so no lost message leaves it misjudged; a worker that is
+found alive is watched as one that was started here; before a mirror is made it is written down, so that a crash at any
+time leaves no file that nobody knows.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Optional
+
+from daosup import log
+from daosup.adapters.leftovers import MirrorLedger
+from daosup.adapters.processes import Processes, allow_many_files
+from daosup.adapters.segment_folder import SegmentFolder
+from daosup.core import events as e
+from daosup.core.crew import Phase
+from daosup.core.host import HostState
+from daosup.core.types import WorkerKey, WorkerKind
+from daosup.supervisor.reexec import Renewing
+from daosup.supervisor.worker_health import WorkerHealth
+from daosup.supervisor.worker_news import Facts, ToldSocket, bury
+from daosup.supervisor.worker_orders import WorkerOrders
+from daosup.supervisor.workers_folder import WorkersFolder
+from daosup.supervisor.workers_seen import WorkersSeen
+from daosup.workers.records import TakenError
+
+_log = log.get("daosup.supervisor")
+
+
+class WorkersDesk:
+    """The worker processes of one host, and the files of its mirrors.
+
+    Args:
+        state: Of the host.
+        segments: Where segments are.
+        folder: Where the workers' files are.
+        ledger: Where it is written down which mirrors were made.
+        orders: What workers are told.
+        seen: What is seen of them.
+        post: Takes the events.
+        on_told: Called when a worker told something that the state need not know.
+        interval_s: How long after one ``tick`` the next one should come, in seconds.
+        renewing: Which of the workers that are found first are to be renewed.
+    """
+
+    def __init__(
+        self,
+        state: HostState,
+        segments: SegmentFolder,
+        folder: WorkersFolder,
+        ledger: MirrorLedger,
+        orders: WorkerOrders,
+        seen: WorkersSeen,
+        post: Callable[[e.Event], None],
+        on_told: Callable[[], None],
+        interval_s: float,
+        renewing: Renewing,
+    ) -> None:
+        self._state = state
+        self._segments, self._folder, self._ledger = segments, folder, ledger
+        self._orders, self._seen = orders, seen
+        self._post, self._tell = post, on_told
+        self._renewing = renewing
+        self._health = WorkerHealth(state.crew.workers, seen, orders.limits_of, post, interval_s)
+        self._processes = Processes("daosup.workers.fork_server", self._on_started, self._on_failed, self._on_ended)
+        self._told: Optional[ToldSocket] = None
+
+    def open(self) -> None:
+        """Hear the workers, and be ready to start some; the folder is taken by now."""
+        allow_many_files()
+        self._told = ToldSocket(self._folder.path, self._processes.is_running, self._on_told)
+        with suppress(OSError):  # then the first worker tries again, and says why it cannot be
+            self._processes.prepare()
+
+    def close(self, *, is_left: bool) -> None:
+        """Let the workers go on for a successor, or end them and remove what is left of them."""
+        if self._told is not None:
+            self._told.close()
+        if is_left:
+            self._processes.leave()
+            self._folder.let_go()
+        else:
+            self._processes.close()
+            self._folder.remove()
+        self._ledger.close()
+
+    # -- what was there before
+
+    def mirrored(self) -> e.RememberMirrors:
+        """What the supervisors before us mirrored, as they wrote down: what was wanted, and which files were made."""
+        remembered = self._folder.remembered()
+        known = {*remembered.by_operator, *remembered.by_others}
+        made = tuple(source for source in self._ledger.find() if source not in known)
+        return replace(remembered, by_others=remembered.by_others + made)
+
+    def tell_strangers(self) -> None:
+        """Log which files look like mirrors and are nobody's."""
+        strangers = self._ledger.strangers(self._segments)
+        if strangers:
+            _log.info(
+                "mirrors of unknown origin are left alone; remove them if nobody uses them",
+                count=len(strangers),
+                files=", ".join(strangers[:3]),
+            )
+
+    def find(self, remembered: e.RememberMirrors) -> None:
+        """Take over what runs already, and what was ``remembered`` as mirrored."""
+        adopted, old = [], []
+        for found in self._orders.found():
+            key, record = found.worker.order.key, found.record
+            known = self._state.crew.workers.get(key)
+            if known is not None and known.pid == record.pid:
+                continue
+            with suppress(ProcessLookupError):
+                if not self._processes.is_running(key, record.pid):
+                    self._processes.adopt(key, record.pid, record.start_time)
+                adopted.append(found.worker)
+                if self._renewing.includes(record.version):
+                    old.append(key)
+        by_operator, by_others = remembered.by_operator, remembered.by_others
+        self._post(e.WorkersFound(tuple(adopted), by_operator, by_others, remembered.written_back))
+        if old:
+            self._post(e.RenewAsked(tuple(old)))
+        self._renewing = Renewing.NONE
+
+    # -- what is to be done
+
+    def start(self, action: e.StartWorker) -> None:
+        """Start a worker's process."""
+        self._seen.forget(action.key)
+        if action.key.kind is WorkerKind.MIRROR:
+            source = action.key.source
+            reason = self._ledger.note(source, self._segments.path_of(self._state.mirrors.name_of(source)))
+            if reason is not None:
+                _log.warning("a crash would leave a mirror behind: it cannot be written down", reason=reason)
+        self._processes.start(action.key, self._orders.request_for(action))
+
+    def stop(self, action: e.StopWorker) -> None:
+        """Ask a worker's process to end, or end it."""
+        self._processes.stop(action.pid, is_forced=action.is_forced)
+
+    def remove_mirror(self, action: e.RemoveMirror) -> None:
+        """Remove a mirror's file, unless it is not ours any more."""
+        reason = self._ledger.remove(action.source)
+        if reason is not None:
+            _log.warning("a mirror's file is left alone", source=str(action.source), reason=reason)
+
+    def remember(self, action: e.RememberMirrors) -> None:
+        """Write down what is mirrored, for a successor."""
+        try:
+            self._folder.remember(action)
+        except OSError as error:
+            _log.warning("what is mirrored would be forgotten in a crash", reason=str(error))
+
+    # -- what happens by itself
+
+    def tick(self, now: float) -> None:
+        """Look how the workers are, at ``now`` on the monotonic clock."""
+        self._health.turn(now)
+        for key, worker in list(self._state.crew.workers.items()):
+            if worker.phase is Phase.STARTING and worker.pid:
+                self._see_if_ready(key, worker.pid)
+
+    def _see_if_ready(self, key: WorkerKey, pid: int) -> None:
+        """Look at its page: what it said may have been lost."""
+        statistics = self._seen.of(key).reader.read(pid)
+        if statistics is not None and statistics.is_ready:
+            self._post(e.WorkerReady(key, pid, statistics.port))
+        elif statistics is not None and statistics.beat_ns > statistics.started_ns:
+            self._post(e.WorkerBegan(key, pid))
+
+    def _on_started(self, key: WorkerKey, pid: int) -> None:
+        self._post(e.WorkerStarted(key, pid))
+        self._see_if_ready(key, pid)
+
+    def _on_failed(self, key: WorkerKey, reason: str) -> None:
+        self._post(e.WorkerExited(key, 0, f"cannot be started: {reason}"))
+
+    def _on_told(self, key: WorkerKey, pid: int, event: str, facts: Facts) -> None:
+        if event == "ready":
+            self._see_if_ready(key, pid)
+        else:
+            self._seen.told(key, event, facts)
+            self._tell()
+            say = _log.warning if facts.get("reason") or "warning" in facts else _log.info
+            say(f"{key.kind.value} {event}", worker=str(key), pid=pid, **facts)
+
+    def _on_ended(self, key: WorkerKey, pid: int, status: Optional[int]) -> None:
+        if status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == TakenError.exit_code:
+            self._post(e.WorkerExited(key, pid, "another process does its work already"))
+            self.find(e.RememberMirrors((), ()))
+            return
+        cause, details = bury(self._folder.page_of(key), status)
+        if details:
+            _log.error("last words of a worker", worker=str(key), pid=pid, cause=cause, details=details)
+        self._post(e.WorkerExited(key, pid, cause, details))
