@@ -94,7 +94,14 @@ class Crews(RuleBasedStateMachine):
             self.due_s[key] = worker.retry_s
         assert worker.backoff.deaths == self.deaths[key]
         assert (worker.phase is Phase.FAILED) == (self.deaths[key] > RESTARTS_IN_A_ROW)
+        if self.wanted.get(key, worker.order) != worker.order:
+            self._wanted_otherwise(key, worker)
         return actions
+
+    def _wanted_otherwise(self, key: WorkerKey, worker: Worker) -> None:
+        """It waits for its next try, but what made it die may be gone with what it was told."""
+        self.due_s[key] = self.now
+        self.deaths[key] = 0 if worker.phase is Phase.FAILED else self.deaths[key]
 
     def _count(self, key: WorkerKey, was_healthy: bool, *, may_be_failed: bool) -> None:
         before = self.deaths.get(key, 0)
@@ -138,8 +145,7 @@ class Crews(RuleBasedStateMachine):
     def want_mirror(self, key: WorkerKey, endpoint: str) -> None:
         worker = self.crew.workers.get(key)
         if worker is not None and worker.order.endpoint != endpoint and worker.phase in WAITING:
-            self.due_s[key] = self.now
-            self.deaths[key] = 0 if worker.phase is Phase.FAILED else self.deaths[key]
+            self._wanted_otherwise(key, worker)
         self.wanted[key] = e.StartWorker(key, 0, endpoint)
         self.turn()
 
