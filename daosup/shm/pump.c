@@ -87,6 +87,8 @@ static bool has_reader_spoken(struct sending *self, int64_t now)
 
 int pump_send(struct sending *self)
 {
+    /* They have just been heard: however much they say, a frame goes out in between. */
+    self->listen_ns = monotonic_ns() + LISTEN_NS;
     for (;;) {
         int result = (int)frames_wait(self->frames, self->semaphores, self->semaphore, self->outgoing->sent,
                                       self->deadline_ns);
@@ -97,11 +99,11 @@ int pump_send(struct sending *self)
             return result;
         /* The post of a frame that was there before we slept would end the next sleep for nothing. */
         semaphores_take(self->semaphores, self->semaphore);
-        if (semaphores_kicked(self->semaphores))
-            return result;
         result = send_newest(self);
         if (result != FRAMES_OK)
             return result;
+        if (semaphores_kicked(self->semaphores))
+            return FRAMES_WOKEN;
         self->deadline_ns = now + self->rest_ns;
     }
 }

@@ -38,6 +38,8 @@ DESCRIBE_BURST_S = 0.05
 DESCRIBE_INTERVAL_S = 1.0
 #: However often somebody subscribes, descriptions without a new frame are at least so far apart.
 DESCRIBE_PAUSE_S = 0.005
+#: Readers are listened to for so long at a time, however much they say.
+LISTEN_S = 0.002
 
 _SUBSCRIBED = 1
 #: No subscription is longer.
@@ -137,13 +139,16 @@ class Sender:
         """Readable when something may have come from a reader; look with ``hear``."""
         return int(self._socket.getsockopt(zmq.FD))
 
-    def hear(self) -> None:
-        """Take in what readers said; never waits."""
+    def hear(self) -> bool:
+        """Take in what readers said; never waits. Returns whether they say more than can be listened to at once."""
+        until_s = time.monotonic() + LISTEN_S
         while int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+            if time.monotonic() >= until_s:
+                return True
             try:
                 said = self._socket.recv(zmq.NOBLOCK)
             except zmq.Again:
-                return
+                break
             if said.startswith(MAGIC):
                 self._on_upstream(said)
                 continue
@@ -156,6 +161,7 @@ class Sender:
                 self.reader_count += said[1:] == MAGIC
             else:
                 self.reader_count -= said[1:] == MAGIC
+        return False
 
     def is_description_due(self, now: float, *, has_new: bool) -> bool:
         """Whether the next message should describe; ``has_new``: there is a frame that was not sent yet."""

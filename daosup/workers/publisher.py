@@ -165,7 +165,7 @@ class _Service:
         sender = self._sender
         self._tended = now
         self._writes.tend(now)
-        sender.hear()
+        has_more = sender.hear()
         if now >= self._compared + KEYWORDS_INTERVAL_S:
             self._compared = now
             if self._messages.has_new_keywords():
@@ -178,11 +178,11 @@ class _Service:
             self._segment.check()
         self._note_stuck(now, outcome)
         self._rest_s = DESCRIBE_PAUSE_S if sender.is_asked else RESTING_S
-        is_resting = outcome == TIMEOUT and not is_due and not sender.is_asked
+        is_resting = outcome == TIMEOUT and not is_due and not sender.is_asked and not has_more
         if is_resting or self._writes.has_writers:
             self._doorbell.arm()
-        if is_resting:
-            self._rest_s = SLEEP_S
+        if is_resting or has_more:
+            self._rest_s = SLEEP_S if is_resting else 0.0
         return is_due
 
     def _stamp(self, now: float) -> None:

@@ -157,8 +157,13 @@ def clock_off(scene: Scene) -> float:
         assert successor is not None
         chief.spawn("--role", "minion", before=wrong)
         chief.wait_up()
+
+        def is_known() -> bool:
+            return "chief" in {machine["hostname"] for machine in successor.call("machines")}
+
+        wait_until(is_known, 2.0, "it to be announced")
         assert successor.call("cleanup", ttl_s=120) == []
-        assert "chief" in {machine["hostname"] for machine in successor.call("machines")}
+        assert is_known()
     _forget(scene, "old")
     return took_s
 

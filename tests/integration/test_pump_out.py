@@ -110,14 +110,31 @@ def test_a_frame_that_comes_too_late_is_left(rig: Rig) -> None:
     assert len(rig.arrived()) == 1
 
 
-def test_a_reader_that_says_something_ends_it_with_the_next_frame_left(rig: Rig) -> None:
+def test_a_reader_that_says_something_ends_it_with_the_next_frame_left(rig: Rig, aside: ThreadPoolExecutor) -> None:
     rig.far.send(b"\x01DAO2")
-    rig.write(1)
-    assert rig.outlet.send() == NEW
-    assert counts(rig.window) == (0, 0, 0, 0)
+    sending, value = aside.submit(rig.outlet.send, 5.0), 0
+
+    def ends() -> bool:
+        nonlocal value
+        value += 1
+        rig.write(value)
+        wait_until(lambda: rig.window.sent == value or sending.done(), what="the frame to be sent, or left")
+        return sending.done()
+
+    wait_until(ends, 5.0, "the reader to be noticed")
+    assert sending.result() == NEW
+    assert counts(rig.window) == (value - 1, value - 1, 0, 0)
     assert rig.near.recv() == b"\x01DAO2"
     assert rig.outlet.send() == TIMEOUT
-    assert counts(rig.window) == (1, 1, 0, 0)
+    assert counts(rig.window) == (value, value, 0, 0)
+
+
+def test_however_much_readers_say_each_call_sends_a_frame(rig: Rig) -> None:
+    for value in range(1, 11):
+        rig.far.send(b"\x01DAO2")
+        rig.write(value)
+        assert rig.outlet.send() == TIMEOUT
+        assert rig.window.sent == value
 
 
 def test_its_rest_begins_anew_with_each_frame(rig: Rig, aside: ThreadPoolExecutor) -> None:
