@@ -12,29 +12,23 @@ from typing import Union
 
 import zmq
 
-from daosup.stream.sockets import CONNECTING, put_options, socket_buffer_bytes, written_frames
+from daosup.stream.sockets import CONNECTING, put_options, written_frames
 
 
 class Upstream:
     """Sends to one owner.
 
-    Attributes:
-        most_waiting: So many frames may be under way before one is answered.
-
     Args:
         endpoint: ``tcp://HOST:PORT`` of the stream.
-        frame_bytes: What is known of a frame's size, to size buffers.
     """
 
-    def __init__(self, endpoint: str, frame_bytes: int = 65536) -> None:
-        self.most_waiting = written_frames(frame_bytes)
+    def __init__(self, endpoint: str) -> None:
         self._context = zmq.Context(io_threads=1)
         self._socket = self._context.socket(zmq.XSUB)
         options = {
             **CONNECTING,
-            # Beside the frames there are words.
-            zmq.SNDHWM: 2 * self.most_waiting,
-            zmq.SNDBUF: socket_buffer_bytes(frame_bytes),
+            # Beside frames there are words; who sends large ones sees to it that there are fewer.
+            zmq.SNDHWM: 2 * written_frames(1),
             # No pipe, and so no queue, without a connection.
             zmq.IMMEDIATE: 1,
             zmq.MAXMSGSIZE: 4096,  # nothing comes here

@@ -28,6 +28,7 @@ from daosup.core.writing import (
     writer_of,
 )
 from daosup.errors import ProtocolError
+from daosup.stream.sockets import written_frames
 from daosup.stream.upstream import Upstream
 from daosup.workers.orders import MirrorOrder
 from daosup.workers.replica import Replica
@@ -67,7 +68,9 @@ class WritingBack(WrittenHere):
         self._writer = writer_of(order.host)
         self.topic = topic_of(self._writer)
         self._page, self._tell = page, tell
-        self._upstream: Optional[Upstream] = None
+        # One connection for as long as the mirror lasts: what is sent while there is none is lost.
+        self._upstream = Upstream(order.endpoint)
+        self._most_waiting = 0
         self._epoch = self._layout_id = 0
         self._is_open = False
         self._told: Optional[tuple[bool, str]] = None
@@ -159,33 +162,29 @@ class WritingBack(WrittenHere):
         message[HEADER_BYTES:] = self._writer + name
         pack_header(message, ask_header(self._epoch, self._layout_id, self._host, is_leaving=is_leaving))
         with self._lock:
-            if self._upstream is not None:
-                self._upstream.send(message)
+            self._upstream.send(message)
 
     def close(self) -> None:
         """Tell the owner that nothing will come any more."""
         self._ask(0.0, is_leaving=True)
         self._end()
-        if self._upstream is not None:
-            self._upstream.close()
+        self._upstream.close()
 
     # -- for whoever has the lock
 
     def _make_message(self, frame_bytes: int) -> tuple[bytearray, int]:
         self._waiting.clear()
         self._echoes.clear()
-        if self._upstream is not None:
-            self._upstream.close()
-        self._upstream = Upstream(self._endpoint, frame_bytes)
+        self._most_waiting = written_frames(frame_bytes)
         buffer = bytearray(FRAME_AT + frame_bytes)
         buffer[HEADER_BYTES:FRAME_AT] = self._writer
         return buffer, FRAME_AT
 
     def _has_room(self) -> bool:
-        return self._upstream is not None and len(self._waiting) < self._upstream.most_waiting
+        return len(self._waiting) < self._most_waiting
 
     def _send(self, stamps: Stamps) -> None:
-        if self._upstream is None or not self._is_open or not self._has_room():
+        if not self._is_open or not self._has_room():
             self._refuse(stamps.counter)
             return
         self._waiting.append(_Sent(stamps, time.monotonic()))

@@ -123,7 +123,7 @@ def test_both_ends_write_all_the_time_and_the_counters_add_up(hosts: Fleet, dept
         np.testing.assert_array_equal(source.read(), mirror.read())
         reader = row_of(hosts.lab, source_name)
         # Of frames that one program writes while others have the processor, a segment keeps as many as it is deep.
-        assert reader["refused"] <= there.written / 20
+        assert reader["refused"] < there.written / 2
 
 
 def test_an_acknowledged_write_is_in_the_source_on_return(hosts: Fleet) -> None:
