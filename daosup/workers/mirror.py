@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Optional
 
 from daosup.core.gaps import GapTracker, Verdict
@@ -29,50 +28,32 @@ from daosup.core.header import (
 from daosup.core.layout import Geometry, Layout
 from daosup.errors import ProtocolError, SegmentError, SegmentLostError
 from daosup.stream.receiver import Receiver
+from daosup.workers.mirroring import RETRY_INTERVAL_S, STAMP_INTERVAL_S, TEND_INTERVAL_S, Mirroring
 from daosup.workers.orders import MirrorOrder
 from daosup.workers.replica import Replica
-from daosup.workers.statistics import StatisticsPage
 from daosup.workers.writing_back import WritingBack
 from daosup.workers.written_here import Stamps
 
 #: A sender speaks at least once a second; after so long without a word the link counts as down.
 LINK_TIMEOUT_S = 2.5
-#: How often the mirror's own file and its keywords are looked after.
-TEND_INTERVAL_S = 0.25
-#: A mirror that could not be made (the file system is full, another's file lies there) is tried again so often.
-RETRY_INTERVAL_S = 0.25
-#: How often the statistics page is stamped while frames flow.
-STAMP_INTERVAL_S = 0.05
 
 
 def mirror(order: MirrorOrder, tell: Callable[..., None]) -> None:
-    """Mirror until stopped.
-
-    A mirror that cannot be made is tried again, and the reason is told.
-    """
-    worker = Mirror(order, tell)
-    try:
-        while True:
-            worker.turn()
-    finally:
-        worker.close()
+    """Mirror until stopped."""
+    Mirror(order, tell).run()
 
 
-class Mirror:
-    """Mirrors one source; ``tell`` is called with an event's name and its facts."""
+class Mirror(Mirroring):
+    """Mirrors one source that is streamed in protocol 2."""
 
     def __init__(self, order: MirrorOrder, tell: Callable[..., None]) -> None:
-        self._order = order
-        self._tell = tell
-        self._page = StatisticsPage(order.page)
+        super().__init__(order, tell)
         self._tracker = GapTracker()
-        self._replica: Optional[Replica] = None
         self._description: Optional[Description] = None
         self._epoch = 0
         # How the header of each frame begins and ends in the stream as it is described.
         self._begin = self._end = b""
-        self._heard = self._tended = self._stamped = self._retry_s = 0.0
-        self._obstacle: Optional[str] = None
+        self._heard = 0.0
         self._writing: Optional[WritingBack] = None
         if order.is_written_back:
             self._writing = WritingBack(order, self._page, tell)
@@ -182,11 +163,6 @@ class Mirror:
             return
         self._note_obstacle(None)
 
-    def _note_obstacle(self, reason: Optional[str]) -> None:
-        if reason != self._obstacle:
-            self._obstacle = reason
-            self._tell("blocked" if reason else "made", reason=reason)
-
     def _ask_description(self, now: float) -> None:
         if now >= self._retry_s:
             self._receiver.ask_description()
@@ -262,14 +238,7 @@ class Mirror:
         if self._replica is not None:
             page.write_time_utc_ns = self._replica.segment.stamp.time_ns
         has_link = now <= self._heard + LINK_TIMEOUT_S
-        if has_link != bool(page.has_link):
-            page.has_link = int(has_link)
-            silence = None if has_link else f"no word from {self._order.endpoint} for {LINK_TIMEOUT_S:g} s"
-            self._tell("link", is_up=has_link, reason=self._obstacle or silence)
-
-    def _say_how_fresh(self, replica: Replica) -> None:
-        page = self._page
-        replica.put_freshness(bool(page.has_link), page.skipped, page.source_counter, page.write_time_utc_ns)
+        self._note_link(None if has_link else f"no word from {self._order.endpoint} for {LINK_TIMEOUT_S:g} s")
 
     def close(self) -> None:
         """Leave the mirror as it is, and say that it is stale from now on."""
@@ -277,8 +246,5 @@ class Mirror:
             self._writing.close()
         if self._replica is not None:
             self._note(self._heard)
-            self._page.has_link = 0
-            with suppress(SegmentLostError):  # then nobody takes it for a mirror that is up to date
-                self._say_how_fresh(self._replica)
-            self._replica.close()
+            self._leave(self._replica)
         self._receiver.close()

@@ -21,37 +21,23 @@ from daosup.errors import SegmentError, SegmentLostError, UsageError
 from daosup.shm import Segment
 from daosup.stream.old_frames import Array
 from daosup.stream.old_receiver import OldReceiver
-from daosup.workers.mirror import RETRY_INTERVAL_S, STAMP_INTERVAL_S, TEND_INTERVAL_S
+from daosup.workers.mirroring import RETRY_INTERVAL_S, STAMP_INTERVAL_S, TEND_INTERVAL_S, Mirroring
 from daosup.workers.old_writing_back import OldWritingBack
 from daosup.workers.orders import MirrorOrder
 from daosup.workers.replica import Replica
-from daosup.workers.statistics import StatisticsPage
 from daosup.workers.written_here import Stamps
 
 
 def mirror_old(order: MirrorOrder, tell: Callable[..., None]) -> None:
-    """Mirror until stopped.
-
-    A mirror that cannot be made is tried again, and the reason is told.
-    """
-    worker = OldMirror(order, tell)
-    try:
-        while True:
-            worker.turn()
-    finally:
-        worker.close()
+    """Mirror until stopped."""
+    OldMirror(order, tell).run()
 
 
-class OldMirror:
-    """Mirrors one source; ``tell`` is called with an event's name and its facts."""
+class OldMirror(Mirroring):
+    """Mirrors one source that is streamed in the old protocol."""
 
     def __init__(self, order: MirrorOrder, tell: Callable[..., None]) -> None:
-        self._order = order
-        self._tell = tell
-        self._page = StatisticsPage(order.page)
-        self._replica: Optional[Replica] = None
-        self._obstacle: Optional[str] = None
-        self._tended = self._stamped = self._retry_s = 0.0
+        super().__init__(order, tell)
         self._receiver = OldReceiver(order.endpoint)
         self._writing = OldWritingBack(order, self._page, tell) if order.is_written_back else None
         self._begin_without_frames()
@@ -155,11 +141,6 @@ class OldMirror:
         self._replica = None
         self._follow(None)
 
-    def _note_obstacle(self, reason: Optional[str]) -> None:
-        if reason != self._obstacle:
-            self._obstacle = reason
-            self._tell("blocked" if reason else "made", reason=reason)
-
     def _note_rejected(self) -> None:
         """Something came that is no frame: it is counted, and told once."""
         if self._page.rejected == 0:
@@ -187,24 +168,15 @@ class OldMirror:
 
     def _note(self) -> None:
         """Bring the statistics page up to date."""
-        page, receiver = self._page, self._receiver
-        page.skipped = receiver.passed_over
+        receiver = self._receiver
+        self._page.skipped = receiver.passed_over
         receiver.look()
-        if receiver.has_link != bool(page.has_link):
-            page.has_link = int(receiver.has_link)
-            silence = None if receiver.has_link else f"no connection to {self._order.endpoint}"
-            self._tell("link", is_up=receiver.has_link, reason=self._obstacle or silence)
-
-    def _say_how_fresh(self, replica: Replica) -> None:
-        page = self._page
-        replica.put_freshness(bool(page.has_link), page.skipped, page.source_counter, page.write_time_utc_ns)
+        self._note_link(None if receiver.has_link else f"no connection to {self._order.endpoint}")
 
     def close(self) -> None:
         """Leave the mirror as it is, and say that it is stale from now on."""
         if self._writing is not None:
             self._writing.close()
         if self._replica is not None:
-            self._page.has_link = 0
-            self._say_how_fresh(self._replica)
-            self._replica.close()
+            self._leave(self._replica)
         self._receiver.close()

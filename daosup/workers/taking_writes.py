@@ -112,8 +112,8 @@ class TakingWrites:
             self._page.rejected += 1
             return
         with self._lock:
-            judge = self._writers.asked if isinstance(said, Ask) else self._writers.wrote
-            answer = judge(said, time.monotonic())  # type: ignore[arg-type]
+            now = time.monotonic()
+            answer = self._writers.asked(said, now) if isinstance(said, Ask) else self._writers.wrote(said, now)
         if isinstance(said, Ask):
             if answer.verdict is Verdict.WRITTEN and not said.is_leaving:
                 answer = self._openable(answer)
