@@ -98,9 +98,13 @@ class OldMirror(Mirroring):
     def _announce(self) -> None:
         replica = self._replica
         if replica is not None:
-            replica.is_announced = True
             self._note()
-            self._say_how_fresh(replica)
+            try:
+                self._say_how_fresh(replica)
+            except SegmentLostError:  # removed just now: the next one is announced
+                self._lose_replica()
+                return
+            replica.is_announced = True
             port = self._writing.port if self._writing is not None else 0
             self._page.stamp_ready(port)
             self._tell("ready", port=port)

@@ -273,3 +273,11 @@ def test_no_old_owner_acknowledges_and_that_is_said(owner: Owner) -> None:
     with pytest.raises(UnsupportedError, match="runs the existing daemon, which never answers"):
         owner.segment.write(frame(9), wait=True)
     assert owner.received() == 9
+
+
+def test_a_mirror_that_is_removed_before_it_is_announced_is_made_anew(owner: Owner) -> None:
+    os.unlink(owner.segment.path)
+    owner.mirror._announce()
+    told = len(owner.told)
+    wait_until(lambda: owner.statistics.is_ready and os.path.exists(owner.segment.path), 5.0, "another mirror")
+    assert ("ready", {"port": owner.statistics.port}) in owner.told[told:]
