@@ -99,7 +99,9 @@ def test_hosts_find_each_other_again_after_a_cut_that_was_longer_than_any_lifeti
                 each.swallow()
             for name, peer in (("rts", "gui"), ("cam", "lab")):
                 wait_until(
-                    lambda: f"reader vanished segment=of_{name} peer={peer}" in hosts[name].log,  # noqa: B023
+                    lambda: (
+                        f"reader vanished segment=of_{name} source={name}:of_{name} peer={peer} " in hosts[name].log
+                    ),  # noqa: B023
                     45.0,
                     f"{name} to miss {peer}",
                 )
