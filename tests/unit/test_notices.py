@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from daosup.core.notices import ALL, BY_NAME
 from daosup.core.notices.notice import Notice
+from daosup.log.reference import catalog, markdown
+
+ROOT = Path(__file__).parents[2]
 
 #: For ever: journals of years ago are read by these. A notice that is told no longer stays in this list.
 FROZEN = {
@@ -123,6 +129,34 @@ def test_each_is_whole(notice: Notice) -> None:
     assert not notice.text.endswith(".")
     for sentence in (notice.explanation, notice.advice):
         assert sentence.isprintable()
-        assert sentence[0].isupper()
+        assert sentence[0].isupper() or sentence.startswith("daosupd ")
         assert "  " not in sentence
     assert notice.level == "info" or notice.advice != "Nothing.", "who is warned wants to know what to do"
+
+
+def test_the_catalog_and_the_page_are_those_of_the_list() -> None:
+    assert (ROOT / "systemd/daosup.catalog").read_text() == catalog(), (
+        "run: python -m daosup.log.reference catalog > systemd/daosup.catalog"
+    )
+    assert (ROOT / "docs/journal.md").read_text() == markdown(), (
+        "run: python -m daosup.log.reference markdown > docs/journal.md"
+    )
+
+
+@pytest.mark.skipif(shutil.which("journalctl") is None, reason="there is no journalctl on this machine")
+def test_systemd_reads_the_catalog(tmp_path: Path) -> None:
+    folder = tmp_path / "usr/lib/systemd/catalog"
+    folder.mkdir(parents=True)
+    (tmp_path / "var/lib/systemd/catalog").mkdir(parents=True)
+    shutil.copy(ROOT / "systemd/daosup.catalog", folder)
+    root = f"--root={tmp_path}"
+    made = subprocess.run(["journalctl", root, "--update-catalog"], capture_output=True, text=True)
+    assert (made.returncode, made.stderr) == (0, "")
+    listed = subprocess.run(["journalctl", root, "--list-catalog"], capture_output=True, text=True, check=True).stdout
+    told = dict(re.findall(r"^([0-9a-f]{32}) daosup: (.*)$", listed, re.M))
+    assert told == {each.message_id: each.text for each in ALL}
+    died = BY_NAME["worker-died"]
+    command = ["journalctl", root, "--dump-catalog", died.message_id]
+    dumped = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert " ".join(died.explanation.split()) in " ".join(dumped.split())
+    assert f"What to do: {died.advice}" in " ".join(dumped.split())
