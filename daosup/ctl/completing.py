@@ -58,7 +58,9 @@ def offers(words: list[str], commands: Mapping[str, Command]) -> Words:
         return completing.next_words(line, typed, options, kinds)
     if name is None:
         return [(each, command.summary) for each, command in commands.items()]
-    if name in commands and len(line.arguments) == 1 and commands[name].name:
+    if name not in commands:
+        return ()
+    if len(line.arguments) == 1 and commands[name].name:
         return _arguments(commands[name], line)
     return completing.next_words(line, "-", options, kinds)
 
@@ -73,7 +75,7 @@ def _arguments(command: Command, line: Line) -> Words:
     if "|" in command.name:
         return [(word, "") for word in command.name.split("|")]
     segments = _SEGMENTS.get(command.among)
-    return segments(_Daemon(line)) if segments else ()
+    return sorted(segments(_Daemon(line))) if segments else ()
 
 
 class _Daemon:
