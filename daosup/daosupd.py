@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from daosup.errors import DaosupError
+
 EPILOG = """\
 A key of the configuration can be given as --set TABLE.KEY=VALUE, with the value as in TOML.
 Exit codes: 0 stopped, 64 wrong command line, 69 something needed is away, 78 wrong configuration.
@@ -28,24 +30,42 @@ Examples:
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the supervisor; returns the exit code."""
+    import faulthandler
+
     from daosup.completing import ASKED, answer
     from daosup.errors import ConfigError, DaosupError
 
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given[:1] == [ASKED]:
         return answer(_offers, given[1:])
+    if sys.stderr is not None:
+        # A loop that hangs is aborted by systemd's watchdog: then the log says where it was.
+        faulthandler.enable()
     options = parser().parse_args(given)
     try:
         if options.discover:
             return _discover()
         return _supervise(options)
-    except ConfigError as error:
-        for mistake in error.mistakes:
-            print(f"daosupd: {mistake}", file=sys.stderr)
-        return error.exit_code
     except DaosupError as error:
-        print(f"daosupd: {error}", file=sys.stderr)
+        mistakes = error.mistakes if isinstance(error, ConfigError) else [str(error)]
+        for mistake in mistakes:
+            print(f"daosupd: {mistake}", file=sys.stderr)
+        _tell_failure(error, mistakes)
         return error.exit_code
+
+
+def _tell_failure(error: DaosupError, mistakes: list[str]) -> None:
+    """Let the service manager show why we end."""
+    import errno
+
+    from daosup.adapters.systemd import Systemd
+    from daosup.errors import ConfigError
+
+    cause = error.__cause__
+    number = cause.errno if isinstance(cause, OSError) and cause.errno else None
+    usual = errno.EINVAL if isinstance(error, ConfigError) else errno.EAGAIN
+    more = f" (and {len(mistakes) - 1} more, see its log)" if len(mistakes) > 1 else ""
+    Systemd().failed(f"failed: {mistakes[0]}{more}", number or usual)
 
 
 def _offers(words: list[str]) -> Any:
