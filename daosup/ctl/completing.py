@@ -99,7 +99,7 @@ class _Daemon:
 
 
 def _hosts(daemon: _Daemon) -> list[str]:
-    return [str(machine["hostname"]) for machine in daemon.ask("machines")]
+    return sorted(str(machine["hostname"]) for machine in daemon.ask("machines"))
 
 
 def _remote(daemon: _Daemon) -> Words:

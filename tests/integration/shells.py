@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -37,26 +38,21 @@ def environment(socket: Optional[Path] = None, **more: str) -> dict[str, str]:
     return {**found, "DAOSUP_SOCKET": str(socket)} if socket else found
 
 
-def offered_by_bash(line: str, known: dict[str, str]) -> list[str]:
+def offered_by_bash(line: str, known: dict[str, str], breaks: str = ":=") -> list[str]:
     """What bash's function leaves in COMPREPLY at the end of ``line``: each to replace what follows the last break."""
     # As readline splits: at blanks, and each run of other breaks is a word.
-    words = re.findall(r"[:=]+|[^\s:=]+", line) + ([""] if line[-1].isspace() else [])
-    quoted = " ".join(f"'{word}'" for word in words)
-    program = words[0]
-    variables = f"COMP_LINE='{line}' COMP_POINT={len(line)} COMP_WORDS=({quoted}) COMP_CWORD={len(words) - 1}\n"
+    words = re.findall(rf"[{breaks}]+|[^\s{breaks}]+" if breaks else r"\S+", line)
+    words += [""] if line[-1].isspace() else []
+    variables = {
+        "COMP_LINE": shlex.quote(line),
+        "COMP_POINT": len(line),
+        "COMP_WORDS": f"({' '.join(map(shlex.quote, words))})",
+        "COMP_CWORD": len(words) - 1,
+        "COMP_WORDBREAKS": shlex.quote(f" \t\n\"'><;|&({breaks}"),
+    }
+    program = "".join(f"{name}={value}\n" for name, value in variables.items()) + _ASK_FUNCTION
     done = subprocess.run(
-        [
-            "bash",
-            "--norc",
-            "--noprofile",
-            "-c",
-            variables + _ASK_FUNCTION,
-            "-",
-            "_daosup",
-            program,
-            words[-1],
-            words[-2],
-        ],
+        ["bash", "--norc", "--noprofile", "-c", program, "-", "_daosup", words[0], words[-1], words[-2]],
         env=known,
         capture_output=True,
         text=True,

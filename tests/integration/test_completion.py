@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from daosup.ctl.commands import COMMANDS
+from daosup.ctl import arguments, completing, looking
+from daosup.ctl.commands import COMMANDS, Command
 from daosup.ctl.completing import script
 from tests.integration.fleet import Fleet
 from tests.integration.shells import environment, line_after_tab, offered_by_bash
@@ -64,6 +65,11 @@ def test_segments_are_those_that_the_command_is_about(lab: dict[str, str], hosts
         hosts.lab.call("start", name="rts:wfs", wait_s=10)
 
 
+def test_what_readline_replaces_depends_on_what_breaks_words(lab: dict[str, str]) -> None:
+    assert offered_by_bash("daosupctl mirror rts:w", lab, breaks="=") == ["rts:wfs"]
+    assert offered_by_bash("daosupd --role=mi", lab, breaks="") == ["--role=minion"]
+
+
 def test_the_daemon_that_is_named_on_the_line_is_asked(hosts: Fleet, lab: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "daosup").symlink_to(hosts.rts.runtime)
     known = environment(XDG_RUNTIME_DIR=str(tmp_path))
@@ -99,6 +105,15 @@ def test_a_word_that_means_something_to_a_shell_is_not_offered(hosts: Fleet, lab
         odd.close()
 
 
+def test_an_option_that_is_followed_by_a_host_is_offered_those_of_the_registry(
+    hosts: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAOSUP_SOCKET", str(hosts.lab.socket))
+    monkeypatch.setitem(arguments._OWN, "--from", ("HOST", "whose"))
+    film = {"film": Command(looking.status, "frames as a film", options=("--from",), more="")}
+    assert [word for word, _ in completing.offers(["film", "--from", ""], film)] == ["lab", "rts"]
+
+
 def test_an_answer_is_there_before_anybody_waits_for_it(lab: dict[str, str]) -> None:
     def asked_s() -> float:
         start_s = time.monotonic()
@@ -120,6 +135,8 @@ def test_an_answer_is_there_before_anybody_waits_for_it(lab: dict[str, str]) -> 
         ("daosupctl stop sc", ["daosupctl", "stop", "scope"]),
         ("daosupctl doctor --config my", ["daosupctl", "doctor", "--config", "my file.toml"]),
         ("daosupctl doctor --config=my", ["daosupctl", "doctor", "--config=my file.toml"]),
+        ("daosupctl mirror 'rts:d", ["daosupctl", "mirror", "rts:dm"]),
+        ("X=1 daosupctl stop sc", ["X=1", "daosupctl", "stop", "scope"]),
         ("daosupd --takeover --role=mi", ["daosupd", "--takeover", "--role=minion"]),
     ],
 )
