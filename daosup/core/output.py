@@ -12,7 +12,7 @@ from typing import NamedTuple
 MOST_PIECES = 8
 _BEGINS = ("Traceback (most recent call last):", "Fatal Python error: ", "  + Exception Group Traceback ")
 _FATAL = "Fatal Python error: "
-_FATAL_GOES_ON = ("Current thread ", "Thread ", "Python runtime state: ", "Extension modules: ", "<")
+_FATAL_GOES_ON = ("Current thread ", "Thread ", "Python runtime state: ", "Extension modules:", "<")
 _CHAINS = (
     "During handling of the above exception, another exception occurred:",
     "The above exception was the direct cause of the following exception:",
