@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, Optional
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from daosup.config import Config
+    from daosup.errors import DaosupError
 
 #: Exit code after a fault of our own.
 FAILED = 1
@@ -31,18 +34,29 @@ Examples:
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the supervisor; returns the exit code."""
+    import faulthandler
+
+    from daosup.completing import ASKED, answer
     from daosup.errors import ConfigError, DaosupError
 
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] == [ASKED]:
+        return answer(_offers, given[1:])
+    if sys.stderr is not None:
+        # A loop that hangs is aborted by systemd's watchdog: then the log says where it was.
+        faulthandler.enable()
+    options = parser().parse_args(given)
     try:
         if options.discover:
             return _discover()
         return _supervise(options)
-    except ConfigError as error:
-        _tell("configuration-wrong", {"mistake": "; ".join(error.mistakes)}, error.mistakes)
-        return error.exit_code
     except DaosupError as error:
-        _tell("supervisor-cannot-serve", {"reason": str(error)}, [str(error)])
+        mistakes = error.mistakes if isinstance(error, ConfigError) else [str(error)]
+        if isinstance(error, ConfigError):
+            _tell("configuration-wrong", {"mistake": "; ".join(mistakes)}, mistakes)
+        else:
+            _tell("supervisor-cannot-serve", {"reason": str(error)}, mistakes)
+        _tell_service_manager(error, mistakes)
         return error.exit_code
     finally:
         _close_log()
@@ -69,7 +83,32 @@ def _close_log() -> None:
         log.close()
 
 
-def _parser() -> argparse.ArgumentParser:
+def _tell_service_manager(error: DaosupError, mistakes: list[str]) -> None:
+    """Let the service manager show why we end."""
+    import errno
+
+    from daosup.adapters.systemd import Systemd
+    from daosup.errors import ConfigError
+
+    cause = error.__cause__
+    number = cause.errno if isinstance(cause, OSError) and cause.errno else None
+    usual = errno.EINVAL if isinstance(error, ConfigError) else errno.EAGAIN
+    more = f" (and {len(mistakes) - 1} more, see its log)" if len(mistakes) > 1 else ""
+    Systemd().failed(f"failed: {mistakes[0]}{more}", number or usual)
+
+
+def _offers(words: list[str]) -> Any:
+    """What a shell offers in place of the last of ``words``."""
+    from daosup.completing import Line, configured_instances, files, next_words, options_of
+
+    *before, typed = words
+    options = options_of(parser())
+    kinds = {"FILE": files, "INSTANCE": configured_instances}
+    return next_words(Line(before, options), typed or "-", options, kinds)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; every option with its help."""
     import argparse
     from pathlib import Path
 
@@ -88,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"daosupd {__version__}")
     parser.add_argument(
-        "--instance", metavar="NAME", default="default", help="which configuration: /etc/daosup/NAME.toml"
+        "--instance", metavar="INSTANCE", default="default", help="which configuration: /etc/daosup/INSTANCE.toml"
     )
     parser.add_argument("--config", metavar="FILE", type=Path, help="read this file instead")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="override one key")
@@ -105,6 +144,11 @@ def _parser() -> argparse.ArgumentParser:
         "--after-stop",
         action="store_true",
         help="for systemd's ExecStopPost: end what a stop left, unless $SERVICE_RESULT tells of a crash; and exit",
+    )
+    parser.add_argument(
+        "--give-access",
+        metavar="USER",
+        help="for daosup-access@.service: as root, let USER at segments and semaphores that other users make",
     )
     parser.add_argument("--end-with-stdin", action="store_true", help="stop when standard input ends")
     return parser
@@ -183,6 +227,8 @@ def _supervise(options: argparse.Namespace) -> int:
         return 0
     if options.takeover and config.role is not Role.MASTER:
         raise UsageError("--takeover is for a host with role master: give --role master too, or leave it out")
+    if options.give_access is not None:
+        return _give_access(options.give_access, lambda: load(config.file or config_file, instance, overrides))
     address, server = resolve(config.redis, config.runtime_folder, heritage.redis)
     successor = None
     try:
@@ -206,6 +252,22 @@ def _supervise(options: argparse.Namespace) -> int:
     if successor is not None:
         log.close()
         replace_process(Heritage(successor, server.inheritance if server is not None else None))
+    return 0
+
+
+def _give_access(user: str, read_config: Callable[[], Config]) -> int:
+    import pwd
+
+    from daosup.errors import ConfigError
+    from daosup.supervisor.giving_access import AccessGiver
+
+    try:
+        uid = pwd.getpwnam(user).pw_uid
+    except KeyError:
+        raise ConfigError(
+            f"--give-access {user}: there is no such user; make it: systemd-sysusers daosup.conf"
+        ) from None
+    AccessGiver(read_config, uid).serve()
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daosup.ctl import logs, looking, mirroring, running
+from daosup.ctl import completing, logs, looking, mirroring, running
 
 TYPE_CHECKING = False  # typing's own costs more than all else here
 if TYPE_CHECKING:
@@ -12,6 +12,12 @@ if TYPE_CHECKING:
 
 SOURCE = "HOST:NAME"
 NAME = "NAME"
+SOME_NAME = "[NAME]"
+SHELL = "bash|zsh"
+
+# Of which segments an argument is one; a shell offers these.
+REMOTE, MIRRORED, HERE, STOPPED = "remote", "mirrored", "here", "stopped"
+_AMONG = {SOURCE: REMOTE, NAME: HERE, SOME_NAME: HERE}
 
 
 class Command:
@@ -20,9 +26,11 @@ class Command:
     Attributes:
         run: Does it; returns the exit code.
         summary: What it does, in a few words.
-        name: What its argument is, if it has one: SOURCE, or NAME for a segment of this host as well; in brackets if
-            it may be left out.
+        name: What its argument is, if it has one: SOURCE, or NAME for a segment of this host as well, in brackets if it
+            may be left out; or the words to choose from, joined by ``|``.
         options: Those that not every command has.
+        among: Which segments a shell offers for the argument: REMOTE (by default for a SOURCE), MIRRORED, HERE (this
+            host's own, and mirrored; by default for a NAME) or STOPPED.
         more: What ``daosupctl COMMAND --help`` says beside, with examples.
     """
 
@@ -33,12 +41,14 @@ class Command:
         name: str = "",
         options: tuple[str, ...] = (),
         *,
+        among: str = "",
         more: str,
     ) -> None:
         self.run = run
         self.summary = summary
         self.name = name
         self.options = options
+        self.among = among or _AMONG.get(name, "")
         self.more = more
 
 
@@ -85,7 +95,7 @@ it sees more. Exit code: 0 all is well, 1 warnings, 2 problems.
     "logs": Command(
         logs.logs,
         "what happened, from the journal of systemd",
-        "[NAME]",
+        SOME_NAME,
         ("-f", "-n", "-p", "-x", "--since", "--host"),
         more="""\
 Of a segment or mirror, by its name here; or HOST:NAME, then of what publishes
@@ -137,6 +147,7 @@ Returns at once, although the host may not be there yet. `release` forgets it.
         mirroring.release,
         "give up a mirror, also one that is kept",
         SOURCE,
+        among=MIRRORED,
         more="""\
 Whoever holds it loses it. One of the configuration cannot be released.
 
@@ -162,6 +173,7 @@ stays as it is, marked stale. Returns when the worker has ended.
         "take back a stop",
         NAME,
         ("--wait",),
+        among=STOPPED,
         more=f"""\
 {_ABOUT_NAME}
 Returns when it runs again, or tells why there is nothing to run now.
@@ -200,6 +212,23 @@ The daemon becomes the installed version in the same process, with the
 configuration as it is now; workers of another version are renewed one by one.
 
   daosupctl reexec
+""",
+    ),
+    "completion": Command(
+        completing.print_script,
+        "what makes a shell complete these commands",
+        SHELL,
+        more="""\
+Prints what has the Tab key complete commands, options, segments and instances
+of daosupctl and daosupd. The packages of daosup install it; elsewhere, write
+into ~/.bashrc, or into ~/.zshrc after compinit:
+
+  source <(daosupctl completion bash)
+  source <(daosupctl completion zsh)
+
+Segments are those that the daemon tells of; without one, there are none.
+
+  daosupctl completion zsh
 """,
     ),
 }

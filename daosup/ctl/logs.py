@@ -29,7 +29,8 @@ def logs(options: Options) -> int:
         from daosup.ctl.other_host import logs_of
 
         return logs_of(options.host, _passed_on(options))
-    own = ["journalctl", "-u", f"daoserver@{_instance(options)}"]
+    instance = _instance(options)
+    own = ["journalctl", "-u", f"daosup-access@{instance}", "-u", f"daoserver@{instance}"]
     when = ["--since", _since(options.since)] if options.since is not None else []
     what = [*_shown(options), *_matches(options.name)]
     _check(own, when)

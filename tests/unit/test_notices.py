@@ -61,6 +61,8 @@ FROZEN = {
     "not-a-segment": "a66757860fc44e36838ad88eb85b3b64",
     "segment-folder-not-watched": "54968c359a3c461cbc577bebecdb4341",
     "segment-folder-watched": "8f4b28d02fc44da780942d48a486bf0f",
+    "access-given": "966566b98aff4aa087c014ed3f57c059",
+    "access-refused": "0e8e06e866a44a0e8aa417dd89ac2975",
     "mirror-asked": "680f5ff190ee421c8d1fc660e083f0c5",
     "mirror-released": "d1b5401cdd2b4e63b04d8b059d9684e9",
     "mirror-write-back-on": "e68275f34d9f4306b47c529733ec6427",

@@ -53,6 +53,23 @@ FOLDER_WATCHED = Notice(
     "The kernel tells at once what happens in the segment folder.",
     NOTHING,
 )
+ACCESS_GIVEN = Notice(
+    "access-given",
+    "966566b98aff4aa087c014ed3f57c059",
+    "info",
+    "access given to a segment",
+    "A segment of another user may now be read and written by the user that daosupd runs as.",
+    NOTHING,
+)
+ACCESS_REFUSED = Notice(
+    "access-refused",
+    "0e8e06e866a44a0e8aa417dd89ac2975",
+    "warning",
+    "no access to a segment for daosupd",
+    "FILE is a segment of another user or one of its semaphores, and REASON says why daosupd cannot be let at it.",
+    "If its file system has no access control lists, keep segments on one that has, or run daosupd as the user of the "
+    "programs: systemctl edit daoserver@.service",
+)
 MIRROR_ASKED = Notice(
     "mirror-asked",
     "680f5ff190ee421c8d1fc660e083f0c5",
