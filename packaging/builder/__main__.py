@@ -1,0 +1,4 @@
+"""Build the packages: see packaging/README.md."""
+import sys
+import lock
+lock.renew()
