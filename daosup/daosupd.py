@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, Optional
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from daosup.config import Config
+    from daosup.errors import DaosupError
 
 EPILOG = """\
 A key of the configuration can be given as --set TABLE.KEY=VALUE, with the value as in TOML.
@@ -28,20 +31,38 @@ Examples:
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the supervisor; returns the exit code."""
+    import faulthandler
+
     from daosup.errors import ConfigError, DaosupError
 
+    if sys.stderr is not None:
+        # A loop that hangs is aborted by systemd's watchdog: then the log says where it was.
+        faulthandler.enable()
     options = _parser().parse_args(arguments)
     try:
         if options.discover:
             return _discover()
         return _supervise(options)
-    except ConfigError as error:
-        for mistake in error.mistakes:
-            print(f"daosupd: {mistake}", file=sys.stderr)
-        return error.exit_code
     except DaosupError as error:
-        print(f"daosupd: {error}", file=sys.stderr)
+        mistakes = error.mistakes if isinstance(error, ConfigError) else [str(error)]
+        for mistake in mistakes:
+            print(f"daosupd: {mistake}", file=sys.stderr)
+        _tell_failure(error, mistakes)
         return error.exit_code
+
+
+def _tell_failure(error: DaosupError, mistakes: list[str]) -> None:
+    """Let the service manager show why we end."""
+    import errno
+
+    from daosup.adapters.systemd import Systemd
+    from daosup.errors import ConfigError
+
+    cause = error.__cause__
+    number = cause.errno if isinstance(cause, OSError) and cause.errno else None
+    usual = errno.EINVAL if isinstance(error, ConfigError) else errno.EAGAIN
+    more = f" (and {len(mistakes) - 1} more, see its log)" if len(mistakes) > 1 else ""
+    Systemd().failed(f"failed: {mistakes[0]}{more}", number or usual)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,6 +101,11 @@ def _parser() -> argparse.ArgumentParser:
         "--after-stop",
         action="store_true",
         help="for systemd's ExecStopPost: end what a stop left, unless $SERVICE_RESULT tells of a crash; and exit",
+    )
+    parser.add_argument(
+        "--give-access",
+        metavar="USER",
+        help="for daosup-access@.service: as root, let USER at segments and semaphores that other users make",
     )
     parser.add_argument("--end-with-stdin", action="store_true", help="stop when standard input ends")
     return parser
@@ -157,6 +183,8 @@ def _supervise(options: argparse.Namespace) -> int:
         return 0
     if options.takeover and config.role is not Role.MASTER:
         raise UsageError("--takeover is for a host with role master: give --role master too, or leave it out")
+    if options.give_access is not None:
+        return _give_access(options.give_access, lambda: load(config.file or config_file, instance, overrides))
     address, server = resolve(config.redis, config.runtime_folder, heritage.redis)
     successor = None
     try:
@@ -174,6 +202,22 @@ def _supervise(options: argparse.Namespace) -> int:
             server.stop()
     if successor is not None:
         replace_process(Heritage(successor, server.inheritance if server is not None else None))
+    return 0
+
+
+def _give_access(user: str, read_config: Callable[[], Config]) -> int:
+    import pwd
+
+    from daosup.errors import ConfigError
+    from daosup.supervisor.giving_access import AccessGiver
+
+    try:
+        uid = pwd.getpwnam(user).pw_uid
+    except KeyError:
+        raise ConfigError(
+            f"--give-access {user}: there is no such user; make it: systemd-sysusers daosup.conf"
+        ) from None
+    AccessGiver(read_config, uid).serve()
     return 0
 
 
