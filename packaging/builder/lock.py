@@ -56,9 +56,7 @@ def _ask_pip(asked: list[str], python: str) -> tuple[dict[str, Metadata], dict[s
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
         constraints.writelines(f"{each.name}{each.specifier}\n" for each in needs(_choices(), python))
         constraints.flush()
-        told = subprocess.run(
-            [*command, "--constraint", constraints.name, *asked], stdout=subprocess.PIPE, check=False
-        )
+        told = subprocess.run([*command, "--constraint", constraints.name, *asked], stdout=subprocess.PIPE, check=False)
     if told.returncode != 0:
         raise SystemExit(f"builder: pip finds no set of wheels for Python {python} (see above)")
     known: dict[str, Metadata] = {}

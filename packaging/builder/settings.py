@@ -36,7 +36,7 @@ def own_version() -> str:
     text = (ROOT / "daosup" / "__init__.py").read_text()
     found = re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE)
     if found is None:
-        raise SystemExit("builder: daosup/__init__.py has no line __version__ = \"…\"")
+        raise SystemExit('builder: daosup/__init__.py has no line __version__ = "…"')
     return found[1]
 
 
