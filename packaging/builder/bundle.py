@@ -7,12 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from closure import read_metadata, reached
+from closure import reached, read_metadata
 from settings import BUILD, LOCKS, platform_tags
 from stamps import digest_of, made
 from wheels import own_wheel, wheels_from_sources
 
-#: Not needed at run time, as patterns below site-packages: tests, headers and libraries to compile against, annotations,
+#: Not needed at run time, as patterns below site-packages: tests, headers and libraries to compile against, type stubs,
 #: tools that compile, programs (ours are the launchers).
 _UNNEEDED = (
     "bin",

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from scripts import assembled
+from scripts import with_functions
 from settings import BUILD, DEBIAN_MACHINE, DIST, PACKAGING, source_date
 from tree import tree
 
@@ -41,7 +41,7 @@ def build(version: str, compression: str) -> Path:
     _write(control / "triggers", (PACKAGING / "deb/triggers").read_text())
     for name in _SCRIPTS:
         if (PACKAGING / "deb" / name).exists():
-            _write(control / name, assembled(PACKAGING / "deb" / name), 0o755)
+            _write(control / name, with_functions(PACKAGING / "deb" / name), 0o755)
     DIST.mkdir(exist_ok=True)
     package = DIST / f"daosup_{version}_{DEBIAN_MACHINE}.deb"
     subprocess.run(
