@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
-from scripts import with_functions
-from settings import BUILD, DIST, MACHINE, PACKAGING, source_date
+from scripts import filled, with_functions
+from settings import BUILD, DIST, MACHINE, MAINTAINER, PACKAGING, source_date
 from tree import DOCUMENTATION, HOME, tree
 
 #: As rpm calls them. Not zstd, for the same everywhere; "fast" is for tests.
@@ -25,17 +26,17 @@ def build(version: str, compression: str) -> Path:
     work.mkdir(parents=True)
     words = {
         "VERSION": version,
-        "LICENSE": _license(),
+        "MAINTAINER": MAINTAINER,
+        "DATE": time.strftime("%a %b %d %Y", time.gmtime(source_date())),
         "PAYLOAD": _COMPRESSION[compression],
         "TREE": str(root),
         "FILES": "".join(_entries(root)),
     }
     text = with_functions(PACKAGING / "rpm/daosup.spec", lambda functions: functions.replace("%", "%%"))
-    for word, meaning in words.items():
-        text = text.replace(f"@{word}@", meaning)
     specification = work / "daosup.spec"
-    specification.write_text(text)
-    defines = {"_topdir": work, "_rpmdir": DIST, "_build_name_fmt": "%%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm"}
+    specification.write_text(filled(text, words))
+    name_format = "%%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm"
+    defines = {"_topdir": work, "_rpmdir": DIST, "_build_name_fmt": name_format}
     command = ["rpmbuild", "-bb", "--quiet", "--target", MACHINE]
     for name, value in defines.items():
         command += ["--define", f"{name} {value}"]
@@ -67,7 +68,3 @@ def _entries(root: Path) -> list[str]:
                 kind = "%doc "
             lines.append(f'{kind}%attr({path.stat().st_mode & 0o777:o}, root, root) "/{name}"\n')
     return lines
-
-
-def _license() -> str:
-    return "BSD-3-Clause"

@@ -1,4 +1,4 @@
-"""The maintainer scripts: each with the functions it shares with the others in it, so that each stands alone."""
+"""Texts with places to fill in; above all the maintainer scripts, so that each of them stands alone."""
 
 from __future__ import annotations
 
@@ -18,3 +18,10 @@ def with_functions(script: Path, escape: Callable[[str], str] = str) -> str:
     minors = " ".join(python.partition(".")[2] for python in reversed(PYTHONS))
     functions = (PACKAGING / "scripts/functions.sh").read_text().replace("@MINORS@", minors)
     return text.replace(_LINE, escape(functions))
+
+
+def filled(text: str, words: dict[str, str]) -> str:
+    """The text with each ``@WORD@`` replaced."""
+    for word, meaning in words.items():
+        text = text.replace(f"@{word}@", meaning)
+    return text

@@ -18,6 +18,9 @@ LIBRARIES_GLIBC = (2, 28)
 #: Our own extension is content with an older one, for it also serves people's own environments.
 OWN_GLIBC = (2, 17)
 
+#: The project has no address of its own; .invalid says so to programs.
+MAINTAINER = "The daosup authors <maintainers@daosup.invalid>"
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGING = ROOT / "packaging"
 LOCKS = PACKAGING / "locks"
