@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Optional
 
+from daosup.adapters.interpreter import same_python
 from daosup.adapters.process_handle import is_stopped
 
 #: How long it may be silent while something is asked of it; longer the first time, when it imports everything.
@@ -88,7 +89,7 @@ class ForkServer:
         try:
             with theirs, open(self._output, "ab") as output, _terminal_blocked():
                 self._process = subprocess.Popen(
-                    [sys.executable, "-c", _COMMAND, self._module, str(theirs.fileno()), *sys.path],
+                    [*same_python(), "-c", _COMMAND, self._module, str(theirs.fileno()), *sys.path],
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
