@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from daosup.errors import DaosupError
+
 EPILOG = """\
 A key of the configuration can be given as --set TABLE.KEY=VALUE, with the value as in TOML.
 Exit codes: 0 stopped, 64 wrong command line, 69 something needed is away, 78 wrong configuration.
@@ -28,20 +30,38 @@ Examples:
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the supervisor; returns the exit code."""
+    import faulthandler
+
     from daosup.errors import ConfigError, DaosupError
 
+    if sys.stderr is not None:
+        # A loop that hangs is aborted by systemd's watchdog: then the log says where it was.
+        faulthandler.enable()
     options = _parser().parse_args(arguments)
     try:
         if options.discover:
             return _discover()
         return _supervise(options)
-    except ConfigError as error:
-        for mistake in error.mistakes:
-            print(f"daosupd: {mistake}", file=sys.stderr)
-        return error.exit_code
     except DaosupError as error:
-        print(f"daosupd: {error}", file=sys.stderr)
+        mistakes = error.mistakes if isinstance(error, ConfigError) else [str(error)]
+        for mistake in mistakes:
+            print(f"daosupd: {mistake}", file=sys.stderr)
+        _tell_failure(error, mistakes)
         return error.exit_code
+
+
+def _tell_failure(error: DaosupError, mistakes: list[str]) -> None:
+    """Let the service manager show why we end."""
+    import errno
+
+    from daosup.adapters.systemd import Systemd
+    from daosup.errors import ConfigError
+
+    cause = error.__cause__
+    number = cause.errno if isinstance(cause, OSError) and cause.errno else None
+    usual = errno.EINVAL if isinstance(error, ConfigError) else errno.EAGAIN
+    more = f" (and {len(mistakes) - 1} more, see its log)" if len(mistakes) > 1 else ""
+    Systemd().failed(f"failed: {mistakes[0]}{more}", number or usual)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -26,7 +26,6 @@ from daosup.adapters.redis_address import RedisAddress
 from daosup.adapters.registry import Instance, Registry
 from daosup.adapters.segment_folder import SegmentFolder
 from daosup.adapters.state_file import StateFile
-from daosup.adapters.systemd import Systemd
 from daosup.config import Config
 from daosup.config.changes import Change
 from daosup.core import events as e
@@ -43,6 +42,7 @@ from daosup.supervisor.port_memory import PortMemory
 from daosup.supervisor.reexec import Renewing
 from daosup.supervisor.registry_desk import RegistryDesk
 from daosup.supervisor.reloading import Reloading
+from daosup.supervisor.service_desk import ServiceDesk
 from daosup.supervisor.worker_orders import WorkerOrders
 from daosup.supervisor.workers_desk import WorkersDesk
 from daosup.supervisor.workers_folder import WorkersFolder
@@ -97,7 +97,7 @@ class Supervisor:
             TICK_S,
             renewing,
         )
-        self.systemd = Systemd()
+        self.service = ServiceDesk(self)
         self._read_config = read_config
         self._events: deque[e.Event] = deque()
         self._is_handling = False
@@ -157,13 +157,12 @@ class Supervisor:
             self.workers.tell_strangers()
             self.workers.find(mirrored)
             self._tick()
-            self.systemd.ready(f"host {self.config.host}")
             self.reloading.serve()
             on_ready()
             end = await self._finished
             is_left = end is not None
             if not isinstance(end, Renewing):
-                self.systemd.stopping()
+                self.service.stopping(time.monotonic())
             await self.desk.close()
             await self.port_memory.settle()
         finally:
@@ -249,7 +248,7 @@ class Supervisor:
         except Exception as error:
             self.fail(error)
         self.post(e.Ticked())
-        self.systemd.feed_watchdog()
+        self.service.tick(now)
         asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     def _hang_up(self, had_terminal: bool) -> None:

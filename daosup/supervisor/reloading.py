@@ -84,22 +84,21 @@ class Reloading:
             UnavailableError: If the supervisor is stopping.
         """
         async with self._lock:
-            systemd = self._supervisor.systemd
-            systemd.reloading()
+            self._supervisor.service.reloading()
             try:
                 read = await asyncio.get_running_loop().run_in_executor(None, self._read)
                 if self._supervisor.state.is_stopping:
                     raise UnavailableError("this daosupd is stopping; it will read its configuration when it starts")
                 change = adopt(self._supervisor.config, read)
                 self._supervisor.reconfigure(change)
+                self._note(change)
             except ConfigError as error:
                 self._error = error
                 for mistake in error.mistakes:
                     _log.error("configuration refused; the one before stays in force", mistake=mistake)
                 raise
             finally:
-                systemd.ready(self._summary)
-            self._note(change)
+                self._supervisor.service.reloaded()
             return {"changed": list(change.changed), "needs_restart": list(change.needs_restart)}
 
     def _note(self, change: Change) -> None:
@@ -108,8 +107,3 @@ class Reloading:
         _log.info("configuration read anew", changed=", ".join(change.changed) or "nothing")
         if change.needs_restart:
             _log.warning("needs a restart", keys=", ".join(change.needs_restart))
-
-    @property
-    def _summary(self) -> str:
-        refused = "; a new configuration was refused, see its log" if self._error else ""
-        return f"host {self._supervisor.config.host}{refused}"
