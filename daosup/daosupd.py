@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Optional
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from daosup.config import Config
     from daosup.errors import DaosupError
 
 EPILOG = """\
@@ -101,6 +102,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="for systemd's ExecStopPost: end what a stop left, unless $SERVICE_RESULT tells of a crash; and exit",
     )
+    parser.add_argument(
+        "--give-access",
+        metavar="USER",
+        help="for daosup-access@.service: as root, let USER at segments and semaphores that other users make",
+    )
     parser.add_argument("--end-with-stdin", action="store_true", help="stop when standard input ends")
     return parser
 
@@ -177,6 +183,8 @@ def _supervise(options: argparse.Namespace) -> int:
         return 0
     if options.takeover and config.role is not Role.MASTER:
         raise UsageError("--takeover is for a host with role master: give --role master too, or leave it out")
+    if options.give_access is not None:
+        return _give_access(options.give_access, lambda: load(config.file or config_file, instance, overrides))
     address, server = resolve(config.redis, config.runtime_folder, heritage.redis)
     successor = None
     try:
@@ -194,6 +202,22 @@ def _supervise(options: argparse.Namespace) -> int:
             server.stop()
     if successor is not None:
         replace_process(Heritage(successor, server.inheritance if server is not None else None))
+    return 0
+
+
+def _give_access(user: str, read_config: Callable[[], Config]) -> int:
+    import pwd
+
+    from daosup.errors import ConfigError
+    from daosup.supervisor.giving_access import AccessGiver
+
+    try:
+        uid = pwd.getpwnam(user).pw_uid
+    except KeyError:
+        raise ConfigError(
+            f"--give-access {user}: there is no such user; make it: systemd-sysusers daosup.conf"
+        ) from None
+    AccessGiver(read_config, uid).serve()
     return 0
 
 

@@ -151,6 +151,12 @@ class Config:
         """What mirrors are called."""
         return names_of(self.mirrors.name, self.mirror)
 
+    def may_publish(self, name: str) -> bool:
+        """Whether other hosts may have the segment ``name`` of this host."""
+        return any(fnmatchcase(name, each) for each in self.publish.include) and not any(
+            fnmatchcase(name, each) for each in self.publish.exclude
+        )
+
     def writing_of(self, name: str) -> Writing:
         """Which mirrors on other hosts may write into the segment ``name`` of this host."""
         for writing, patterns in (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from daosup.config import Config
@@ -20,12 +19,6 @@ def host_facts(config: Config, ip: str, terms_of: Callable[[WorkerKey], Hashable
         terms_of: What the configuration says of a worker.
     """
     publish, network = config.publish, config.network
-
-    def may_publish(name: str) -> bool:
-        return any(fnmatchcase(name, each) for each in publish.include) and not any(
-            fnmatchcase(name, each) for each in publish.exclude
-        )
-
     return HostFacts(
         host=config.host,
         ip=ip,
@@ -33,7 +26,7 @@ def host_facts(config: Config, ip: str, terms_of: Callable[[WorkerKey], Hashable
         heartbeat_interval_s=config.heartbeat_interval_s,
         base_port=network.base_pub_port,
         port_count=network.port_count,
-        may_publish=may_publish,
+        may_publish=config.may_publish,
         terms_of=lru_cache(maxsize=None)(terms_of),  # asked for all workers whenever anything happens
         mirrors=tuple(each.source for each in config.mirror),
         written_back=frozenset(each.source for each in config.mirror if each.write_back),
