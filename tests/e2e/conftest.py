@@ -15,7 +15,15 @@ ADDRESSES = {"alpha": "10.77.0.1", "beta": "10.77.0.2", "gamma": "10.77.0.3"}
 #: A folder with `this/` and `newer/`, each with a .deb and an .rpm.
 PACKAGES = "DAOSUP_E2E_PACKAGES"
 #: Modules in the order of the story: what is removed at its end is used before.
-ORDER = ["test_installing", "test_streaming", "test_configuration", "test_faults", "test_upgrade", "test_removing", "test_rpm"]
+ORDER = [
+    "test_installing",
+    "test_streaming",
+    "test_configuration",
+    "test_faults",
+    "test_upgrade",
+    "test_removing",
+    "test_rpm",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

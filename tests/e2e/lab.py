@@ -66,9 +66,7 @@ class Lab:
 
     def popen(self, *words: str, **how: Any) -> subprocess.Popen[str]:
         """Begin a command of ``hosts``."""
-        return subprocess.Popen(
-            [HOSTS, *words], env=self._environment(), stdin=subprocess.DEVNULL, text=True, **how
-        )
+        return subprocess.Popen([HOSTS, *words], env=self._environment(), stdin=subprocess.DEVNULL, text=True, **how)
 
     def call(self, *words: str, timeout_s: float = 60.0, is_checked: bool = True, text: str = "") -> Completed:
         """Do a command of ``hosts``, and return what it printed.
