@@ -59,7 +59,19 @@ def open_file(path: str, *, is_writable: bool) -> int:
     except FileNotFoundError:
         raise SegmentNotFoundError(f"{path}: there is no such segment; its writer creates it") from None
     except OSError as error:
-        raise SegmentError(f"{path}: cannot be opened: {error.strerror}") from error
+        raise SegmentError(f"{path}: cannot be opened: {error.strerror}{_whose(path, error)}") from error
+
+
+def _whose(path: str, error: OSError) -> str:
+    """Whose file it is that we may not open."""
+    if error.errno not in (errno.EACCES, errno.EPERM):
+        return ""
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return ""
+    mode = stat.S_IMODE(facts.st_mode)
+    return f"; it is of user {facts.st_uid}, mode {mode:04o}, and this program runs as user {os.geteuid()}"
 
 
 def open_as_allowed(path: str) -> tuple[int, bool]:

@@ -258,7 +258,7 @@ def test_a_segment_and_semaphores_that_the_daemon_may_not_use(fleet: Fleet) -> N
         wait_until(lambda: rts.status()["segment_folder"]["refused"], what="it to be refused")
         found = examined(rts)[1]
         assert "hidden is not served" in told(found, "segments", "problem")
-        assert "chmod or chgrp it for its user (uid 0)" in told(found, "segments", "problem")
+        assert "or let its user (uid 0) at it" in told(found, "segments", "problem")
         assert "shown: daosupd may not wait on its semaphore" in told(found, "semaphores", "warning")
         rts.close()
         shown.unlink()

@@ -168,7 +168,7 @@ def test_of_a_host_that_is_well_everything_is_fine() -> None:
         ({"refused": {"x": "x: not a DAO segment: 3 bytes"}}, "segments", "problem", "remove it if nobody writes it"),
         (
             {"refused": {"x": "x: cannot be opened: Permission denied"}},
-            *("segments", "problem", "chgrp it for its user (uid 1000)"),
+            *("segments", "problem", "or let its user (uid 1000) at it"),
         ),
         ({"segments": {"a": "v0", "b": "fifo"}}, "layouts", "warning", "a: of the old layout v0"),
         ({"segments": {"a": "semreg"}}, "layouts", "warning", "a: of the old layout semreg"),

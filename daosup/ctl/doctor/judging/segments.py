@@ -17,7 +17,10 @@ def refused(facts: Facts) -> Iterator[Finding]:
     for name, reason in sorted(facts.refused.items()):
         if "Permission denied" in reason:
             uid = f"its user (uid {facts.process.uid})" if facts.process else "the user it runs as"
-            advice = f"daosupd needs to read and write it: chmod or chgrp it for {uid}, or publish.exclude it"
+            advice = (
+                f"daosupd needs to read and write it: systemctl start {_access(facts)} lets it at all of them; "
+                f"or let {uid} at it, or publish.exclude it"
+            )
         elif "not a DAO segment" in reason:
             advice = "its writer makes it anew; remove it if nobody writes it, or publish.exclude it"
         else:
@@ -56,10 +59,16 @@ def semaphores(facts: Facts) -> Iterator[Finding]:
         yield warning(
             "semaphores",
             f"{few(facts.locked_semaphores)}: daosupd may not wait on its semaphore, and polls instead",
-            "let its user read and write /dev/shm/sem.NAME_*, or run daosupd as the writer's user",
+            f"systemctl start {_access(facts)}, let its user read and write /dev/shm/sem.NAME_*, or run daosupd as the "
+            "writer's user",
         )
     if is_well:
         yield ok("semaphores", "none is waited on by two")
+
+
+def _access(facts: Facts) -> str:
+    """The service that lets the daemon at other users' segments."""
+    return facts.unit.replace("daoserver@", "daosup-access@")
 
 
 def _of(look: SemaphoreLook, facts: Facts) -> Finding | None:
