@@ -51,11 +51,8 @@ def test_it_can_do_little_harm(serving: Story, unit: str) -> None:
 
 def test_it_runs_as_its_own_user(serving: Story) -> None:
     for host in (serving.alpha, serving.beta):
-        pids = host.read(f"/sys/fs/cgroup/daosup.slice/{_group(serving, host)}/cgroup.procs").split()
-        assert pids
-        owners = {host.enter("stat", "-c", "%U", f"/proc/{pid}").stdout.strip() for pid in pids}
-        assert owners == {"dao"}
-
-
-def _group(story: Story, host: Host) -> str:
-    return host.properties(story.unit(host), "ControlGroup")["ControlGroup"].removeprefix("/daosup.slice/")
+        unit = serving.unit(host)
+        running = host.enter(
+            "ps", "-o", "user=", "--pid", str(serving.main_pid(host)), "--ppid", str(serving.main_pid(host))
+        )
+        assert set(running.stdout.split()) == {"dao"}, unit
