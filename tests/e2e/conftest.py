@@ -14,8 +14,9 @@ from tests.e2e.story import Story
 ADDRESSES = {"alpha": "10.77.0.1", "beta": "10.77.0.2", "gamma": "10.77.0.3"}
 #: A folder with `this/` and `newer/`, each with a .deb and an .rpm.
 PACKAGES = "DAOSUP_E2E_PACKAGES"
+_PARTS = ("installing", "streaming", "configuration", "faults", "upgrade", "removing", "rpm")
 #: Modules in the order of the story: what is removed at its end is used before.
-ORDER = [
+ORDER = [f"test_{part}" for part in _PARTS]
     "test_installing",
     "test_streaming",
     "test_configuration",

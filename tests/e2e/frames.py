@@ -31,6 +31,11 @@ class Seen:
         return int(self._records["number"][-1]) if self.count else 0
 
     @property
+    def first_s(self) -> float:
+        """After how long the first one was seen, in seconds."""
+        return float(self._moments_ns[1] - self._moments_ns[0]) / 1e9
+
+    @property
     def torn(self) -> int:
         """How many were not whole."""
         return int((self._records["is_whole"] != 1).sum())

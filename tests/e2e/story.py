@@ -19,6 +19,8 @@ USER = "observer"
 HOME = f"/home/{USER}"
 PYTHON = "/usr/bin/daosup-python"
 MIRROR = "/tmp/remote_alpha_cam.im.shm"
+#: What a host had in its folders before daosup; a file there.
+BEFORE = "/root/before"
 UNITS = {"alpha": "daoserver@master.service", "beta": "daoserver@minion.service"}
 #: Where hosts see the packages: of this version, and of a newer one.
 PACKAGES, NEWER = "/packages/this", "/packages/newer"
@@ -90,6 +92,13 @@ def furnish(host: Host) -> None:
         host.run("useradd", "--create-home", USER)
     for program in (HERE / "programs").glob("*.py"):
         host.write(f"{HOME}/{program.name}", program.read_text(encoding="utf-8"))
+    if not host.has(BEFORE):
+        host.write(BEFORE, "\n".join(sorted(files_of(host))))
+
+
+def files_of(host: Host) -> set[str]:
+    """Path of every file and folder of the host's system."""
+    return set(host.enter("find", "/usr", "/etc", "/var", "/opt", "/root").stdout.splitlines())
 
 
 def is_active(host: Host, unit: str) -> bool:

@@ -6,7 +6,6 @@ import re
 
 import pytest
 
-from tests.e2e.lab import Host
 from tests.e2e.story import Story, status
 
 
