@@ -8,11 +8,12 @@ NATIVE_FLAGS := -std=c11 -O2 -Wall -Wextra -Werror -DPy_LIMITED_API=0x03090000
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help ready run test check lint types contracts unit property integration e2e bench scale faults soak build clean
+.PHONY: help ready run test check lint types contracts unit property integration e2e bench scale faults soak build deb rpm \
+	packages-lock clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do \
-		printf '  make %-12s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do \
+		printf '  make %-14s %s\n' "$$target" "$$text"; done
 
 ready: ## Make or refresh .venv: interpreter, dependencies, C extension
 	@packaging/prepare
@@ -69,7 +70,23 @@ build: ready ## sdist and wheel into dist/
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist
 
+# Of another version than the sources' own, and packed quickly rather than small: for tests.
+PACKAGES = .venv-packaging/bin/python packaging/builder --compression $(COMPRESSION) $(if $(VERSION),--version $(VERSION))
+COMPRESSION ?= small
+
+deb: ## The package for Debian and Ubuntu, into dist/ (packaging/README.md; VERSION=, COMPRESSION=fast)
+	@packaging/prepare-tools
+	@$(PACKAGES) deb
+
+rpm: ## The package for Rocky Linux, AlmaLinux and the like, into dist/ (VERSION=, COMPRESSION=fast)
+	@packaging/prepare-tools rpmbuild=rpm
+	@$(PACKAGES) rpm
+
+packages-lock: ## Choose anew which versions of the libraries go into the packages
+	@packaging/prepare-tools
+	@$(PACKAGES) lock
+
 clean: ## Remove everything that was made, .venv too
-	rm -rf .venv build dist daosup.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-packaging build dist daosup.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find daosup tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 	rm -f daosup/shm/*.so

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from daosup.config import Config
     from daosup.errors import DaosupError
 
+#: Exit code after a fault of our own.
+FAILED = 1
+
 EPILOG = """\
 A key of the configuration can be given as --set TABLE.KEY=VALUE, with the value as in TOML.
 Exit codes: 0 stopped, 64 wrong command line, 69 something needed is away, 78 wrong configuration.
@@ -45,13 +48,38 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         return _supervise(options)
     except DaosupError as error:
         mistakes = error.mistakes if isinstance(error, ConfigError) else [str(error)]
-        for mistake in mistakes:
-            print(f"daosupd: {mistake}", file=sys.stderr)
-        _tell_failure(error, mistakes)
+        if isinstance(error, ConfigError):
+            _tell("configuration-wrong", {"mistake": "; ".join(mistakes)}, mistakes)
+        else:
+            _tell("supervisor-cannot-serve", {"reason": str(error)}, mistakes)
+        _tell_service_manager(error, mistakes)
         return error.exit_code
+    finally:
+        _close_log()
 
 
-def _tell_failure(error: DaosupError, mistakes: list[str]) -> None:
+def _tell(name: str, fields: dict[str, object], lines: list[str]) -> None:
+    """Say why we end: to systemd's journal as a notice, else in plain lines."""
+    from daosup import log
+    from daosup.core.notices import BY_NAME
+
+    if log.is_stderr_the_journal():
+        log.setup("info")
+        log.get("daosup.daosupd").notice(BY_NAME[name], **fields)
+    else:
+        for line in lines:
+            print(f"daosupd: {line}", file=sys.stderr)
+
+
+def _close_log() -> None:
+    """What the log has counted is told; nothing if there is none."""
+    if "daosup.log" in sys.modules:
+        from daosup import log
+
+        log.close()
+
+
+def _tell_service_manager(error: DaosupError, mistakes: list[str]) -> None:
     """Let the service manager show why we end."""
     import errno
 
@@ -162,8 +190,9 @@ def _supervise(options: argparse.Namespace) -> int:
     from daosup import log
     from daosup.adapters.redis_server import resolve
     from daosup.config import load
+    from daosup.core.notices.running import SUPERVISOR_FAILED
     from daosup.core.types import Role
-    from daosup.errors import UsageError
+    from daosup.errors import DaosupError, UsageError
     from daosup.supervisor import Supervisor
     from daosup.supervisor.after_stop import end_workers
     from daosup.supervisor.reexec import Heritage, replace_process, take_heritage
@@ -197,10 +226,16 @@ def _supervise(options: argparse.Namespace) -> int:
             renewing=heritage.renewing,
         )
         successor = asyncio.run(_run(supervisor, ends_with_stdin=options.end_with_stdin))
+    except DaosupError:
+        raise
+    except Exception:
+        log.get("daosup.daosupd").failure(SUPERVISOR_FAILED, host=config.host)
+        return FAILED
     finally:
         if server is not None and successor is None:
             server.stop()
     if successor is not None:
+        log.close()
         replace_process(Heritage(successor, server.inheritance if server is not None else None))
     return 0
 

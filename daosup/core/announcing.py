@@ -13,6 +13,7 @@ from daosup.core import events as e
 from daosup.core.crew import Crew, Phase
 from daosup.core.election import Election
 from daosup.core.host_facts import HostFacts
+from daosup.core.notices import streams
 from daosup.core.readers import Readers
 from daosup.core.standing import Standing
 from daosup.core.types import Role, SegmentFacts, StreamRecord
@@ -99,16 +100,17 @@ class Announcing:
         for name in (*event.gone, *hidden):
             if self.segments.pop(name, None) is None:
                 continue
-            yield e.Report("info", "segment gone", (("segment", name),))
+            yield e.Report(streams.SEGMENT_GONE, name)
             if self.is_on:
                 self._told.pop(name, None)
                 yield e.DropSegment(name)
         for found in event.found:
             if found.name in hidden or self.segments.get(found.name) == found:
                 continue
+            notice = streams.SEGMENT_CHANGED if found.name in self.segments else streams.SEGMENT_FOUND
             self.segments[found.name] = found
-            shape = "x".join(map(str, found.shape))
-            yield e.Report("info", "segment found", (("segment", found.name), ("shape", shape), ("dtype", found.dtype)))
+            looks = (("shape", "x".join(map(str, found.shape))), ("dtype", found.dtype))
+            yield e.Report(notice, found.name, fields=looks)
             if self.is_on:
                 yield e.PutSegment(found, self._told.get(found.name, ()))
             yield from self._crew.nudge(facts.publisher_of(found.name), now, "its segment was made anew")

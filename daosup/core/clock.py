@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Optional
 
 from daosup.core.events import ClockCompared, Report
+from daosup.core.notices import fleet
 
 #: What people see in the ages of frames and in log files; well synchronised hosts are a thousand times better.
 MOST_OFFSET_S = 2.0
@@ -30,8 +31,7 @@ class Clock:
         least_s = max(0.0, abs(event.offset_s) - event.round_trip_s / 2)
         if not self.is_off and least_s > MOST_OFFSET_S:
             self.is_off = True
-            message = "this host's clock is off; set it (NTP), or ages and times in logs mislead"
-            yield Report("warning", message, (("offset_s", round(event.offset_s, 1)),))
+            yield Report(fleet.CLOCK_OFF, fields=(("offset_s", round(event.offset_s, 1)),))
         elif self.is_off and least_s < _RIGHT_AGAIN_S:
             self.is_off = False
-            yield Report("info", "this host's clock is right again", (("offset_s", round(event.offset_s, 3)),))
+            yield Report(fleet.CLOCK_RIGHT, fields=(("offset_s", round(event.offset_s, 3)),))

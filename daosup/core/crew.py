@@ -17,6 +17,8 @@ from enum import Enum
 from typing import Optional
 
 from daosup.core.events import Action, FoundWorker, Report, StartWorker, StopWorker
+from daosup.core.notices import workers as notices
+from daosup.core.notices.notice import Notice
 from daosup.core.restart import HEALTHY_S, Backoff
 from daosup.core.types import WorkerKey
 
@@ -54,14 +56,13 @@ IN_MOTION = (*WAITING, Phase.STOPPING)
 class Replacement:
     """Why a process is ended only to be followed by another.
 
-    ``what`` is what it did and ``cause`` what is said of its end; both are empty if somebody asked for it, and so the
-    process is not to blame.
+    ``cause`` is what is said of its end; it is empty if somebody asked for it, and so the process is not to blame.
     """
 
-    what: str = ""
     cause: str = ""
     lived_s: float = 0.0
     healthy_s: float = HEALTHY_S
+    notice: Notice = notices.WORKER_REPLACED
 
 
 @dataclass
@@ -165,11 +166,10 @@ class Crew:
         worker.since_s = worker.began_s = now
         worker.is_killed, worker.replacement = False, None
         worker.phase = Phase.RUNNING if found.is_ready else Phase.STARTING
-        story = (("worker", str(key)), ("pid", found.pid), ("port", port or None))
         if found.is_matching:
-            yield Report("info", "worker adopted", story)
+            yield Report(notices.WORKER_ADOPTED, key, found.pid)
         else:
-            yield Report("info", "worker found that was told otherwise; it is replaced", story)
+            yield Report(notices.WORKER_OUTDATED, key, found.pid)
             yield from self.restart(key, now)
 
     def started(self, key: WorkerKey, pid: int, now: float) -> Iterator[Action]:
@@ -200,16 +200,15 @@ class Crew:
         worker = self.workers.get(key)
         if worker is None or worker.pid != pid or worker.phase in WAITING:
             return
-        about = (("worker", str(key)), ("pid", pid))
         if worker.phase is Phase.STOPPING and worker.replacement is None:
             del self.workers[key]
-            yield Report("info", "worker stopped", (*about, ("cause", cause)))
+            yield Report(notices.WORKER_STOPPED, key, pid, (("cause", cause),))
             return
-        replacement = worker.replacement or Replacement("died", cause, now - worker.began_s)
+        replacement = worker.replacement or Replacement(cause, now - worker.began_s, notice=notices.WORKER_DIED)
         worker.pid, worker.since_s = 0, now
         if not replacement.cause:
             worker.phase, worker.retry_s, worker.backoff = Phase.RESTARTING, now, Backoff()
-            yield Report("info", "worker stopped; it is started anew", (*about, ("cause", cause)))
+            yield Report(notices.WORKER_RESTARTED, key, pid, (("cause", cause),))
             return
         # That the system has no room for a process is no reason to put this worker in quarantine.
         backoff = worker.backoff if pid else worker.backoff.spared()
@@ -218,12 +217,9 @@ class Crew:
         worker.retry_s = now + delay_s
         worker.last_exit, worker.last_details = replacement.cause, details
         worker.restarts += 1
-        again = (
-            "it failed too often and is tried again slowly" if worker.phase is Phase.FAILED else "it is started again"
-        )
-        last_words = (("details", details),) if details else ()
-        fields = (("cause", replacement.cause), ("delay_s", round(delay_s, 3)), *last_words)
-        yield Report("error", f"worker {replacement.what}; {again}", (*about, *fields))
+        notice = notices.WORKER_GAVE_UP if worker.phase is Phase.FAILED else replacement.notice
+        notice = notice if pid or notice is not notices.WORKER_DIED else notices.WORKER_UNSTARTABLE
+        yield Report(notice, key, pid, (("cause", replacement.cause), ("delay_s", round(delay_s, 3))))
 
     def hung(self, key: WorkerKey, pid: int, beat_age_s: float, now: float) -> Iterator[Action]:
         """A process is there, but its loop has stood still for ``beat_age_s``: end it; it cannot be asked to."""
@@ -231,10 +227,10 @@ class Crew:
         if worker is None:
             return
         cause = f"hung: its loop stood still for {beat_age_s:.1f} s"
-        worker.replacement = Replacement("hung", cause, max(0.0, now - beat_age_s - worker.began_s))
+        worker.replacement = Replacement(cause, max(0.0, now - beat_age_s - worker.began_s))
         worker.phase, worker.since_s, worker.is_killed = Phase.STOPPING, now, True
         worker.hangs += 1
-        yield Report("error", "worker hung; it is killed", (("worker", str(key)), ("pid", pid), ("cause", cause)))
+        yield Report(notices.WORKER_HUNG, key, pid, (("cause", cause),))
         yield StopWorker(key, pid, is_forced=True)
 
     def grown(self, key: WorkerKey, pid: int, memory_bytes: int, limit_bytes: int, now: float) -> Iterator[Action]:
@@ -243,10 +239,8 @@ class Crew:
         if worker is None:
             return
         cause = f"stopped: {memory_bytes / _MB:.0f} MB of own memory, and memory_limit_mb is {limit_bytes / _MB:.0f}"
-        worker.replacement = Replacement("grew too big", cause, now - worker.began_s, HEALTHY_GROWTH_S)
-        yield Report(
-            "error", "worker grew too big; it is stopped", (("worker", str(key)), ("pid", pid), ("cause", cause))
-        )
+        worker.replacement = Replacement(cause, now - worker.began_s, HEALTHY_GROWTH_S)
+        yield Report(notices.WORKER_GREW, key, pid, (("cause", cause),))
         yield from self._stop(key, worker, now)
 
     def nudge(self, key: WorkerKey, now: float, why: str) -> Iterator[Action]:
@@ -254,7 +248,7 @@ class Crew:
         worker = self.workers.get(key)
         if worker is not None and worker.phase is Phase.FAILED:
             worker.backoff, worker.retry_s = Backoff(), now
-            yield Report("info", "worker is tried again", (("worker", str(key)), ("why", why)))
+            yield Report(notices.WORKER_TRIED_AGAIN, key, fields=(("why", why),))
 
     def restart(self, key: WorkerKey, now: float) -> Iterator[Action]:
         """A worker is to be started anew, with the port that its readers know, and its deaths forgotten."""

@@ -20,6 +20,7 @@ from typing import Optional
 
 from daosup.core import events as e
 from daosup.core.lease import GUARD_S, LEASE_TTL_S, LONGEST_TTL_S, LOOK_INTERVAL_S, RENEWAL_INTERVAL_S, Lease
+from daosup.core.notices import fleet
 from daosup.core.silence import EVICTION_S, SCAN_INTERVAL_S, Silence
 from daosup.core.types import Role
 
@@ -98,7 +99,7 @@ class Election:
     def expire(self, now: float) -> Iterator[e.Action]:
         """Time went by, whether or not Redis can be asked."""
         if self.role is Role.MASTER and self.lease(now) is None and not self._is_over:
-            yield e.Report("warning", "the lease ran out unrenewed; no longer master", self._epoch_field())
+            yield e.Report(fleet.LEASE_RAN_OUT, fields=self._epoch_field())
         self._settle_role(now)
 
     def lease_seen(self, event: e.LeaseSeen, now: float) -> Iterator[e.Action]:
@@ -135,12 +136,12 @@ class Election:
 
     def evicted(self, event: e.HostEvicted) -> Iterator[e.Action]:
         """A host is gone by our order."""
-        yield e.Report("warning", f"host evicted: no sign of life for {EVICTION_S:g} s", (("peer", event.host),))
+        yield e.Report(fleet.HOST_EVICTED, fields=(("peer", event.host), ("silent_s", EVICTION_S)))
 
     def refused(self, event: e.ActRefused, now: float) -> Iterator[e.Action]:
         """What we did as master came too late."""
         fields = (("act", event.act), ("epoch", event.epoch))
-        yield e.Report("error", "refused: the lease of this epoch is over; nothing was done", fields)
+        yield e.Report(fleet.LEASE_REFUSED, fields=fields)
         if not self._is_over:
             yield self._ask(now)
 
@@ -167,13 +168,14 @@ class Election:
         self._is_scanned = False
         self._scan_s = now + SCAN_INTERVAL_S
         self.silence.begin_anew()
-        yield e.Report("info", "lease taken", self._epoch_field())
+        yield e.Report(fleet.LEASE_TAKEN, fields=self._epoch_field())
         yield e.ReadHosts()
 
     def _lose(self, holder: Optional[Lease]) -> Iterator[e.Action]:
-        fields = self._epoch_field() + ((("peer", str(holder)), ("its_epoch", holder.epoch)) if holder else ())
-        why = "another took it" if holder else "the registry forgot it, or it was not renewed in time"
-        yield e.Report("warning", f"lease lost: {why}", fields)
+        if holder is None:
+            yield e.Report(fleet.LEASE_LOST, fields=self._epoch_field())
+        else:
+            yield e.Report(fleet.LEASE_TAKEN_OVER, fields=self._epoch_field() + _holder_fields(holder))
         self._closed_epoch = max(self._closed_epoch, self._own.epoch if self._own else 0)
         self._own, self._is_scanned, self.yields_to = None, False, None
 
@@ -190,7 +192,7 @@ class Election:
                     "stop that one, give one of them another role, or start this one with --takeover"
                 )
                 return
-            yield e.Report("warning", "taking the lease over", (("peer", str(holder)), ("its_epoch", holder.epoch)))
+            yield e.Report(fleet.LEASE_TAKING_OVER, fields=_holder_fields(holder))
         yield e.TakeLease(now, event.value, self._highest_epoch)
 
     def _is_abandoned(self, event: e.LeaseSeen, now: float) -> bool:
@@ -206,12 +208,10 @@ class Election:
         before, self.yields_to = self.yields_to, old_masters[0] if old_masters else None
         if self._wish is None:
             if self.yields_to and self.yields_to != before:
-                message = "a daemon without leases is master; this host stays minion and keeps watch"
-                yield e.Report("info", message, (("peer", self.yields_to),))
+                yield e.Report(fleet.OLD_MASTER, fields=(("peer", self.yields_to),))
         elif self.yields_to and self.yields_to != before:
             if self._is_settled or self._is_takeover:
-                message = "a daemon without leases calls itself master too; stop it or make it a minion"
-                yield e.Report("warning", message, (("peer", self.yields_to),))
+                yield e.Report(fleet.TWO_MASTERS, fields=(("peer", self.yields_to),))
             else:
                 self.refusal = (
                     f"{self.yields_to}, a daemon of the old kind, is master, and this host is configured with role "
@@ -233,3 +233,7 @@ class Election:
 
     def _epoch_field(self) -> tuple[tuple[str, object], ...]:
         return (("epoch", self._own.epoch if self._own else None),)
+
+
+def _holder_fields(holder: Lease) -> tuple[tuple[str, object], ...]:
+    return ("peer", holder.host), ("peer_ip", holder.ip), ("peer_pid", holder.pid), ("peer_epoch", holder.epoch)

@@ -9,6 +9,7 @@ from typing import Optional, Union
 from daosup.core.desired import Desired
 from daosup.core.host_facts import HostFacts
 from daosup.core.lease import Lease
+from daosup.core.notices.notice import Notice
 from daosup.core.registry_values import Instance, StreamRequest
 from daosup.core.types import (
     PROTOCOL,
@@ -607,10 +608,11 @@ class Finish:
 
 @dataclass(frozen=True)
 class Report:
-    """Tell the log."""
+    """Tell the log. ``about``: the worker that is concerned, or the name of a segment of this host."""
 
-    level: str
-    message: str
+    notice: Notice
+    about: Union[WorkerKey, str, None] = None
+    pid: int = 0
     fields: tuple[tuple[str, object], ...] = ()
 
 

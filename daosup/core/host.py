@@ -27,6 +27,7 @@ from daosup.core.host_facts import HostFacts
 from daosup.core.mirror import CONFIGURED, KEPT
 from daosup.core.mirrors import Mirrors
 from daosup.core.namesakes import Namesakes
+from daosup.core.notices import fleet
 from daosup.core.readers import Readers
 from daosup.core.reconciling import Reconciling
 from daosup.core.registry_values import Instance
@@ -105,7 +106,7 @@ class HostState:
         elif self.role is not self._told_role:
             is_first, self._told_role = self._told_role is None, self.role
             self.reconciling.is_settled = False
-            yield e.Report("info", "role of this host", (("role", self.role.value if self.role else None),))
+            yield e.Report(fleet.ROLE_CHANGED, fields=(("role", self.role.value if self.role else None),))
             if is_first:
                 yield from self.announcing.introduce(self.facts, now)
             elif self.announcing.is_on:
@@ -124,17 +125,18 @@ class HostState:
 
     def _readers_seen(self, event: e.ReadersSeen, now: float) -> Iterator[e.Action]:
         is_forgotten = self.announcing.is_on and not event.is_announced
-        why = "the registry forgot this host"
+        report = e.Report(fleet.HOST_FORGOTTEN)
         if is_forgotten and event.other is not None:
             yield from self._namesake_met(event.other, now)
-            why = f"another daosupd, pid {event.other.pid} at {event.other.ip or 'unknown'}, uses this host's name"
+            about_it = (("peer_pid", event.other.pid), ("peer_ip", event.other.ip))
+            report = e.Report(fleet.HOST_NAME_SHARED, fields=about_it)
             is_forgotten = not self.is_stopping and self.namesakes.may_answer(now)
         if is_forgotten:
             self.readership.forgive(now)
         yield from self.readership.seen(event, now)
         self.reconciling.presumed.readers_told(self.readership.names, now)
         if is_forgotten:
-            yield e.Report("warning", f"{why}; announcing it anew")
+            yield report
             yield self.announcing.announce(self.facts, now)
             yield from self.mirrors.ask_all(now)
             if event.other is None:

@@ -16,6 +16,7 @@ from typing import Optional
 from daosup.core import events as e
 from daosup.core.mirror import ADOPTED, ADOPTED_S, CONFIGURED, KEPT, OPERATOR, Mirror
 from daosup.core.mirror_names import MirrorNames
+from daosup.core.notices import streams
 from daosup.core.old_owners import followed, is_request_due
 from daosup.core.places import Places
 from daosup.core.readership import BEAT_INTERVAL_S
@@ -44,7 +45,7 @@ class Mirrors(dict[Source, Mirror]):
         mirror = self.get(source)
         if mirror is None:
             mirror = self[source] = Mirror()
-            yield e.Report("info", "mirror asked for", (("source", str(source)), ("holder", holder)))
+            yield e.Report(streams.MIRROR_ASKED, _key(source), fields=(("holder", holder),))
         mirror.holders.add(holder)
         was_written_back = mirror.is_written_back
         (mirror.writers.add if is_written_back else mirror.writers.discard)(holder)
@@ -71,7 +72,7 @@ class Mirrors(dict[Source, Mirror]):
             if not mirror.holders:
                 del self[source]
                 gone.append(source)
-                yield e.Report("info", "mirror released", (("source", str(source)),))
+                yield e.Report(streams.MIRROR_RELEASED, _key(source))
             elif mirror.is_written_back != was_written_back:
                 yield _report_writing(source, mirror)
         if gone and self._standing.is_up:
@@ -82,7 +83,7 @@ class Mirrors(dict[Source, Mirror]):
         gone = tuple(self)
         self.clear()
         for source in gone:
-            yield e.Report("info", "mirror released", (("source", str(source)),))
+            yield e.Report(streams.MIRROR_RELEASED, _key(source))
         if gone and is_connected:
             yield e.Unask(gone)
 
@@ -268,7 +269,7 @@ class Mirrors(dict[Source, Mirror]):
         free = self.places.free(self)
         for source, mirror in self.items():
             if mirror.endpoint and source in free and source not in self.stopped:
-                key, is_written_back = WorkerKey(WorkerKind.MIRROR, source), mirror.is_written_back
+                key, is_written_back = _key(source), mirror.is_written_back
                 terms = terms_for(key, is_written_back=is_written_back)
                 port = port_of(source) if mirror.is_followed else 0
                 yield e.StartWorker(key, port, mirror.endpoint, terms, mirror.protocol, mirror.looks, is_written_back)
@@ -297,8 +298,13 @@ class Mirrors(dict[Source, Mirror]):
 
 
 def _report_writing(source: Source, mirror: Mirror) -> e.Report:
-    message = "mirror is written back" if mirror.is_written_back else "mirror is not written back any more"
-    return e.Report("info", message, (("source", str(source)), ("holders", ", ".join(sorted(mirror.writers)) or None)))
+    if not mirror.is_written_back:
+        return e.Report(streams.MIRROR_NOT_WRITTEN, _key(source))
+    return e.Report(streams.MIRROR_WRITTEN, _key(source), fields=(("holders", ", ".join(sorted(mirror.writers))),))
+
+
+def _key(source: Source) -> WorkerKey:
+    return WorkerKey(WorkerKind.MIRROR, source)
 
 
 def _due_s(mirror: Mirror) -> float:

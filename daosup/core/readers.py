@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from daosup.core import events as e
+from daosup.core.notices import streams
+from daosup.core.notices.notice import Notice
 from daosup.core.old_readership import OldReadership
 from daosup.core.old_writers import OldWriters
 from daosup.core.readership import Readership
@@ -75,7 +77,7 @@ class Readers:
         if vanished:
             yield e.DropReaders(vanished)
             for name, host in vanished:
-                yield e.Report("warning", "reader vanished", (("segment", name), ("peer", host)))
+                yield e.Report(streams.READER_VANISHED, name, fields=(("peer", host),))
 
     def forgive(self, now: float) -> None:
         """Begin everybody's time anew."""
@@ -87,24 +89,24 @@ class Readers:
         """Old readers asked for segments."""
         for name, request in event.requests.items():
             if self.old.asked(name, request.client_hostname, request.client_ip, now):
-                yield _report("info", "old reader asks", name, request.client_hostname)
+                yield _report(streams.OLD_READER_ASKS, name, request.client_hostname)
             try:
                 self.writers.asked(name, request)
             except ProtocolError as error:
                 reason = str(error)
-                yield _report("warning", "old reader wants to write, and cannot", name, request.client_hostname, reason)
+                yield _report(streams.OLD_READER_REFUSED, name, request.client_hostname, reason)
             else:
                 if request.bidirectional:
-                    yield _report("info", "old reader writes", name, request.client_hostname)
+                    yield _report(streams.OLD_READER_WRITES, name, request.client_hostname)
         yield from self.tell_writers(now)
 
     def heartbeats_seen(self, event: e.HeartbeatsSeen, now: float) -> Iterator[e.Action]:
         """Heartbeats of old readers were looked at, or found."""
         come, gone = self.old.heard(event.stamps, now, self.ours.knows)
         for name, host in come:
-            yield _report("info", "old reader found", name, host)
+            yield _report(streams.OLD_READER_FOUND, name, host)
         for name, host in gone:
-            yield _report("warning", "reader vanished", name, host)
+            yield _report(streams.READER_VANISHED, name, host)
         yield from self.tell_writers(now)
 
     def tell_writers(self, now: float) -> Iterator[e.Action]:
@@ -135,6 +137,6 @@ class Readers:
         yield from self.tell_writers(now)
 
 
-def _report(level: str, message: str, name: str, host: str, reason: str = "") -> e.Report:
+def _report(notice: Notice, name: str, host: str, reason: str = "") -> e.Report:
     why = (("reason", reason),) if reason else ()
-    return e.Report(level, message, (("segment", name), ("peer", host), ("protocol", 1), *why))
+    return e.Report(notice, name, fields=(("peer", host), ("protocol", 1), *why))

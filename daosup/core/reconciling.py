@@ -18,6 +18,7 @@ from daosup.core.adoption import Presumed
 from daosup.core.crew import Crew
 from daosup.core.host_facts import HostFacts
 from daosup.core.mirrors import Mirrors
+from daosup.core.notices.workers import WORKER_READY
 from daosup.core.ports import Ports
 from daosup.core.readers import Readers
 from daosup.core.renewal import Renewal
@@ -141,9 +142,8 @@ class Reconciling:
                 self.ports.note(event.key.source.name, event.port)
             elif event.port:
                 yield from self._writes_from(event.key.source, event.port, now)
-            yield e.Report(
-                "info", "worker ready", (("worker", str(event.key)), ("pid", event.pid), ("port", event.port or None))
-            )
+            port = (("port", event.port),) if event.port else ()
+            yield e.Report(WORKER_READY, event.key, event.pid, port)
             yield from self.unsettling(self.renewal.step(now))
 
     def links_seen(self, event: e.LinksSeen, now: float) -> Iterable[e.Action]:

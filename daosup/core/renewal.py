@@ -12,6 +12,7 @@ from typing import Optional
 
 from daosup.core.crew import Crew, Phase, Worker
 from daosup.core.events import Action, Report
+from daosup.core.notices import workers
 from daosup.core.types import WorkerKey
 
 #: A mirror whose owner is away is not ready before that is back; the next one's turn comes all the same.
@@ -42,11 +43,8 @@ class Renewal:
         if self._current is not None:
             worker = self._crew.workers.get(self._current)
             if worker is not None and worker.restarts > self._restarts:
-                yield Report(
-                    "error",
-                    "the new worker died; the others are not renewed",
-                    (("worker", str(self._current)), ("cause", worker.last_exit), ("left", len(self._waiting))),
-                )
+                fields = (("cause", worker.last_exit), ("left", len(self._waiting)))
+                yield Report(workers.RENEWAL_ENDED, self._current, fields=fields)
                 self._waiting.clear()
             elif self._is_awaited(worker) and now < self._since_s + PATIENCE_S:
                 return

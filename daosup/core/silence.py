@@ -13,6 +13,7 @@ from typing import Optional
 
 from daosup.core.clock import MOST_OFFSET_S
 from daosup.core.events import Report
+from daosup.core.notices import fleet
 from daosup.core.types import HostSign, Role
 
 #: As the existing daemons have it.
@@ -101,6 +102,5 @@ def _offset_s(sign: HostSign, before_s: float, now_s: float) -> float:
 
 def _clock_report(host: str, offset_s: float, is_off: bool) -> Report:
     if not is_off:
-        return Report("info", "a host's clock is right again", (("peer", host),))
-    fields = (("peer", host), ("offset_s", round(offset_s, 1)))
-    return Report("warning", "a host's clock is off; it is judged by Redis's", fields)
+        return Report(fleet.PEER_CLOCK_RIGHT, fields=(("peer", host),))
+    return Report(fleet.PEER_CLOCK_OFF, fields=(("peer", host), ("offset_s", round(offset_s, 1))))

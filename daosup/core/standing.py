@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Optional, Union
 
 from daosup.core.events import ConnectRegistry, Report
+from daosup.core.notices import fleet
 
 FIRST_PAUSE_S = 0.05
 #: With the time between two ticks and one exchange, all is back within 1 s of Redis being back.
@@ -79,7 +80,7 @@ class Standing:
             self._outage_s, self._failures = now, 0
             self._told.clear()
         if (self._is_told_up or reason not in self._told) and len(self._told) < _MOST_REASONS:
-            yield Report("warning", "registry away; streams go on", (("reason", reason),))
+            yield Report(fleet.REGISTRY_AWAY, fields=(("reason", reason),))
         self._told.add(reason)
         self._is_told_up = False
         self.phase, self.since_s, self.error = RegistryPhase.DOWN, self._outage_s, reason
@@ -102,4 +103,4 @@ class Standing:
 
     def _tell_up(self) -> Report:
         self._is_told_up = True
-        return Report("info", "registry connected", (("server", self.server),))
+        return Report(fleet.REGISTRY_CONNECTED, fields=(("server", self.server),))

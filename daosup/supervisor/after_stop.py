@@ -16,6 +16,7 @@ from daosup.adapters.leftovers import MirrorLedger
 from daosup.adapters.process_handle import ProcessHandle
 from daosup.config import Config
 from daosup.core.crew import STOP_TIMEOUT_S
+from daosup.core.notices import running
 from daosup.core.types import WorkerKind
 from daosup.supervisor.workers_folder import WorkersFolder
 from daosup.workers.records import Record, living
@@ -34,7 +35,7 @@ def end_workers(config: Config, service_result: str) -> None:
         UnavailableError: If a supervisor supervises these workers.
     """
     if service_result not in STOPPED:
-        _log.info("workers are left to the next daosupd", service_result=service_result)
+        _log.notice(running.WORKERS_LEFT, service_result=service_result)
         return
     folder = WorkersFolder(config)
     if not folder.path.exists():
@@ -53,7 +54,7 @@ def end_workers(config: Config, service_result: str) -> None:
     with suppress(OSError):
         config.control.socket.unlink()
     if records:
-        _log.warning("workers that were left by a stop were ended", count=len(records))
+        _log.notice(running.WORKERS_ENDED, count=len(records))
 
 
 def _end(records: list[Record]) -> None:

@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable
 from typing import Any, Optional
 
-from daosup import log
 from daosup.adapters.folder_watch import FolderWatch
 from daosup.adapters.segment_folder import SegmentFolder
 from daosup.core import events as e
 from daosup.core.discovery import Discovery
+from daosup.core.notices import streams
 from daosup.core.types import SEGMENT_SUFFIX
+from daosup.supervisor.journal import Journal
 
 #: The safety net's mesh; without the kernel's word it is all there is.
 SCAN_INTERVAL_S = 10.0
@@ -25,8 +26,6 @@ SCAN_INTERVAL_UNTOLD_S = 1.0
 EVENTS_PAUSE_S = 0.02
 #: How many files that are no segments the status names.
 _MOST_REFUSED = 50
-
-_log = log.get("daosup.supervisor")
 
 
 class DiscoveryDesk:
@@ -36,12 +35,18 @@ class DiscoveryDesk:
         folder: Which.
         post: Takes SegmentsChanged.
         fail: Takes an exception that nobody foresaw.
+        journal: Is told what is wrong with the folder or with files in it.
     """
 
     def __init__(
-        self, folder: SegmentFolder, post: Callable[[e.Event], None], fail: Callable[[BaseException], None]
+        self,
+        folder: SegmentFolder,
+        post: Callable[[e.Event], None],
+        fail: Callable[[BaseException], None],
+        journal: Journal,
     ) -> None:
         self._folder = folder
+        self._journal = journal
         self._post = post
         self._fail = fail
         self._discovery = Discovery()
@@ -102,9 +107,9 @@ class DiscoveryDesk:
         if self._watch.error != self._error:
             self._error = self._watch.error
             if self._error:
-                _log.warning("the segment folder is not watched; it is looked through", reason=self._error)
+                self._journal.tell(streams.FOLDER_NOT_WATCHED, reason=self._error)
             else:
-                _log.info("the segment folder is watched again", folder=str(self._folder.folder))
+                self._journal.tell(streams.FOLDER_WATCHED, folder=str(self._folder.folder))
 
     def _on_events(self) -> None:
         try:
@@ -134,7 +139,8 @@ class DiscoveryDesk:
             if found or gone:
                 self._post(e.SegmentsChanged(found, gone))
             for name in self._discovery.refused.keys() - self._refused:
-                _log.warning("not a segment", file=f"{name}{SEGMENT_SUFFIX}", reason=self._discovery.refused[name])
+                reason = self._discovery.refused[name]
+                self._journal.tell(streams.NOT_A_SEGMENT, name, file=f"{name}{SEGMENT_SUFFIX}", reason=reason)
             self._refused = set(self._discovery.refused)
         except Exception as error:
             self._fail(error)

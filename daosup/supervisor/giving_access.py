@@ -29,6 +29,7 @@ from daosup.config import Config
 from daosup.core.discovery import Discovery
 from daosup.core.layout import SEMAPHORE_COUNT
 from daosup.core.mirror_names import semaphore_base_of
+from daosup.core.notices import streams
 from daosup.errors import ConfigError, SegmentError
 from daosup.shm.memory import examine
 
@@ -144,7 +145,7 @@ class AccessGiver:
             elif facts.st_uid != owner or facts.st_size != SEMAPHORE_BYTES:
                 return None
             if let_in(fd, self._uid) and owner is None:
-                _log.info("access given to a segment", segment=self._segments.name_of(os.path.basename(path)))
+                _log.notice(streams.ACCESS_GIVEN, segment=self._segments.name_of(os.path.basename(path)))
             self._failed.pop(path, None)
             return facts.st_uid
         except SegmentError:
@@ -158,7 +159,7 @@ class AccessGiver:
     def _tell(self, path: str, reason: str) -> None:
         if self._failed.get(path) != reason:
             self._failed[path] = reason
-            _log.warning("no access to a segment for daosupd", file=path, reason=reason)
+            _log.notice(streams.ACCESS_REFUSED, file=path, reason=reason)
 
     def _end(self, _number: int, _frame: object) -> None:
         self.is_ended = True

@@ -11,14 +11,13 @@ import json
 from collections.abc import Callable
 from typing import Optional
 
-from daosup import log
 from daosup.adapters.state_file import MAX_BYTES, StateFile
 from daosup.core import events as e
 from daosup.core.checked_json import parse_json
 from daosup.core.desired import MAX_NAMES, Desired
+from daosup.core.notices import running
 from daosup.errors import ProtocolError, UnavailableError, UsageError
-
-_log = log.get("daosup.supervisor")
+from daosup.supervisor.journal import Journal
 
 
 class Lasting:
@@ -27,13 +26,15 @@ class Lasting:
     Args:
         file: Where it is kept.
         post: Told of each change.
+        journal: Told if it cannot be read.
     """
 
-    def __init__(self, file: StateFile, post: Callable[[e.Event], None]) -> None:
+    def __init__(self, file: StateFile, post: Callable[[e.Event], None], journal: Journal) -> None:
         self.desired = Desired()
         self.error: Optional[str] = None
         self._file = file
         self._post = post
+        self._journal = journal
         self._lock = asyncio.Lock()
 
     def load(self) -> None:
@@ -46,7 +47,7 @@ class Lasting:
             self._set_aside(str(error))
         except UnavailableError as error:
             self.error = str(error)
-            _log.error("kept mirrors and stopped segments are not known", reason=self.error)
+            self._journal.tell(running.KEPT_UNKNOWN, reason=self.error)
         self._post(e.DesiredChanged(self.desired))
 
     async def change(self, change: Callable[[Desired], Desired]) -> None:
@@ -80,10 +81,6 @@ class Lasting:
             where = self._file.set_aside()
         except UnavailableError as error:
             self.error = f"{self._file.path} is not a state that this version knows ({why}), and {error}"
-            _log.error("kept mirrors and stopped segments are not known", reason=self.error)
+            self._journal.tell(running.KEPT_UNKNOWN, reason=self.error)
         else:
-            _log.error(
-                "kept mirrors and stopped segments are forgotten: their file is none of this version; it is set aside",
-                reason=why,
-                file=where,
-            )
+            self._journal.tell(running.KEPT_FORGOTTEN, reason=why, file=where)

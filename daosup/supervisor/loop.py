@@ -31,11 +31,13 @@ from daosup.config.changes import Change
 from daosup.core import events as e
 from daosup.core.crew import Phase
 from daosup.core.host import HostState
+from daosup.core.notices import running
 from daosup.core.types import PROTOCOL, Source, WorkerKey
 from daosup.errors import NoAnswerError, UnavailableError
 from daosup.supervisor.commands import Commands
 from daosup.supervisor.discovery_desk import DiscoveryDesk
 from daosup.supervisor.host_facts import host_facts
+from daosup.supervisor.journal import Journal
 from daosup.supervisor.lasting import Lasting
 from daosup.supervisor.old_writers import OldWriterFiles
 from daosup.supervisor.port_memory import PortMemory
@@ -49,8 +51,6 @@ from daosup.supervisor.workers_folder import WorkersFolder
 from daosup.supervisor.workers_seen import WorkersSeen
 
 TICK_S = 0.25
-
-_log = log.get("daosup.supervisor")
 
 
 class Supervisor:
@@ -78,15 +78,17 @@ class Supervisor:
         self.began_s = time.monotonic()
         self.instance = uuid.uuid4().hex
         self.folder = SegmentFolder(config.segment_folder)
-        self.discovery = DiscoveryDesk(self.folder, self.post, self.fail)
         self.workers_folder = WorkersFolder(config)
         self.orders = WorkerOrders(config, self.folder, self.workers_folder, self._name_of)
         facts = host_facts(config, self._ip(config), self.orders.terms_of)
         self.state = HostState(replace(facts, instance=self.instance, is_takeover=is_takeover))
+        self.journal = Journal(self.state, config.host, self.instance)
+        self.discovery = DiscoveryDesk(self.folder, self.post, self.fail, self.journal)
         self.seen = WorkersSeen(self.workers_folder.page_of)
-        self.old_writers = OldWriterFiles(config.host, self.workers_folder.page_of)
+        self.old_writers = OldWriterFiles(config.host, self.workers_folder.page_of, self.journal)
         self.workers = WorkersDesk(
             self.state,
+            self.journal,
             self.folder,
             self.workers_folder,
             MirrorLedger(config.runtime_folder / f"{config.instance}.mirrors"),
@@ -111,7 +113,7 @@ class Supervisor:
             e.RememberPorts: lambda action: self.port_memory.remember(action.ports),
             e.TellOldWriters: self.old_writers.tell,
             e.Finish: self._finish,
-            e.Report: lambda action: getattr(_log, action.level)(action.message, **dict(action.fields)),
+            e.Report: self.journal.report,
         }
 
     async def run(self, *, on_ready: Callable[[], None] = lambda: None) -> Optional[Renewing]:
@@ -129,8 +131,9 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.post, e.StopAsked())
         self.reloading = Reloading(self, self._read_config)
-        self.lasting = Lasting(StateFile(self.config.state_folder / f"{self.config.instance}.json"), self.post)
-        self.port_memory = PortMemory(StateFile(self.config.state_folder / f"{self.config.instance}.ports.json"))
+        kept = self.config.state_folder / self.config.instance
+        self.lasting = Lasting(StateFile(kept.with_name(f"{kept.name}.json")), self.post, self.journal)
+        self.port_memory = PortMemory(StateFile(kept.with_name(f"{kept.name}.ports.json")), self.journal)
         loop.add_signal_handler(signal.SIGHUP, self._hang_up, os.isatty(0))
         commands = Commands(self)
         control = self.config.control
@@ -147,7 +150,8 @@ class Supervisor:
             registry = Registry(self.address, self.config.host, self._instance(), RegistryDesk.events_to(self.post))
             self.desk = RegistryDesk(registry, self.state, self.config.heartbeat_interval_s, self.instance, self.post)
             self.desk.on_failure(self.fail)
-            _log.info("supervisor started", host=self.config.host, version=__version__, registry=str(self.address))
+            named = {"host": self.config.host, "version": __version__, "registry": str(self.address)}
+            self.journal.tell(running.SUPERVISOR_STARTED, **named)
             mirrored = self.workers.mirrored()
             self.lasting.load()
             self.post(e.PortsRemembered(self.port_memory.load()))
@@ -171,7 +175,8 @@ class Supervisor:
             self.workers.close(is_left=is_left)
         if isinstance(end, str):
             raise UnavailableError(end)
-        _log.info("supervisor is replaced" if end else "supervisor stopped", host=self.config.host)
+        notice = running.SUPERVISOR_REPLACED if end else running.SUPERVISOR_STOPPED
+        self.journal.tell(notice, host=self.config.host)
         return end
 
     def leave(self, renewing: Renewing) -> None:
@@ -187,12 +192,14 @@ class Supervisor:
         self._is_handling = True
         try:
             while self._events:
-                for action in self.state.handle(self._events.popleft(), time.monotonic()):
-                    performer = self._performers.get(type(action))
-                    if performer is None:
-                        self.desk.put(action)
-                    else:
-                        performer(action)
+                event = self._events.popleft()
+                with self.journal.event(event):
+                    for action in self.state.handle(event, time.monotonic()):
+                        performer = self._performers.get(type(action))
+                        if performer is None:
+                            self.desk.put(action)
+                        else:
+                            performer(action)
         except Exception as error:
             self.fail(error)
         finally:
@@ -249,6 +256,7 @@ class Supervisor:
             self.fail(error)
         self.post(e.Ticked())
         self.service.tick(now)
+        log.tick()
         asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     def _hang_up(self, had_terminal: bool) -> None:

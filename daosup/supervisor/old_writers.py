@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from daosup import log
 from daosup.core.events import TellOldWriters
+from daosup.core.notices import streams
 from daosup.core.types import OldWriter, Source, WorkerKey, WorkerKind
 from daosup.errors import ProtocolError
+from daosup.supervisor.journal import Journal
 from daosup.workers.old_writers import SUFFIX, encode_old_writers, read_old_writers
-
-_log = log.get("daosup.supervisor")
 
 
 class OldWriterFiles:
@@ -24,10 +23,11 @@ class OldWriterFiles:
     Args:
         host: Its name.
         page_of: Where a worker's statistics page is.
+        journal: Told of what cannot be written or read.
     """
 
-    def __init__(self, host: str, page_of: Callable[[WorkerKey], Path]) -> None:
-        self._host, self._page_of = host, page_of
+    def __init__(self, host: str, page_of: Callable[[WorkerKey], Path], journal: Journal) -> None:
+        self._host, self._page_of, self._journal = host, page_of, journal
 
     def tell(self, action: TellOldWriters) -> None:
         """Have a publisher know its writers."""
@@ -40,7 +40,7 @@ class OldWriterFiles:
             else:
                 path.unlink(missing_ok=True)
         except OSError as error:
-            _log.warning("a publisher cannot be told who writes back", segment=action.name, reason=str(error))
+            self._journal.tell(streams.OLD_WRITERS_UNTOLD, action.name, reason=str(error))
 
     def remembered(self) -> dict[str, tuple[OldWriter, ...]]:
         """What was told before this supervisor began, by name of segment."""
@@ -49,7 +49,7 @@ class OldWriterFiles:
             try:
                 name, writers = read_old_writers(path)
             except (OSError, ProtocolError) as error:
-                _log.warning("who writes back to a segment is forgotten", file=str(path), reason=str(error))
+                self._journal.tell(streams.OLD_WRITERS_FORGOTTEN, file=str(path), reason=str(error))
                 continue
             if path == self._path_of(name):
                 found[name] = writers

@@ -11,21 +11,20 @@ import json
 from collections.abc import Mapping
 from typing import Optional
 
-from daosup import log
 from daosup.adapters.state_file import MAX_BYTES, StateFile
 from daosup.core.checked_json import as_object, integer_field, parse_json
+from daosup.core.notices import running
 from daosup.core.ports import MOST_REMEMBERED
 from daosup.core.types import Source, check_name
 from daosup.errors import ProtocolError, UnavailableError, UsageError
-
-_log = log.get("daosup.supervisor")
+from daosup.supervisor.journal import Journal
 
 
 class PortMemory:
     """The ports in one file; belongs to a running loop."""
 
-    def __init__(self, file: StateFile) -> None:
-        self._file = file
+    def __init__(self, file: StateFile, journal: Journal) -> None:
+        self._file, self._journal = file, journal
         self._waiting: Optional[Mapping[str, int]] = None
         self._writing: Optional[asyncio.Task[None]] = None
 
@@ -35,7 +34,7 @@ class PortMemory:
             raw = self._file.read()
             return {} if raw is None else _decoded(raw)
         except (ProtocolError, UnavailableError) as error:
-            _log.warning("ports of former publishers are not known", reason=str(error))
+            self._journal.tell(running.PORTS_UNKNOWN, reason=str(error))
             return {}
 
     def remember(self, ports: Mapping[str, int]) -> None:
@@ -56,7 +55,7 @@ class PortMemory:
             try:
                 await asyncio.get_running_loop().run_in_executor(None, self._file.write, content)
             except UnavailableError as error:
-                _log.warning("ports of publishers are not kept over a restart", reason=str(error))
+                self._journal.tell(running.PORTS_NOT_KEPT, reason=str(error))
 
 
 def _decoded(raw: bytes) -> dict[str, int]:

@@ -12,15 +12,13 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Optional
 
-from daosup import log
 from daosup.config import Config
 from daosup.config.changes import Change, adopt
+from daosup.core.notices import running
 from daosup.errors import ConfigError, UnavailableError
 
 if TYPE_CHECKING:
     from daosup.supervisor.loop import Supervisor
-
-_log = log.get("daosup.supervisor")
 
 
 class Reloading:
@@ -84,6 +82,7 @@ class Reloading:
             UnavailableError: If the supervisor is stopping.
         """
         async with self._lock:
+            tell = self._supervisor.journal.tell
             self._supervisor.service.reloading()
             try:
                 read = await asyncio.get_running_loop().run_in_executor(None, self._read)
@@ -94,8 +93,8 @@ class Reloading:
                 self._note(change)
             except ConfigError as error:
                 self._error = error
-                for mistake in error.mistakes:
-                    _log.error("configuration refused; the one before stays in force", mistake=mistake)
+                # One entry, for a file with many mistakes is one mishap.
+                tell(running.CONFIGURATION_REFUSED, mistake="; ".join(error.mistakes))
                 raise
             finally:
                 self._supervisor.service.reloaded()
@@ -104,6 +103,7 @@ class Reloading:
     def _note(self, change: Change) -> None:
         self._error, self._needs_restart = None, change.needs_restart
         self._loaded = datetime.now(timezone.utc)
-        _log.info("configuration read anew", changed=", ".join(change.changed) or "nothing")
+        tell = self._supervisor.journal.tell
+        tell(running.CONFIGURATION_READ, changed=", ".join(change.changed) or "nothing")
         if change.needs_restart:
-            _log.warning("needs a restart", keys=", ".join(change.needs_restart))
+            tell(running.CONFIGURATION_NEEDS_RESTART, keys=", ".join(change.needs_restart))

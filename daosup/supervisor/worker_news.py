@@ -16,14 +16,32 @@ from typing import Optional
 
 from daosup.adapters.processes import status_text
 from daosup.core.checked_json import as_object, parse_json
+from daosup.core.notices import streams, workers
+from daosup.core.notices.notice import Notice
 from daosup.core.types import WorkerKey
 from daosup.errors import ProtocolError
 from daosup.workers.records import RECORD_SUFFIX, WORDS_SUFFIX, read_key, remove_dead
 from daosup.workers.telling import MAX_TOLD_BYTES, SOCKET_NAME
 from daosup.workers.words import Words, read_words
 
-EVENTS = ("ready", "away", "back", "stuck", "flowing", "link", "blocked", "made", "limited", "rejected", "writing")
+#: What a worker may say, but that it is ready: which notice that is, if all is well or if it names a reason why not.
+_NOTICES = {
+    "away": (streams.PUBLISHER_WAITS, streams.PUBLISHER_WAITS),
+    "back": (streams.PUBLISHER_BACK, streams.PUBLISHER_BACK),
+    "stuck": (streams.PUBLISHER_STUCK, streams.PUBLISHER_STUCK),
+    "flowing": (streams.PUBLISHER_FLOWING, streams.PUBLISHER_FLOWING),
+    "link": (streams.LINK_UP, streams.LINK_DOWN),
+    "blocked": (streams.MIRROR_BLOCKED, streams.MIRROR_BLOCKED),
+    "made": (streams.MIRROR_MADE, streams.MIRROR_MADE),
+    "limited": (workers.WORKER_LIMIT_REFUSED, workers.WORKER_LIMIT_REFUSED),
+    "rejected": (streams.FRAMES_REJECTED, streams.FRAMES_REJECTED),
+    "writing": (streams.WRITING_ALLOWED, streams.WRITING_REFUSED),
+}
+EVENTS = ("ready", *_NOTICES)
 FACTS = ("port", "reason", "warning", "segment", "is_up", "state")
+#: Those of them that an operator is told; a worker says by "segment" what it looks like.
+_TOLD = ("reason", "warning", "segment")
+_FIELDS = {"segment": "looks"}
 #: Datagrams taken in one turn of the loop.
 _AT_ONCE = 64
 
@@ -80,6 +98,14 @@ class ToldSocket:
         if self._is_running(key, pid):
             plain = (str, int, bool, type(None))
             self._on_told(key, pid, event, {n: f for n, f in facts.items() if n in FACTS and isinstance(f, plain)})
+
+
+def notice_of(event: str, facts: Facts) -> tuple[Notice, dict[str, object]]:
+    """What an operator is told when a worker says this, and with which fields."""
+    well, ill = _NOTICES[event]
+    is_well = facts.get("is_up") is True if event == "link" else not facts.get("reason")
+    said = {_FIELDS.get(name, name): fact for name, fact in facts.items() if name in _TOLD and fact not in (None, "")}
+    return well if is_well else ill, said
 
 
 def bury(page: Path, status: Optional[int]) -> tuple[str, str]:

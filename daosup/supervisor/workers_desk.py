@@ -13,23 +13,22 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Optional
 
-from daosup import log
 from daosup.adapters.leftovers import MirrorLedger
 from daosup.adapters.processes import Processes, allow_many_files
 from daosup.adapters.segment_folder import SegmentFolder
 from daosup.core import events as e
 from daosup.core.crew import Phase
 from daosup.core.host import HostState
+from daosup.core.notices import running, streams, workers
 from daosup.core.types import WorkerKey, WorkerKind
+from daosup.supervisor.journal import Journal
 from daosup.supervisor.reexec import Renewing
 from daosup.supervisor.worker_health import WorkerHealth
-from daosup.supervisor.worker_news import Facts, ToldSocket, bury
+from daosup.supervisor.worker_news import Facts, ToldSocket, bury, notice_of
 from daosup.supervisor.worker_orders import WorkerOrders
 from daosup.supervisor.workers_folder import WorkersFolder
 from daosup.supervisor.workers_seen import WorkersSeen
 from daosup.workers.records import TakenError
-
-_log = log.get("daosup.supervisor")
 
 
 class WorkersDesk:
@@ -37,6 +36,7 @@ class WorkersDesk:
 
     Args:
         state: Of the host.
+        journal: Is told what becomes of them.
         segments: Where segments are.
         folder: Where the workers' files are.
         ledger: Where it is written down which mirrors were made.
@@ -51,6 +51,7 @@ class WorkersDesk:
     def __init__(
         self,
         state: HostState,
+        journal: Journal,
         segments: SegmentFolder,
         folder: WorkersFolder,
         ledger: MirrorLedger,
@@ -61,7 +62,7 @@ class WorkersDesk:
         interval_s: float,
         renewing: Renewing,
     ) -> None:
-        self._state = state
+        self._state, self._journal = state, journal
         self._segments, self._folder, self._ledger = segments, folder, ledger
         self._orders, self._seen = orders, seen
         self._post, self._tell = post, on_told
@@ -102,11 +103,7 @@ class WorkersDesk:
         """Log which files look like mirrors and are nobody's."""
         strangers = self._ledger.strangers(self._segments)
         if strangers:
-            _log.info(
-                "mirrors of unknown origin are left alone; remove them if nobody uses them",
-                count=len(strangers),
-                files=", ".join(strangers[:3]),
-            )
+            self._journal.tell(streams.MIRROR_STRANGERS, count=len(strangers), files=", ".join(strangers[:3]))
 
     def find(self, remembered: e.RememberMirrors) -> None:
         """Take over what runs already, and what was ``remembered`` as mirrored."""
@@ -132,30 +129,32 @@ class WorkersDesk:
 
     def start(self, action: e.StartWorker) -> None:
         """Start a worker's process."""
+        self._journal.ordered(action)
         self._seen.forget(action.key)
         if action.key.kind is WorkerKind.MIRROR:
             source = action.key.source
             reason = self._ledger.note(source, self._segments.path_of(self._state.mirrors.name_of(source)))
             if reason is not None:
-                _log.warning("a crash would leave a mirror behind: it cannot be written down", reason=reason)
+                self._journal.tell(running.MIRROR_NOT_WRITTEN_DOWN, action.key, reason=reason)
         self._processes.start(action.key, self._orders.request_for(action))
 
     def stop(self, action: e.StopWorker) -> None:
         """Ask a worker's process to end, or end it."""
+        self._journal.ordered(action)
         self._processes.stop(action.pid, is_forced=action.is_forced)
 
     def remove_mirror(self, action: e.RemoveMirror) -> None:
         """Remove a mirror's file, unless it is not ours any more."""
         reason = self._ledger.remove(action.source)
         if reason is not None:
-            _log.warning("a mirror's file is left alone", source=str(action.source), reason=reason)
+            self._journal.tell(streams.MIRROR_FILE_LEFT, WorkerKey(WorkerKind.MIRROR, action.source), reason=reason)
 
     def remember(self, action: e.RememberMirrors) -> None:
         """Write down what is mirrored, for a successor."""
         try:
             self._folder.remember(action)
         except OSError as error:
-            _log.warning("what is mirrored would be forgotten in a crash", reason=str(error))
+            self._journal.tell(running.MIRRORS_NOT_WRITTEN_DOWN, reason=str(error))
 
     # -- what happens by itself
 
@@ -187,8 +186,8 @@ class WorkersDesk:
         else:
             self._seen.told(key, event, facts)
             self._tell()
-            say = _log.warning if facts.get("reason") or "warning" in facts else _log.info
-            say(f"{key.kind.value} {event}", worker=str(key), pid=pid, **facts)
+            notice, fields = notice_of(event, facts)
+            self._journal.tell(notice, key, pid, **fields)
 
     def _on_ended(self, key: WorkerKey, pid: int, status: Optional[int]) -> None:
         if status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == TakenError.exit_code:
@@ -196,6 +195,7 @@ class WorkersDesk:
             self.find(e.RememberMirrors((), ()))
             return
         cause, details = bury(self._folder.page_of(key), status)
+        self._journal.ended(key)
         if details:
-            _log.error("last words of a worker", worker=str(key), pid=pid, cause=cause, details=details)
+            self._journal.tell(workers.WORKER_TRACEBACK, key, pid, details, cause=cause)
         self._post(e.WorkerExited(key, pid, cause, details))

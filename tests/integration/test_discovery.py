@@ -21,6 +21,7 @@ from daosup.core.types import SegmentFacts
 from daosup.shm.making import fresh_metadata
 from daosup.supervisor.discovery_desk import DiscoveryDesk
 from tests.integration.fleet import Fleet, Host
+from tests.journals import Told
 from tests.waiting import wait_until
 
 FOUND_S = 3.0
@@ -188,7 +189,7 @@ def test_quiet_segments_are_not_looked_at(tmp_path: Path) -> None:
 
         loop = asyncio.get_running_loop()
         broken = loop.create_future()
-        desk = DiscoveryDesk(folder, told.append, broken.set_exception)  # type: ignore[arg-type]
+        desk = DiscoveryDesk(folder, told.append, broken.set_exception, Told())  # type: ignore[arg-type]
         desk.start()
         await until(lambda: folder.looks == 2 * count)  # two that agree for each
         scans, began_s = folder.scans, time.monotonic()

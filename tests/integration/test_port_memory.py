@@ -9,11 +9,12 @@ import pytest
 
 from daosup.adapters.state_file import StateFile
 from daosup.supervisor.port_memory import PortMemory
+from tests.journals import Told
 
 
 def test_the_last_that_was_remembered_is_read_again(tmp_path: Path) -> None:
     async def remember() -> None:
-        memory = PortMemory(StateFile(tmp_path / "state" / "rts.ports.json"))
+        memory = PortMemory(StateFile(tmp_path / "state" / "rts.ports.json"), Told())
         assert memory.load() == {}
         for number in range(100):
             memory.remember({"wfs": 5000 + number, "dm": 1})
@@ -32,13 +33,13 @@ def test_the_last_that_was_remembered_is_read_again(tmp_path: Path) -> None:
 def test_what_is_no_list_of_ports_is_none(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "rts.ports.json"
     path.write_bytes(content)
-    assert PortMemory(StateFile(path)).load() == {}
+    assert PortMemory(StateFile(path), Told()).load() == {}
 
 
 def test_a_folder_that_cannot_be_written_costs_the_memory_alone(tmp_path: Path) -> None:
     async def remember() -> None:
         (tmp_path / "state").write_text("no folder")
-        memory = PortMemory(StateFile(tmp_path / "state" / "rts.ports.json"))
+        memory = PortMemory(StateFile(tmp_path / "state" / "rts.ports.json"), Told())
         memory.remember({"wfs": 5000})
         await memory.settle()
         assert memory.load() == {}

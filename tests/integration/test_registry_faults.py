@@ -98,11 +98,8 @@ def test_hosts_find_each_other_again_after_a_cut_that_was_longer_than_any_lifeti
             for each in (*cuts.values(), *streams):
                 each.swallow()
             for name, peer in (("rts", "gui"), ("cam", "lab")):
-                wait_until(
-                    lambda: f"reader vanished segment=of_{name} peer={peer}" in hosts[name].log,  # noqa: B023
-                    45.0,
-                    f"{name} to miss {peer}",
-                )
+                told = f"reader vanished segment=of_{name} source={name}:of_{name} peer={peer} "
+                wait_until(lambda: told in hosts[name].log, 45.0, f"{name} to miss {peer}")  # noqa: B023
             wait_until(lambda: hosts["rts"].worker("rts:of_rts") is None, 10.0, "rts to publish for nobody any more")
             # Those who can still reach each other do.
             wait_for_frames(mirrors["cam"])

@@ -88,6 +88,14 @@ def wait_replaced(host: Host, source: str, pid: int) -> dict[str, Any]:
     return row_of(host, source)
 
 
+def about(host: Host, source: str) -> str:
+    """How the log of a host names its worker for a source."""
+    owner, name = source.split(":")
+    if owner == host.name:
+        return f"segment={name} source={source} worker_kind=publisher"
+    return f"segment=remote_{owner}_{name} source={source} worker_kind=mirror"
+
+
 KINDS = pytest.mark.parametrize("kind", ["publisher", "mirror"])
 
 
@@ -107,7 +115,7 @@ def test_one_whose_loop_stands_still_is_killed_and_replaced(hosts: Fleet, kind: 
             wait_for_frames(hit.mirror, 20)
         assert (row["restarts"], row["hangs"]) == (1, 1)
         assert row["last_exit"].startswith("hung: its loop stood still for ")
-        assert f'worker hung; it is killed worker="{kind} {hit.source}"' in host.log
+        assert f"worker hung; it is killed {about(host, hit.source)} " in host.log
         assert not [line for line in host.log.splitlines() if hit.source in line and "died" in line]
 
 
@@ -186,5 +194,5 @@ def test_a_limit_that_cannot_be_set_is_told_and_the_stream_is_live_without_it(ho
     with stream(hosts, "refused") as refused:
         for host in (hosts.rts, hosts.lab):
             assert row_of(host, refused.source)["warning"] == "cpu_affinity [4095] cannot be set: Invalid argument"
-            assert host.log.count("limited worker=") == 1
+            assert host.log.count(f"a limit of a worker cannot be set {about(host, refused.source)} ") == 1
         refused.check_going()

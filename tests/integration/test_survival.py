@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -262,9 +263,10 @@ def test_a_worker_that_dies_of_a_fault_leaves_its_last_words_also_to_a_new_super
         row = fleet.rts.worker(wfs.source)
         assert row is not None
         assert row["last_exit"] == "Segmentation fault"
-        line = next(line for line in fleet.rts.log.splitlines() if "last words of a worker" in line)
-        assert "publisher rts:wfs" in line
-        assert "publisher.py" in line
+        line = next(line for line in fleet.rts.log.splitlines() if "traceback of a worker" in line)
+        assert f"segment=wfs source=rts:wfs worker_kind=publisher worker_pid={pid} " in line
+        story = fleet.rts.log.partition(line)[2]
+        assert re.match(r"\n    Fatal Python error: Segmentation fault\n(    .*\n)*    .*publisher.py", story)
         wfs.check_going()
 
 

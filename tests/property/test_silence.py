@@ -102,7 +102,7 @@ class Watch(RuleBasedStateMachine):
         for report in self.silence.look(signs, self.real_s + self.redis_ahead_s):
             name = dict(report.fields)["peer"]
             assert isinstance(name, str)
-            self.called_off[name] = report.level == "warning"
+            self.called_off[name] = report.notice.level == "warning"
             if not self.has_redis_jumped and self.called_off[name]:
                 assert abs(self.hosts[name].offset_s) > MOST_OFFSET_S
 
@@ -144,6 +144,6 @@ def test_a_clock_is_off_when_it_certainly_is_and_that_is_told_once(comparisons: 
         if abs(true_offset_s) < 1.0:
             assert not clock.is_off
         assert clock.offset_s == true_offset_s
-    levels = [report.level for report in reports]
+    levels = [report.notice.level for report in reports]
     assert levels == ["warning", "info"] * (len(levels) // 2) + ["warning"] * (len(levels) % 2)
     assert clock.is_off == bool(levels and levels[-1] == "warning")

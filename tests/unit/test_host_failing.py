@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from daosup.core import events as e
 from daosup.core.crew import STOP_TIMEOUT_S, Phase, Worker
+from daosup.core.notices import workers
 from daosup.core.restart import MAX_DELAY_S, QUARANTINE_S, RESTARTS_IN_A_ROW, SPREAD
 from daosup.core.types import WorkerKey
 from tests.unit.hosts import (
@@ -137,11 +138,11 @@ def test_one_that_hangs_is_killed_and_started_again_and_is_not_said_to_have_cras
     story.after(10.0)
     hung = e.WorkerHung(publisher(), 7, 1.3)
     reports = only(story.state.handle(hung, story.now), e.Report)
-    assert [report.message for report in reports] == ["worker hung; it is killed"]
+    assert [report.notice for report in reports] == [workers.WORKER_HUNG]
     assert story.say(hung) == [], "it is killed once"
     killed = story.state.handle(e.WorkerExited(publisher(), 7, "killed by SIGKILL"), story.now)
     assert only(killed, e.StartWorker) == [e.StartWorker(publisher(), PORT)]
-    assert "died" not in only(killed, e.Report)[0].message
+    assert [report.notice for report in only(killed, e.Report)] == [workers.WORKER_REPLACED]
     worker = worker_of(story, publisher())
     assert worker.last_exit == "hung: its loop stood still for 1.3 s"
     assert (worker.restarts, worker.hangs) == (1, 1)

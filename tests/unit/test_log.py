@@ -17,12 +17,21 @@ from pathlib import Path
 import pytest
 
 from daosup import log
+from daosup.core.notices.notice import Notice
+from daosup.core.notices.running import LOG_REPEATED
+from daosup.core.notices.workers import WORKER_DIED
 from daosup.errors import UsageError
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
+MESSAGE_ID = "0123456789abcdef0123456789abcdef"
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 HOSTILE = 'x\n2026-11-20T12:00:00.000Z ERROR all is lost\r\x1b[2J\u202e\x85 a="b" \\ \udc80'
+
+
+def told(text: str, level: str = "info") -> Notice:
+    """A notice of this text, of which each entry is written."""
+    return Notice("told", MESSAGE_ID, level, text, "", "", is_limited=False)
 
 
 class Unprintable:
@@ -106,7 +115,7 @@ def drained(fd: int) -> str:
 
 def run(code: str, stderr: int, **environment: str) -> None:
     """Run ``code`` in a process of its own, which must end well."""
-    command = [sys.executable, "-c", f"from daosup import log\n{code}"]
+    command = [sys.executable, "-c", f"from daosup import log\nfrom tests.unit.test_log import told\n{code}"]
     env = {**os.environ, **environment}
     done = subprocess.run(command, cwd=ROOT, stderr=stderr, stdout=subprocess.PIPE, env=env, timeout=60)
     assert (done.returncode, done.stdout) == (0, b"")
@@ -118,7 +127,7 @@ def run(code: str, stderr: int, **environment: str) -> None:
 def test_a_line_has_time_level_message_and_fields(pipe: tuple[int, int]) -> None:
     before = time.time()
     with logging_to(log.StderrHandler(pipe[1])) as logger:
-        logger.info("worker started", worker="publisher rts:wfs", pid=12, peer="", path="/tmp/a=b", rate_hz=0.5)
+        logger.notice(told("worker started"), worker="publisher rts:wfs", pid=12, peer="", path="/tmp/a=b", rate_hz=0.5)
     line = drained(pipe[0])
     assert re.fullmatch(
         STAMP + r' INFO worker started worker="publisher rts:wfs" pid=12 peer="" path="/tmp/a=b" rate_hz=0\.5\n', line
@@ -130,20 +139,20 @@ def test_levels_and_fields_of_the_logger(pipe: tuple[int, int]) -> None:
     with logging_to(log.StderrHandler(pipe[1])):
         logger = log.get("daosup.under_test", segment="wfs")
         logger.debug("a")
-        logger.warning("b", n=1, message_id="0123456789abcdef0123456789abcdef")
-        logger.error("c", segment="dm")
+        logger.notice(told("b", "warning"), n=1)
+        logger.notice(told("c", "error"), segment="dm")
     lines = [line.partition(" ")[2] for line in drained(pipe[0]).splitlines()]
     assert lines == ["DEBUG a segment=wfs", "WARNING b segment=wfs n=1", "ERROR c segment=dm"]
 
 
 def test_what_comes_from_outside_stays_within_its_line(pipe: tuple[int, int]) -> None:
     with logging_to(log.StderrHandler(pipe[1])) as logger:
-        logger.info(HOSTILE, **{"name": HOSTILE, HOSTILE: 1})
+        logger.notice(told(HOSTILE), **{"name": HOSTILE, HOSTILE: 1})
         logging.getLogger("daosup.under_test").info("of a library: %s", HOSTILE)
         try:
             raise ValueError(HOSTILE)
         except ValueError:
-            logger.exception("failed")
+            logger.failure(told("failed", "error"))
     content = drained(pipe[0])
     assert all(c == "\n" or c.isprintable() for c in content)
     entries = [line for line in content.split("\n") if re.match(STAMP, line)]
@@ -154,8 +163,8 @@ def test_what_comes_from_outside_stays_within_its_line(pipe: tuple[int, int]) ->
 
 def test_what_cannot_be_shown_is_named(pipe: tuple[int, int]) -> None:
     with logging_to(log.StderrHandler(pipe[1])) as logger:
-        logger.info("odd", value=Unprintable(), number=[1, None])
-        logger.exception("no exception at all")  # noqa: LOG004 - that is the case
+        logger.notice(told("odd"), value=Unprintable(), number=[1, None])
+        logger.failure(told("no exception at all", "error"))  # that is the case
     content = drained(pipe[0])
     assert 'odd value="<Unprintable without text>" number="[1, None]"\n' in content
     assert content.endswith("ERROR no exception at all\n")
@@ -172,13 +181,13 @@ def test_a_full_pipe_neither_blocks_nor_breaks_lines_and_the_loss_is_told(pipe: 
     with logging_to(handler) as logger:
         written = 0
         while not handler.dropped:
-            logger.info("line", number=written, padding="x" * 5000)
+            logger.notice(told("line"), number=written, padding="x" * 5000)
             written += 1
         for _ in range(9):
-            logger.info("lost", padding="x" * 5000)
+            logger.notice(told("lost"), padding="x" * 5000)
         assert handler.dropped == 10
         first = drained(pipe[0])
-        logger.info("after")
+        logger.notice(told("after"))
         assert handler.dropped == 0
     assert os.get_blocking(pipe[1])
     lines = (first + drained(pipe[0])).splitlines()
@@ -192,9 +201,9 @@ def test_a_reader_of_stderr_that_went_away_is_survived(pipe: tuple[int, int]) ->
     handler = log.StderrHandler(pipe[1])
     os.close(pipe[0])
     with logging_to(handler) as logger:
-        logger.info("to nobody")
+        logger.notice(told("to nobody"))
         assert handler.dropped == 1
-    logger.info("to a handler that was closed")
+    logger.notice(told("to a handler that was closed"))
 
 
 def test_a_full_socket_as_stderr_does_not_block() -> None:
@@ -203,7 +212,7 @@ def test_a_full_socket_as_stderr_does_not_block() -> None:
         handler = log.StderrHandler(theirs.fileno())
         with logging_to(handler) as logger:
             while not handler.dropped:
-                logger.info("line", padding="x" * 10_000)
+                logger.notice(told("line"), padding="x" * 10_000)
             assert theirs.getblocking()
         assert re.match(STAMP, ours.recv(100).decode())
 
@@ -211,7 +220,7 @@ def test_a_full_socket_as_stderr_does_not_block() -> None:
 def test_a_file_as_stderr_is_shared_with_others_that_write_to_it(tmp_path: Path) -> None:
     with open(tmp_path / "log", "wb", buffering=0) as file, logging_to(log.StderrHandler(file.fileno())) as logger:
         file.write(b"before\n")
-        logger.info("ours")
+        logger.notice(told("ours"))
         file.write(b"after\n")
     lines = (tmp_path / "log").read_text().splitlines()
     assert [line.split(" ")[-1] for line in lines] == ["before", "ours", "after"]
@@ -224,7 +233,7 @@ os.close(2)
 log.setup("info")
 fd = os.open("spared", os.O_WRONLY | os.O_CREAT)
 assert fd == 2
-log.get("a").error("to nobody")
+log.get("a").notice(told("to nobody", "error"))
 logging.getLogger("other").error("to nobody")
 """
     run(f"import os; os.chdir({str(tmp_path)!r}){code}", subprocess.DEVNULL)
@@ -238,7 +247,7 @@ import os
 os.setuid(65534)
 log.setup("info")
 for number in range(100):
-    log.get("a").info("line", number=number, padding="x" * 3000)
+    log.get("a").notice(told("line"), number=number, padding="x" * 3000)
 """
     run(code, pipe[1])
     lines = drained(pipe[0]).splitlines()
@@ -273,7 +282,7 @@ def test_the_journal_is_used_if_stderr_goes_there(journal: Journal) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         status = os.fstat(theirs.fileno())
-        code = f"log.setup('info', journal_path={journal.path!r}); log.get('a').info('hello')"
+        code = f"log.setup('info', journal_path={journal.path!r}); log.get('a').notice(told('hello'))"
         run(code, theirs.fileno(), JOURNAL_STREAM=f"{status.st_dev}:{status.st_ino}")
         assert journal.receive()["MESSAGE"] == ["hello"]
         run(code, theirs.fileno(), JOURNAL_STREAM=f"{status.st_dev}:{status.st_ino + 1}")
@@ -287,19 +296,14 @@ def test_the_journal_is_used_if_stderr_goes_there(journal: Journal) -> None:
 
 def test_an_entry_of_the_journal_has_our_fields(journal: Journal) -> None:
     with logging_to(log.JournalHandler(journal.path)) as logger:
-        logger.warning(
-            "worker ended", segment="wfs", worker_pid=12, message_id="0123456789abcdef0123456789abcdef", reason="a\nb"
-        )
-        line = sys._getframe().f_lineno - 3
+        logger.notice(told("worker ended", "warning"), segment="wfs", worker_pid=12, reason="a\nb")
     fields = journal.receive()
     assert fields == {
         "MESSAGE": [r'worker ended segment=wfs worker_pid=12 reason="a\nb"'],
         "PRIORITY": ["4"],
         "SYSLOG_IDENTIFIER": ["daosup"],
         "LOGGER": ["daosup.under_test"],
-        "CODE_FILE": [__file__],
-        "CODE_LINE": [str(line)],
-        "CODE_FUNC": ["test_an_entry_of_the_journal_has_our_fields"],
+        "NOTICE": ["told"],
         "SEGMENT": ["wfs"],
         "WORKER_PID": ["12"],
         "MESSAGE_ID": ["0123456789abcdef0123456789abcdef"],
@@ -307,18 +311,32 @@ def test_an_entry_of_the_journal_has_our_fields(journal: Journal) -> None:
     }
 
 
+def test_where_something_was_logged_is_told_where_that_helps(journal: Journal) -> None:
+    with logging_to(log.JournalHandler(journal.path)) as logger:
+        logger.debug("x")
+        logging.getLogger("daosup.under_test").warning("of a library")
+        line = sys._getframe().f_lineno - 1
+    for _ in range(2):
+        fields = journal.receive()
+        place = (fields["CODE_FILE"], fields["CODE_FUNC"])
+        assert place == ([__file__], ["test_where_something_was_logged_is_told_where_that_helps"])
+    assert fields["CODE_LINE"] == [str(line)]
+    assert (fields["NOTICE"], fields["MESSAGE"]) == (["library-message"], ["of a library"])
+
+
 def test_priorities(journal: Journal) -> None:
     with logging_to(log.JournalHandler(journal.path)) as logger:
-        for call in (logger.debug, logger.info, logger.warning, logger.error):
-            call("x")
+        logger.debug("x")
+        for level in ("info", "warning", "error"):
+            logger.notice(told("x", level))
         logging.getLogger("daosup.under_test").critical("x")
     assert [journal.receive()["PRIORITY"] for _ in range(5)] == [["7"], ["6"], ["4"], ["3"], ["2"]]
 
 
 def test_hostile_text_makes_no_field_and_no_second_entry(journal: Journal) -> None:
     with logging_to(log.JournalHandler(journal.path)) as logger:
-        logger.info(
-            "a\nPRIORITY=0", peer="b\nPRIORITY=0\n", **{"_pid": 1, "9é-x": 2, "priority": 0, "x" * 99: 3, "é": 4}
+        logger.notice(
+            told("a\nPRIORITY=0"), peer="b\nPRIORITY=0\n", **{"_pid": 1, "9é-x": 2, "priority": 0, "x" * 99: 3, "é": 4}
         )
     fields = journal.receive()
     assert fields["MESSAGE"][0].startswith(r'a\nPRIORITY=0 peer="b\nPRIORITY=0\n" ')
@@ -336,19 +354,54 @@ def test_a_traceback_is_in_the_entry_of_its_message(journal: Journal) -> None:
         try:
             raise ValueError("no\x1b such thing")
         except ValueError:
-            logger.exception("it failed", segment="wfs")
+            logger.failure(told("it failed", "error"), segment="wfs")
     fields = journal.receive()
     first, *rest = fields["MESSAGE"][0].split("\n")
     assert first == "it failed segment=wfs"
     assert rest[0] == "Traceback (most recent call last):"
     assert rest[-1] == r"ValueError: no\x1b such thing"
     assert fields["PRIORITY"] == ["3"]
-    assert fields["CODE_FUNC"] == ["test_a_traceback_is_in_the_entry_of_its_message"]
+
+
+def test_the_lines_of_a_body_are_in_the_entry_and_look_like_no_other(journal: Journal, pipe: tuple[int, int]) -> None:
+    body = "first\n2026-11-20T12:00:00.000Z ERROR all is lost\x1b[2J"
+    with logging_to(log.JournalHandler(journal.path)) as logger, logging_to(log.StderrHandler(pipe[1])):
+        logger.notice(told("it says"), body, segment="wfs")
+    shown = body.replace("\x1b", r"\x1b").split("\n")
+    assert journal.receive()["MESSAGE"] == ["\n".join(["it says segment=wfs", *shown])]
+    assert drained(pipe[0]).splitlines()[1:] == [f"    {line}" for line in shown]
+
+
+# what repeats
+
+
+def test_what_repeats_is_counted_and_the_count_is_told(journal: Journal) -> None:
+    handler = log.JournalHandler(journal.path)
+    with logging_to(handler) as logger:
+        for number in range(20):
+            logger.notice(WORKER_DIED, segment="wfs", worker_kind="publisher", worker_pid=number)
+            if number < 5:
+                assert journal.receive()["WORKER_PID"] == [str(number)]
+        logger.notice(WORKER_DIED, segment="dm", worker_kind="publisher", worker_pid=99)
+        assert journal.receive()["SEGMENT"] == ["dm"], "another worker is another matter"
+    fields = journal.receive()
+    assert (fields["NOTICE"], fields["REPEATED"], fields["SEGMENT"]) == (["worker-died"], ["15"], ["wfs"])
+    assert fields["MESSAGE_ID"] == [LOG_REPEATED.message_id]
+
+
+def test_a_library_that_says_the_same_again_and_again_is_counted_too(pipe: tuple[int, int]) -> None:
+    with logging_to(log.StderrHandler(pipe[1])):
+        for number in range(50):
+            logging.getLogger("daosup.under_test").warning("slow: %d", number)
+    lines = drained(pipe[0]).splitlines()
+    assert [line.rpartition(" ")[2] for line in lines[:5]] == ["0", "1", "2", "3", "4"]
+    assert len(lines) == 6
+    assert "notice=library-message repeated=45" in lines[5]
 
 
 def test_an_entry_too_large_for_a_datagram_goes_as_a_sealed_file(journal: Journal) -> None:
     with logging_to(log.JournalHandler(journal.path)) as logger:
-        logger.info("large", story="ä" * 1_000_000)
+        logger.notice(told("large"), story="ä" * 1_000_000)
     assert journal.receive()["STORY"] == ["ä" * 1_000_000]
 
 
@@ -357,35 +410,35 @@ def test_a_full_journal_does_not_block_and_the_loss_is_told(journal: Journal) ->
     with logging_to(handler) as logger:
         written = 0
         while not handler.dropped:
-            logger.info("entry", number=written)
+            logger.notice(told("entry"), number=written)
             written += 1
-        logger.info("lost", story="x" * 1_000_000)
+        logger.notice(told("lost"), story="x" * 1_000_000)
         assert handler.dropped == 2
         assert [journal.receive()["NUMBER"] for _ in range(written - 1)] == [[str(n)] for n in range(written - 1)]
-        logger.info("after")
-        told, after = journal.receive(), journal.receive()
-    assert (told["COUNT"], told["PRIORITY"]) == (["2"], ["4"])
+        logger.notice(told("after"))
+        loss, after = journal.receive(), journal.receive()
+    assert (loss["COUNT"], loss["PRIORITY"]) == (["2"], ["4"])
     assert after["MESSAGE"] == ["after"]
 
 
 def test_a_journal_that_is_away_is_survived_and_found_again(tmp_path: Path) -> None:
     handler = log.JournalHandler(str(tmp_path / "journal"))
     with logging_to(handler) as logger:
-        logger.info("to nobody")
+        logger.notice(told("to nobody"))
         first = Journal(tmp_path / "journal")
-        logger.info("one")
+        logger.notice(told("one"))
         assert first.receive()["COUNT"] == ["1"]
         assert first.receive()["MESSAGE"] == ["one"]
         first.socket.close()
-        logger.info("refused")
+        logger.notice(told("refused"))
         os.unlink(first.path)
         second = Journal(tmp_path / "journal")
-        logger.info("two")
+        logger.notice(told("two"))
         assert [second.receive()["MESSAGE"][0].split(" ")[0] for _ in range(2)] == ["log", "two"]
         second.socket.close()
 
 
 def test_a_line_is_on_its_way_when_the_call_returns(pipe: tuple[int, int]) -> None:
     with logging_to(log.StderrHandler(pipe[1])) as logger:
-        logger.info("now")
+        logger.notice(told("now"))
         assert wait_until(lambda: drained(pipe[0]), 1, "the line").endswith("now\n")

@@ -17,6 +17,7 @@ from daosup.errors import ProtocolError
 from daosup.supervisor.old_writers import OldWriterFiles
 from daosup.workers.old_writers import SUFFIX, OldWriters
 from daosup.workers.records import page_name
+from tests.journals import Told
 from tests.unit.hosts import DM, HOST, IP, PORT, WFS, Story, only, publisher
 
 GUI = OldWriter("gui", "10.0.0.7", 6001)
@@ -105,7 +106,7 @@ def test_whoever_says_nothing_usable_only_reads(changes: dict[str, Any]) -> None
     fields = {"client_ip": GUI.ip, "client_hostname": "gui", "bidirectional": True, "client_pub_port": 6001, **changes}
     actions = story.state.handle(e.RequestsTaken({"wfs": StreamRequest(**fields)}), story.now)
     assert only(actions, e.TellOldWriters) == []
-    assert [report.level for report in only(actions, e.Report)] == ["info", "warning"]
+    assert [report.notice.level for report in only(actions, e.Report)] == ["info", "warning"]
     assert [reader.host for reader in story.state.readership.of("wfs")] == ["gui"]
 
 
@@ -174,7 +175,7 @@ def page_of(folder: Path, name: str = "wfs") -> Path:
 
 
 def files_in(folder: Path) -> OldWriterFiles:
-    return OldWriterFiles(HOST, lambda key: folder / page_name(key))
+    return OldWriterFiles(HOST, lambda key: folder / page_name(key), Told())  # type: ignore[arg-type]
 
 
 def test_a_publisher_reads_what_it_is_told_once(tmp_path: Path) -> None:
@@ -197,7 +198,7 @@ def test_a_supervisor_remembers_what_the_one_before_told(tmp_path: Path) -> None
     for name, writers in told.items():
         files_in(tmp_path).tell(e.TellOldWriters(name, writers))
     assert files_in(tmp_path).remembered() == told
-    assert OldWriterFiles("other", lambda key: tmp_path / page_name(key)).remembered() == {}
+    assert OldWriterFiles("other", lambda key: tmp_path / page_name(key), Told()).remembered() == {}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from daosup.core.standing import HEALTHY_S, MAX_PAUSE_S, RegistryPhase, Standing
 
 
 def told(reports: object) -> list[str]:
-    return [report.message for report in reports if isinstance(report, Report)]  # type: ignore[attr-defined]
+    return [report.notice.text for report in reports if isinstance(report, Report)]  # type: ignore[attr-defined]
 
 
 def up(at_s: float = 100.0) -> Standing:
