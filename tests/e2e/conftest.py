@@ -17,14 +17,6 @@ PACKAGES = "DAOSUP_E2E_PACKAGES"
 _PARTS = ("installing", "streaming", "configuration", "faults", "upgrade", "removing", "rpm")
 #: Modules in the order of the story: what is removed at its end is used before.
 ORDER = [f"test_{part}" for part in _PARTS]
-    "test_installing",
-    "test_streaming",
-    "test_configuration",
-    "test_faults",
-    "test_upgrade",
-    "test_removing",
-    "test_rpm",
-]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

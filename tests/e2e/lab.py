@@ -183,18 +183,20 @@ class Host:
         last = self.enter("journalctl", "--quiet", "-n", "1", "-o", "json")
         return str(json.loads(last.stdout)["__CURSOR"]) if last.stdout.strip() else ""
 
-    def journal(self, *matches: str, since: str = "", **fields: str) -> list[Entry]:
+    def journal(self, since: str = "", **fields: str) -> list[Entry]:
         """Entries of the journal, oldest first.
 
         Args:
-            matches: Further arguments of journalctl, such as ``--unit=daoserver@master``.
             since: A ``cursor``; only what came after it.
             fields: What entries must have in these fields, such as ``MESSAGE_ID="…"``.
         """
+        # Chosen here: together with matches, --after-cursor of some versions leaves out the first one.
         after = [f"--after-cursor={since}"] if since else []
-        chosen = [f"{name}={value}" for name, value in fields.items()]
-        done = self.enter("journalctl", "--quiet", "--no-pager", "--all", "-o", "json", *after, *matches, *chosen)
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        done = self.enter("journalctl", "--quiet", "--all", "-o", "json", *after)
+        entries = [json.loads(line) for line in done.stdout.splitlines()]
+        return [
+            entry for entry in entries if fields.items() <= {name: str(value) for name, value in entry.items()}.items()
+        ]
 
     # -- what happens to it
 

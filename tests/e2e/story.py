@@ -21,6 +21,8 @@ PYTHON = "/usr/bin/daosup-python"
 MIRROR = "/tmp/remote_alpha_cam.im.shm"
 #: What a host had in its folders before daosup; a file there.
 BEFORE = "/root/before"
+#: Which part of the frames may be missed by a checker that is late on a busy machine: it sees the newest one only.
+LATENESS = 0.05
 UNITS = {"alpha": "daoserver@master.service", "beta": "daoserver@minion.service"}
 #: Where hosts see the packages: of this version, and of a newer one.
 PACKAGES, NEWER = "/packages/this", "/packages/newer"

@@ -26,6 +26,7 @@ def alpha(streaming: Story) -> Iterator[Host]:
     alpha.write(FILE, before)
     alpha.systemctl("reload", UNITS["alpha"])
     alpha.run("rm", "-f", "/tmp/dark.im.shm", user=USER)
+    wait_until(lambda: "dark" not in _published(alpha), 10, "dark to be gone")
 
 
 def _published(host: Host) -> set[str]:

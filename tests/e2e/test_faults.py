@@ -8,13 +8,11 @@ import pytest
 
 from tests.e2e.frames import Seen
 from tests.e2e.lab import Host
-from tests.e2e.story import MIRROR, USER, Story, is_active, status, worker
+from tests.e2e.story import LATENESS, MIRROR, USER, Story, is_active, status, worker
 from tests.e2e.telling import UNIT_FAILED, wait_for_notice
 from tests.waiting import wait_until
 
 OUTAGE_S = 20.0
-#: Lost for other reasons: the checker of a busy machine is late, and sees the newest frame only.
-LATENESS = 0.02
 
 
 def whole(streaming: Story, began_ns: int) -> Seen:
