@@ -20,7 +20,7 @@ HOME = f"/home/{USER}"
 PYTHON = "/usr/bin/daosup-python"
 MIRROR = "/tmp/remote_alpha_cam.im.shm"
 #: What a host had in its folders before daosup; a file there.
-BEFORE = "/root/before"
+BEFORE = f"{HOME}/before"
 #: Which part of the frames may be missed by a checker that is late on a busy machine: it sees the newest one only.
 LATENESS = 0.05
 UNITS = {"alpha": "daoserver@master.service", "beta": "daoserver@minion.service"}
@@ -100,7 +100,7 @@ def furnish(host: Host) -> None:
 
 def files_of(host: Host) -> set[str]:
     """Path of every file and folder of the host's system."""
-    return set(host.enter("find", "/usr", "/etc", "/var", "/opt", "/root").stdout.splitlines())
+    return set(host.enter("find", "/usr", "/etc", "/var", "/opt").stdout.splitlines())
 
 
 def is_active(host: Host, unit: str) -> bool:

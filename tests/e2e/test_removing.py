@@ -8,14 +8,9 @@ from tests.e2e.telling import wait_for_notice
 from tests.waiting import wait_until
 
 #: Where a package may leave traces that are no part of it: logs, what is kept of packages, what others write.
-OTHERS = (
-    "/var/log/",
-    "/var/cache/",
-    "/var/lib/apt/",
-    "/var/lib/dpkg/",
-    "/var/lib/systemd/",
-    "/var/lib/redis/",
-    "/var/tmp/",
+OTHERS = tuple(
+    f"/var/{folder}/"
+    for folder in ("log", "cache", "tmp", "lib/apt", "lib/dpkg", "lib/systemd", "lib/redis", "lib/PackageKit")
 )
 BACKUPS = {"/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-"}
 
