@@ -36,12 +36,16 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the supervisor; returns the exit code."""
     import faulthandler
 
+    from daosup.completing import ASKED, answer
     from daosup.errors import ConfigError, DaosupError
 
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] == [ASKED]:
+        return answer(_offers, given[1:])
     if sys.stderr is not None:
         # A loop that hangs is aborted by systemd's watchdog: then the log says where it was.
         faulthandler.enable()
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(given)
     try:
         if options.discover:
             return _discover()
@@ -93,7 +97,18 @@ def _tell_service_manager(error: DaosupError, mistakes: list[str]) -> None:
     Systemd().failed(f"failed: {mistakes[0]}{more}", number or usual)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _offers(words: list[str]) -> Any:
+    """What a shell offers in place of the last of ``words``."""
+    from daosup.completing import Line, configured_instances, files, next_words, options_of
+
+    *before, typed = words
+    options = options_of(parser())
+    kinds = {"FILE": files, "INSTANCE": configured_instances}
+    return next_words(Line(before, options), typed or "-", options, kinds)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; every option with its help."""
     import argparse
     from pathlib import Path
 
@@ -112,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"daosupd {__version__}")
     parser.add_argument(
-        "--instance", metavar="NAME", default="default", help="which configuration: /etc/daosup/NAME.toml"
+        "--instance", metavar="INSTANCE", default="default", help="which configuration: /etc/daosup/INSTANCE.toml"
     )
     parser.add_argument("--config", metavar="FILE", type=Path, help="read this file instead")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="override one key")

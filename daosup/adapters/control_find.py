@@ -41,6 +41,12 @@ def runtime_folders() -> list[str]:
     return folders
 
 
+def instances() -> list[str]:
+    """The instances that have a control socket on this machine; their daemons may be gone."""
+    paths = [path for folder in runtime_folders() for path in _sockets_in(folder)]
+    return sorted({os.path.basename(path).removesuffix(SUFFIX) for path in paths})
+
+
 def find_socket(instance: str | None = None, explicit: str | None = None) -> str:
     """The control socket's path: ``explicit``, else $DAOSUP_SOCKET, else the instance's, else the only one there is.
 

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Optional
 
+from daosup.adapters.interpreter import same_python
 from daosup.adapters.process_handle import is_stopped
 
 #: How long it may be silent while something is asked of it; longer the first time, when it imports everything.
@@ -85,7 +86,7 @@ class ForkServer:
         try:
             with theirs, _terminal_blocked():
                 self._process = subprocess.Popen(
-                    [sys.executable, "-c", _COMMAND, self._module, str(theirs.fileno()), *sys.path],
+                    [*same_python(), "-c", _COMMAND, self._module, str(theirs.fileno()), *sys.path],
                     stdin=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
                     env={**dict.fromkeys(_ONE_THREAD, "1"), **os.environ},

@@ -52,9 +52,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    from daosup.completing import ASKED, answer
     from daosup.ctl.arguments import help_text, parse
     from daosup.ctl.commands import COMMANDS
+    from daosup.ctl.completing import offers
 
+    if arguments[:1] == [ASKED]:
+        return answer(lambda words: offers(words, COMMANDS), arguments[1:])
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     options = parse(arguments, COMMANDS)
     exit_code = 0

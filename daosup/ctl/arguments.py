@@ -27,7 +27,8 @@ exit codes: 0 all is well; 1 status: a worker does not run, or the registry is
 """
 
 
-#: The options of single commands: what each is followed by, and does.
+#: The options of single commands: what each is followed by, and does. A shell offers what it knows of FILE, PATH, HOST,
+#: INSTANCE and of words to choose from that are joined by ``|``; for any other it offers nothing.
 _OWN = {
     "--wait": ("S", "wait up to S seconds until it is so (default 30)"),
     "--keep": ("", "for good, over restarts"),
@@ -82,6 +83,11 @@ def parse(arguments: list[str], commands: Mapping[str, Command]) -> Options:
     command = commands.get(options.command)
     if command is None:
         raise UsageError(f"there is no command {options.command!r}{_nearest(options.command, list(commands))}")
+    choices = command.name.split("|") if "|" in command.name else []
+    if choices and options.name not in choices:
+        raise UsageError(
+            f"{options.command} needs one of {', '.join(choices)} (see daosupctl {options.command} --help)"
+        )
     if command.name and options.name is None:
         raise UsageError(f"{options.command} needs a segment, for example: daosupctl {options.command} rts:wfs")
     if options.name is not None and not command.name:
@@ -106,6 +112,15 @@ def help_text(commands: Mapping[str, Command], name: str | None = None) -> str:
     return f"usage: {usage}\n\n{command.summary}.\n\n{options}{command.more}"
 
 
+def options_for(commands: Mapping[str, Command], name: str | None = None) -> dict[str, tuple[str, str]]:
+    """The options of every command, and the own ones of the command ``name``: what each is followed by, and does."""
+    from daosup.completing import options_of
+
+    command = commands.get(name or "")
+    own = command.options if command else ()
+    return {**{option: _OWN[option] for option in own}, **options_of(_parser(commands))}
+
+
 def _parser(commands: Mapping[str, Command]) -> _Parser:
     forms = {name: f"{name} {command.name}".rstrip() for name, command in commands.items()}
     width = max(map(len, forms.values()))
@@ -120,7 +135,7 @@ def _parser(commands: Mapping[str, Command]) -> _Parser:
     )
     parser.add_argument("command", nargs="?", help=argparse.SUPPRESS)
     parser.add_argument("name", nargs="?", help=argparse.SUPPRESS)
-    parser.add_argument("--instance", metavar="NAME", help="the daosupd to ask, if several run here")
+    parser.add_argument("--instance", metavar="INSTANCE", help="the daosupd to ask, if several run here")
     parser.add_argument("--socket", metavar="PATH", help="its control socket (default: $DAOSUP_SOCKET, or found)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--wait", type=_seconds, help=argparse.SUPPRESS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daosup.ctl import looking, mirroring, running
+from daosup.ctl import completing, looking, mirroring, running
 
 TYPE_CHECKING = False  # typing's own costs more than all else here
 if TYPE_CHECKING:
@@ -12,6 +12,11 @@ if TYPE_CHECKING:
 
 SOURCE = "HOST:NAME"
 NAME = "NAME"
+SHELL = "bash|zsh"
+
+# Of which segments an argument is one; a shell offers these.
+REMOTE, MIRRORED, HERE, STOPPED = "remote", "mirrored", "here", "stopped"
+_AMONG = {SOURCE: REMOTE, NAME: HERE}
 
 
 class Command:
@@ -20,8 +25,11 @@ class Command:
     Attributes:
         run: Does it; returns the exit code.
         summary: What it does, in a few words.
-        name: What its argument is, if it has one: SOURCE, or NAME for a segment of this host as well.
+        name: What its argument is, if it has one: SOURCE, or NAME for a segment of this host as well; or the words to
+            choose from, joined by ``|``.
         options: Those that not every command has.
+        among: Which segments a shell offers for the argument: REMOTE (by default for a SOURCE), MIRRORED, HERE (this
+            host's own, and mirrored; by default for a NAME) or STOPPED.
         more: What ``daosupctl COMMAND --help`` says beside, with examples.
     """
 
@@ -32,12 +40,14 @@ class Command:
         name: str = "",
         options: tuple[str, ...] = (),
         *,
+        among: str = "",
         more: str,
     ) -> None:
         self.run = run
         self.summary = summary
         self.name = name
         self.options = options
+        self.among = among or _AMONG.get(name, "")
         self.more = more
 
 
@@ -119,6 +129,7 @@ Returns at once, although the host may not be there yet. `release` forgets it.
         mirroring.release,
         "give up a mirror, also one that is kept",
         SOURCE,
+        among=MIRRORED,
         more="""\
 Whoever holds it loses it. One of the configuration cannot be released.
 
@@ -144,6 +155,7 @@ stays as it is, marked stale. Returns when the worker has ended.
         "take back a stop",
         NAME,
         ("--wait",),
+        among=STOPPED,
         more=f"""\
 {_ABOUT_NAME}
 Returns when it runs again, or tells why there is nothing to run now.
@@ -182,6 +194,23 @@ The daemon becomes the installed version in the same process, with the
 configuration as it is now; workers of another version are renewed one by one.
 
   daosupctl reexec
+""",
+    ),
+    "completion": Command(
+        completing.print_script,
+        "what makes a shell complete these commands",
+        SHELL,
+        more="""\
+Prints what has the Tab key complete commands, options, segments and instances
+of daosupctl and daosupd. The packages of daosup install it; elsewhere, write
+into ~/.bashrc, or into ~/.zshrc after compinit:
+
+  source <(daosupctl completion bash)
+  source <(daosupctl completion zsh)
+
+Segments are those that the daemon tells of; without one, there are none.
+
+  daosupctl completion zsh
 """,
     ),
 }

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from daosup import __version__
+from daosup.adapters.interpreter import same_python
 from daosup.errors import UnavailableError
 
 _VARIABLE = "DAOSUP_REEXEC"
@@ -77,7 +78,7 @@ async def installed_version() -> str:
     """
     with tempfile.TemporaryFile() as output:
         trial = subprocess.Popen(  # noqa: ASYNC220 -- returns at once; nothing here waits for it to end
-            [sys.executable, "-c", "import sys; sys.path[:] = sys.argv[1:]; " + _TRIAL, *sys.path],
+            [*same_python(), "-c", "import sys; sys.path[:] = sys.argv[1:]; " + _TRIAL, *sys.path],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -7,6 +7,7 @@ import time
 
 import deb
 import lock
+import rpm
 from settings import own_version
 from tree import tree
 
@@ -14,7 +15,7 @@ from tree import tree
 def main() -> None:
     """Make what is asked for."""
     parser = argparse.ArgumentParser(prog="builder", description=__doc__)
-    parser.add_argument("what", choices=("tree", "deb", "lock"))
+    parser.add_argument("what", choices=("tree", "deb", "rpm", "lock"))
     parser.add_argument("--version", default=None, help="another version than that of the sources, as tests want")
     parser.add_argument("--compression", choices=("small", "fast"), default="small")
     options = parser.parse_args()
@@ -25,8 +26,9 @@ def main() -> None:
         return
     made = tree(version)
     staged_s = time.monotonic() - began_s
-    if options.what == "deb":
-        made = deb.build(version, options.compression)
+    if options.what != "tree":
+        build = {"deb": deb.build, "rpm": rpm.build}[options.what]
+        made = build(version, options.compression)
     packed_s = time.monotonic() - began_s - staged_s
     print(f"{made}: staged in {staged_s:.0f} s, packed in {packed_s:.0f} s")
 

@@ -7,16 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-from closure import read_metadata, reached
+from closure import reached, read_metadata
 from settings import BUILD, LOCKS, platform_tags
 from stamps import digest_of, made
 from wheels import own_wheel, wheels_from_sources
 
-#: Not needed at run time, as patterns below site-packages: tests, headers and libraries to compile against, annotations,
-#: tools that compile, programs (ours are the launchers).
+#: Not needed at run time, as patterns below site-packages: tests, headers and libraries to compile against, type stubs,
+#: tools that compile, texts for developers, programs (ours are the launchers).
 _UNNEEDED = (
     "bin",
     "numpy/**/tests",
+    "numpy/**/_*_tests.*.so",
+    "numpy/_core/_simd.*.so",  # instructions for tests; not what NumPy computes with
     "numpy/conftest.py",
     "numpy/f2py",
     "numpy/distutils",
@@ -25,6 +27,9 @@ _UNNEEDED = (
     "numpy/random/lib",
     "numpy/random/_examples",
     "numpy/_pyinstaller",
+    "numpy/testing/print_coercion_tables.py",
+    "numpy/ma/API_CHANGES.txt",
+    "numpy/ma/README.rst",
     "zmq/tests",
     "**/*.pyi",
     "**/*.pxd",
@@ -33,14 +38,10 @@ _UNNEEDED = (
     "**/*.a",
     "**/*.h",
     "**/*.c",
-    "**/*.md",
     "**/__pycache__",
-    # What pip notes for itself; the packages' own records count. RECORD would list what is not there.
-    "*.dist-info/RECORD",
-    "*.dist-info/INSTALLER",
-    "*.dist-info/REQUESTED",
-    "*.dist-info/direct_url.json",
 )
+#: Of the metadata only what pip noted for itself, of which RECORD would list what is not there. Licences stay.
+_UNNEEDED_METADATA = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 
 
 def pip_options(python: str) -> list[str]:
@@ -78,9 +79,18 @@ def _fill(site: Path, python: str, lock: Path, wheels: list[Path]) -> None:
     _, lacking = reached(["daosup"], known, python)
     if lacking:
         raise SystemExit(f"builder: Python {python} lacks {', '.join(map(str, lacking))}: make packages-lock")
+    _trim(site)
+
+
+def _trim(site: Path) -> None:
     for pattern in _UNNEEDED:
         for path in list(site.glob(pattern)):
+            if ".dist-info" in str(path.relative_to(site)):
+                continue
             if path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+    for name in _UNNEEDED_METADATA:
+        for path in list(site.glob(f"*.dist-info/{name}")):
+            path.unlink()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 #: The CPythons that there are libraries for, oldest first.
@@ -16,6 +17,9 @@ DEBIAN_MACHINE = {"x86_64": "amd64", "aarch64": "arm64"}[MACHINE]
 LIBRARIES_GLIBC = (2, 28)
 #: Our own extension is content with an older one, for it also serves people's own environments.
 OWN_GLIBC = (2, 17)
+
+#: The project has no address of its own; .invalid says so to programs.
+MAINTAINER = "The daosup authors <maintainers@daosup.invalid>"
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGING = ROOT / "packaging"
@@ -32,7 +36,7 @@ def platform_tags() -> list[str]:
 
 
 def own_version() -> str:
-    """daosup's version."""
+    """The version of the sources."""
     text = (ROOT / "daosup" / "__init__.py").read_text()
     found = re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE)
     if found is None:
@@ -40,8 +44,9 @@ def own_version() -> str:
     return found[1]
 
 
+@cache
 def source_date() -> int:
-    """The time, in seconds of Unix, that everything in the packages bears: $SOURCE_DATE_EPOCH, else the last commit's."""
+    """The Unix time that everything in the packages bears: $SOURCE_DATE_EPOCH, else the last commit's."""
     if "SOURCE_DATE_EPOCH" in os.environ:
         return int(os.environ["SOURCE_DATE_EPOCH"])
     told = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bundle import libraries
 from hardlinks import link_equal_files
+from scripts import filled
 from settings import BUILD, PACKAGING, PYTHONS, ROOT, own_version, source_date
 from stamps import digest_of, made
 from wheels import own_wheel
@@ -68,7 +69,7 @@ def _fill(root: Path) -> None:
     # People's own programs may use their own environment.
     _write(root / "usr/bin/daosup-python", _launcher("daosup-python", ""), 0o755)
     changes = (ROOT / "CHANGELOG.md").read_bytes()
-    _write(root / DOCUMENTATION / "CHANGELOG.md.gz", gzip.compress(changes, mtime=0))
+    _write(root / DOCUMENTATION / "CHANGELOG.md.gz", gzip.compress(changes, 9, mtime=0))
     _finish(root)
 
 
@@ -78,7 +79,7 @@ def _make_home(home: Path, python: str) -> None:
     shutil.copytree(libraries(python), site, copy_function=os.link)
     _write(home / "pyvenv.cfg", f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {python}\n")
     (home / "bin").mkdir()
-    (home / "bin/python3").symlink_to(f"/usr/bin/python{python}")
+    (home / "bin/python3").symlink_to(f"../../../../bin/python{python}")
     for program, text in _PROGRAMS.items():
         _write(home / "bin" / program, text)
 
@@ -90,10 +91,7 @@ def _launcher(program: str, arguments: str) -> str:
         "MINORS": " ".join(python.partition(".")[2] for python in reversed(PYTHONS)),
         "PYTHONS": " ".join(f"/usr/bin/python{python}" for python in PYTHONS),
     }
-    text = (PACKAGING / "launcher.sh").read_text()
-    for word, meaning in words.items():
-        text = text.replace(f"@{word}@", meaning)
-    return text
+    return filled((PACKAGING / "launcher.sh").read_text(), words)
 
 
 def _fill_other(own: Path, other: Path, version: str) -> None:
