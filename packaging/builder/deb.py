@@ -43,7 +43,7 @@ def build(version: str, compression: str) -> Path:
     for name in _SCRIPTS:
         if (PACKAGING / "deb" / name).exists():
             _write(control / name, with_functions(PACKAGING / "deb" / name), 0o755)
-    DIST.mkdir(exist_ok=True)
+    DIST.mkdir(parents=True, exist_ok=True)
     package = DIST / f"daosup_{version}_{DEBIAN_MACHINE}.deb"
     subprocess.run(
         ["dpkg-deb", "--root-owner-group", *_COMPRESSION[compression], "--build", packed, package],

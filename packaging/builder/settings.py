@@ -26,7 +26,7 @@ PACKAGING = ROOT / "packaging"
 LOCKS = PACKAGING / "locks"
 #: Everything between sources and packages; may be deleted at any time.
 BUILD = ROOT / "build" / f"packages-{MACHINE}"
-DIST = ROOT / "dist"
+DIST = Path(os.environ.get("DIST", ROOT / "dist")).resolve()
 
 
 def platform_tags() -> list[str]:
