@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.lab import Host
+from tests.e2e.readme import typed
 from tests.e2e.story import PYTHON, UNITS, USER, Story, is_active, status
 from tests.e2e.telling import wait_for_notice
 from tests.waiting import wait_until
@@ -44,6 +45,13 @@ def test_a_reload_puts_a_configuration_in_force(alpha: Host, streaming: Story) -
     assert _published(alpha) == {"cam"}
     assert streaming.main_pid(alpha) == pid
     assert "exclude" in wait_for_notice(alpha, "configuration-read", since)["CHANGED"]
+
+
+def test_readme_tells_how_to_have_it_read(streaming: Story) -> None:
+    since = streaming.beta.cursor()
+    (reload,) = typed(starting="systemctl reload")
+    streaming.type(reload)
+    wait_for_notice(streaming.beta, "configuration-read", since)
 
 
 def test_a_mistake_is_refused_and_said_and_nothing_changes(alpha: Host, streaming: Story) -> None:
