@@ -49,9 +49,10 @@ property: ready ## tests/property
 integration: ready ## tests/integration: real Valkey, real processes
 	$(BIN)/python -m pytest tests/integration
 
-e2e: ready ## tests/e2e: whole hosts (not part of 'make test')
-	@if [ -n "$$(find tests/e2e -name 'test_*.py' 2>/dev/null)" ]; then $(BIN)/python -m pytest tests/e2e; \
-	else echo "there are no tests in tests/e2e yet"; fi
+e2e: ready ## tests/e2e: packages on whole hosts with a real systemd; as root (not part of 'make test')
+	@tests/e2e/prepare
+	@tests/e2e/build
+	$(BIN)/python -m pytest tests/e2e
 
 bench: ready ## Measure against the goals of docs/performance.md
 	$(BIN)/python -m bench
