@@ -8,8 +8,8 @@ NATIVE_FLAGS := -std=c11 -O2 -Wall -Wextra -Werror -DPy_LIMITED_API=0x03090000
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help ready run test check lint types contracts unit property integration e2e bench scale faults soak build deb rpm \
-	packages-check packages-test packages-lock clean
+.PHONY: help ready run test tools quick packed check lint types contracts unit property integration e2e bench scale faults \
+	soak build deb rpm packages-check packages-test packages-lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do \
@@ -21,8 +21,23 @@ ready: ## Make or refresh .venv: interpreter, dependencies, C extension
 run: ready ## Show two hosts that share segments, on this machine
 	$(BIN)/python -m daosup.demo
 
-test: check ## All checks and all tests of tests/unit, tests/property, tests/integration
-	$(BIN)/python -m pytest tests/unit tests/property tests/integration
+test: check tools ## All checks and all tests; those of whole hosts only as root
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target quick packed COMPRESSION=fast
+	$(MAKE) --no-print-directory integration packages-check packages-test COMPRESSION=fast
+	@if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory e2e; \
+	else echo "tests/e2e: whole hosts are not tried, for only root can boot them (sudo make e2e)"; fi
+
+# What no test can do without, or would be skipped without.
+tools: ready
+	@command -v zsh >/dev/null || packaging/apt-install zsh || test -z "$$CI"
+
+quick: ready
+	$(BIN)/python -m pytest tests/unit tests/property
+
+packed:
+	@$(MAKE) --no-print-directory deb
+	@$(MAKE) --no-print-directory rpm
+	@tests/e2e/build
 
 check: lint types contracts ## lint, types and contracts
 
@@ -49,7 +64,7 @@ property: ready ## tests/property
 integration: ready ## tests/integration: real Valkey, real processes
 	$(BIN)/python -m pytest tests/integration
 
-e2e: ready ## tests/e2e: packages on whole hosts with a real systemd; as root (not part of 'make test')
+e2e: ready ## tests/e2e: packages on whole hosts with a real systemd; as root
 	@tests/e2e/prepare
 	@tests/e2e/build
 	$(BIN)/python -m pytest tests/e2e
