@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help ready run test check lint types contracts unit property integration e2e bench scale faults soak build deb rpm \
-	packages-lock clean
+	packages-check packages-test packages-lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do \
@@ -82,6 +82,17 @@ deb: ## The package for Debian and Ubuntu, into dist/ (packaging/README.md; VERS
 rpm: ## The package for Rocky Linux, AlmaLinux and the like, into dist/ (VERSION=, COMPRESSION=fast)
 	@packaging/prepare-tools rpmbuild=rpm
 	@$(PACKAGES) rpm
+
+# lintian and rpmlint judge what they are released with; what they find and is meant is named where they look for it.
+packages-check: ## lintian, rpmlint and shellcheck on the packages in dist/ and their scripts
+	@packaging/prepare-tools rpmbuild=rpm lintian=lintian rpmlint=rpmlint shellcheck=shellcheck
+	@packaging/check $(COMPRESSION) $(VERSION)
+
+packages-test: ready ## tests/packages: what is in the packages, and that it runs on each Python of this machine
+	@packaging/prepare-tools rpmbuild=rpm
+	@test -n "$$(ls dist/daosup_*.deb 2>/dev/null)" -a -n "$$(ls dist/daosup-*.rpm 2>/dev/null)" || \
+		$(MAKE) deb rpm COMPRESSION=fast
+	$(BIN)/python -m pytest tests/packages
 
 packages-lock: ## Choose anew which versions of the libraries go into the packages
 	@packaging/prepare-tools

@@ -19,6 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Optional
 
 from daosup.adapters.interpreter import same_python
@@ -49,6 +50,7 @@ class ForkServer:
         on_failed: Called with token and reason.
         on_ended: Called with the pid of a process it forked, and its wait status.
         on_lost: Called when the fork server is gone.
+        output: Where it writes its standard output and error.
     """
 
     def __init__(
@@ -58,8 +60,9 @@ class ForkServer:
         on_failed: Callable[[int, str], None],
         on_ended: Callable[[int, int], None],
         on_lost: Callable[[], None],
+        output: Path,
     ) -> None:
-        self._module = module
+        self._module, self._output = module, output
         self._on_forked, self._on_failed, self._on_ended, self._on_lost = on_forked, on_failed, on_ended, on_lost
         self._process: Optional[subprocess.Popen[bytes]] = None
         self._socket: Optional[socket.socket] = None
@@ -84,10 +87,12 @@ class ForkServer:
             return
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            with theirs, _terminal_blocked():
+            with theirs, open(self._output, "ab") as output, _terminal_blocked():
                 self._process = subprocess.Popen(
                     [*same_python(), "-c", _COMMAND, self._module, str(theirs.fileno()), *sys.path],
                     stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
                     pass_fds=[theirs.fileno()],
                     env={**dict.fromkeys(_ONE_THREAD, "1"), **os.environ},
                 )

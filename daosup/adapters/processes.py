@@ -14,6 +14,7 @@ import signal
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Optional
 
 from daosup.adapters.fork_server import ForkServer
@@ -42,6 +43,7 @@ class Processes:
         on_started: Called with key and pid.
         on_failed: Called with key and reason, when there is no process.
         on_ended: Called with key, pid and wait status (None: not known).
+        output: Where the fork server, and each process that it forks, writes its standard output and error.
     """
 
     def __init__(
@@ -50,9 +52,10 @@ class Processes:
         on_started: Callable[[Any, int], None],
         on_failed: Callable[[Any, str], None],
         on_ended: Callable[[Any, int, Optional[int]], None],
+        output: Path,
     ) -> None:
         self._on_started, self._on_failed, self._on_ended = on_started, on_failed, on_ended
-        self._server = ForkServer(module, self._forked, self._not_forked, self._status_told, self._server_lost)
+        self._server = ForkServer(module, self._forked, self._not_forked, self._status_told, self._server_lost, output)
         self._tokens = itertools.count(1)
         self._asked: dict[int, Hashable] = {}
         self._running: dict[int, _Running] = {}

@@ -35,6 +35,12 @@ _OWN = {
     "--as": ("NAME", "what the mirror is called"),
     "--write-back": ("", "what is written into it goes to its source"),
     "-v": ("", "show also what is fine"),
+    "-f": ("", "go on with what happens from now on"),
+    "-n": ("N", "the last N entries"),
+    "-p": ("error|warning|info|debug", "only this level and worse"),
+    "-x": ("", "with what it means, and what to do"),
+    "--since": ("WHEN", "10min, 2h, today, 2026-11-20 12:00"),
+    "--host": ("HOST", "of that host, by ssh"),
     "--config": ("FILE", "the configuration of a daemon that does not run"),
 }
 
@@ -53,6 +59,12 @@ class Options(argparse.Namespace):
     write_back: bool
     verbose: bool
     config: str | None
+    follow: bool
+    count: int | None
+    level: str | None
+    explain: bool
+    since: str | None
+    host: str | None
     version: bool
     help: bool
 
@@ -82,19 +94,21 @@ def parse(arguments: list[str], commands: Mapping[str, Command]) -> Options:
         raise UsageError(f"no command given; use one of {', '.join(commands)} (see daosupctl --help)")
     command = commands.get(options.command)
     if command is None:
-        raise UsageError(f"there is no command {options.command!r}{_nearest(options.command, list(commands))}")
+        raise UsageError(f"there is no command {options.command!r}{nearest(options.command, list(commands))}")
     choices = command.name.split("|") if "|" in command.name else []
     if choices and options.name not in choices:
         raise UsageError(
             f"{options.command} needs one of {', '.join(choices)} (see daosupctl {options.command} --help)"
         )
-    if command.name and options.name is None:
+    if command.name and not command.name.startswith("[") and options.name is None:
         raise UsageError(f"{options.command} needs a segment, for example: daosupctl {options.command} rts:wfs")
     if options.name is not None and not command.name:
         raise UsageError(f"{options.command} takes no {options.name!r} (see daosupctl --help)")
     given = {"--wait": options.wait is not None, "--keep": options.keep, "--as": options.called is not None}
     given |= {"--write-back": options.write_back}
     given |= {"-v": options.verbose, "--config": options.config is not None}
+    given |= {"-f": options.follow, "-n": options.count is not None, "-p": options.level is not None}
+    given |= {"-x": options.explain, "--since": options.since is not None, "--host": options.host is not None}
     for option, is_given in given.items():
         if is_given and option not in command.options:
             raise UsageError(f"{options.command} takes no {option} (see daosupctl {options.command} --help)")
@@ -144,6 +158,12 @@ def _parser(commands: Mapping[str, Command]) -> _Parser:
     parser.add_argument("--write-back", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("-v", "--verbose", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--config", help=argparse.SUPPRESS)
+    parser.add_argument("-f", "--follow", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("-n", dest="count", type=_count, help=argparse.SUPPRESS)
+    parser.add_argument("-p", dest="level", help=argparse.SUPPRESS)
+    parser.add_argument("-x", dest="explain", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--since", help=argparse.SUPPRESS)
+    parser.add_argument("--host", help=argparse.SUPPRESS)
     parser.add_argument("--version", action="store_true", help="print the version")
     parser.add_argument("-h", "--help", action="store_true", help="print this")
     return parser
@@ -159,7 +179,14 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _nearest(word: str, known: list[str]) -> str:
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of entries")
+    return int(text)
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """What was meant by a word that is none of those known, as the end of a sentence."""
     import difflib  # only a typo needs it
 
     near = difflib.get_close_matches(word, known, 1, 0.5)

@@ -98,6 +98,7 @@ class Supervisor:
             self._wake,
             TICK_S,
             renewing,
+            self.fail,
         )
         self.service = ServiceDesk(self)
         self._read_config = read_config

@@ -108,12 +108,12 @@ def notice_of(event: str, facts: Facts) -> tuple[Notice, dict[str, object]]:
     return well if is_well else ill, said
 
 
-def bury(page: Path, status: Optional[int]) -> tuple[str, str]:
-    """A worker ended: remove its files; returns the cause and its last lines."""
+def bury(page: Path, status: Optional[int]) -> tuple[str, Words]:
+    """A worker ended: remove its files; returns the cause and its last words."""
     words = read_words(page.with_suffix(WORDS_SUFFIX))
     with suppress(OSError):
         remove_dead(page.with_suffix(RECORD_SUFFIX))
-    return _cause(words, status), words.details
+    return _cause(words, status), words
 
 
 def _cause(words: Words, status: Optional[int]) -> str:

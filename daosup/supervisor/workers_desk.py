@@ -26,6 +26,7 @@ from daosup.supervisor.reexec import Renewing
 from daosup.supervisor.worker_health import WorkerHealth
 from daosup.supervisor.worker_news import Facts, ToldSocket, bury, notice_of
 from daosup.supervisor.worker_orders import WorkerOrders
+from daosup.supervisor.worker_output import WorkerOutput
 from daosup.supervisor.workers_folder import WorkersFolder
 from daosup.supervisor.workers_seen import WorkersSeen
 from daosup.workers.records import TakenError
@@ -46,6 +47,7 @@ class WorkersDesk:
         on_told: Called when a worker told something that the state need not know.
         interval_s: How long after one ``tick`` the next one should come, in seconds.
         renewing: Which of the workers that are found first are to be renewed.
+        fail: Takes an exception that nobody foresaw.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class WorkersDesk:
         on_told: Callable[[], None],
         interval_s: float,
         renewing: Renewing,
+        fail: Callable[[BaseException], None],
     ) -> None:
         self._state, self._journal = state, journal
         self._segments, self._folder, self._ledger = segments, folder, ledger
@@ -68,13 +71,21 @@ class WorkersDesk:
         self._post, self._tell = post, on_told
         self._renewing = renewing
         self._health = WorkerHealth(state.crew.workers, seen, orders.limits_of, post, interval_s)
-        self._processes = Processes("daosup.workers.fork_server", self._on_started, self._on_failed, self._on_ended)
+        self._output = WorkerOutput(folder.path, journal, fail)
+        self._processes = Processes(
+            "daosup.workers.fork_server",
+            self._on_started,
+            self._on_failed,
+            self._on_ended,
+            self._output.fork_server_file,
+        )
         self._told: Optional[ToldSocket] = None
 
     def open(self) -> None:
         """Hear the workers, and be ready to start some; the folder is taken by now."""
         allow_many_files()
         self._told = ToldSocket(self._folder.path, self._processes.is_running, self._on_told)
+        self._output.open()
         with suppress(OSError):  # then the first worker tries again, and says why it cannot be
             self._processes.prepare()
 
@@ -84,9 +95,11 @@ class WorkersDesk:
             self._told.close()
         if is_left:
             self._processes.leave()
+            self._output.close()
             self._folder.let_go()
         else:
             self._processes.close()
+            self._output.close()
             self._folder.remove()
         self._ledger.close()
 
@@ -194,8 +207,9 @@ class WorkersDesk:
             self._post(e.WorkerExited(key, pid, "another process does its work already"))
             self.find(e.RememberMirrors((), ()))
             return
-        cause, details = bury(self._folder.page_of(key), status)
         self._journal.ended(key)
-        if details:
-            self._journal.tell(workers.WORKER_TRACEBACK, key, pid, details, cause=cause)
-        self._post(e.WorkerExited(key, pid, cause, details))
+        self._output.ended(key, pid)
+        cause, words = bury(self._folder.page_of(key), status)
+        if words.traceback:
+            self._journal.tell(workers.WORKER_TRACEBACK, key, pid, words.traceback, cause=cause)
+        self._post(e.WorkerExited(key, pid, cause, words.details))

@@ -20,10 +20,10 @@ from daosup.workers.mirror import mirror
 from daosup.workers.old_mirror import mirror_old
 from daosup.workers.orders import Order, PublisherOrder
 from daosup.workers.publisher import publish
-from daosup.workers.records import WORDS_SUFFIX, TakenError, claim
+from daosup.workers.records import OUTPUT_SUFFIX, WORDS_SUFFIX, TakenError, claim
 from daosup.workers.succession import watch
 from daosup.workers.telling import Teller
-from daosup.workers.words import LastWords
+from daosup.workers.words import LastWords, write_output_to
 
 _PR_SET_NAME = 15
 
@@ -54,6 +54,7 @@ def run_worker(request: Request) -> int:
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, _on_term)
+        write_output_to(order.page.with_suffix(OUTPUT_SUFFIX))
         claim(order)
         words = LastWords(order.page.with_suffix(WORDS_SUFFIX))
     except Told:

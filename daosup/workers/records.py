@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from daosup.workers.statistics import FORMAT
 PAGE_SUFFIX = ".statistics"
 RECORD_SUFFIX = ".worker"
 WORDS_SUFFIX = ".words"
+OUTPUT_SUFFIX = ".output"
 MAX_RECORD_BYTES = 65536
 #: Whoever looks whether a record is locked holds its lock for a moment.
 _CLAIM_S = 0.25
@@ -100,11 +101,42 @@ def remove_dead(record: Path) -> bool:
     if fd is None:
         return False
     try:
-        for suffix in (WORDS_SUFFIX, PAGE_SUFFIX, RECORD_SUFFIX):  # the record last: its lock keeps the next worker out
+        # The record last: its lock keeps the next worker out.
+        for suffix in (OUTPUT_SUFFIX, WORDS_SUFFIX, PAGE_SUFFIX, RECORD_SUFFIX):
             record.with_suffix(suffix).unlink(missing_ok=True)
     finally:
         os.close(fd)
     return True
+
+
+def written_by(record: Path) -> tuple[Optional[WorkerKey], int]:
+    """Whose files are beside a record, alive or dead: key and pid; None and 0 if it does not say."""
+    try:
+        told = _parse(record)
+        pid = told.get("pid")
+        return read_key(as_object(told.get("order"), "worker's order").get("key")), pid if type(pid) is int else 0
+    except (OSError, ProtocolError):
+        return None, 0
+
+
+def is_dead(record: Path) -> bool:
+    """Whether there is a record, and nobody who lives holds it."""
+    try:
+        fd = _lock(record, os.O_RDWR)
+    except OSError:
+        return False
+    if fd is not None:
+        os.close(fd)
+    return fd is not None
+
+
+def _parse(path: Path) -> Mapping[str, Any]:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        raw = os.read(fd, MAX_RECORD_BYTES)
+    finally:
+        os.close(fd)
+    return as_object(parse_json(raw), "worker's record")
 
 
 def _lock(path: Path, flags: int) -> Optional[int]:
@@ -132,12 +164,7 @@ def _read(path: Path) -> Record:
         ProtocolError: If it is not one of a living worker.
         OSError: If it cannot be read.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    try:
-        raw = os.read(fd, MAX_RECORD_BYTES)
-    finally:
-        os.close(fd)
-    record = as_object(parse_json(raw), "worker's record")
+    record = _parse(path)
     order = as_object(record.get("order"), "worker's order")
     key = read_key(order.get("key"))
     pid, start_time, version = record.get("pid"), record.get("start_time"), record.get("version")

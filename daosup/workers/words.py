@@ -1,13 +1,17 @@
-"""A worker's last words: a file in which it says why it ends, found there by whichever supervisor is then.
+"""A worker's words, in two files that are found by whichever supervisor is then.
 
-Invariant: what is written here is short and was written by the worker itself, or, when it dies of a signal, by Python's
-fault handler; whoever reads it reads a bounded amount and trusts none of it.
+One has its last words, why it ends; the other all that it, or a library in it, writes to its standard output and error.
+
+Invariant: its last words are short and were written by itself, or, when it dies of a signal, by Python's fault handler;
+whoever reads any of it reads a bounded amount and trusts none of it.
 """
 
 from __future__ import annotations
 
 import faulthandler
+import io
 import os
+import sys
 import traceback
 from pathlib import Path
 from typing import NamedTuple
@@ -20,10 +24,15 @@ _FATAL = "Fatal Python error: "
 
 
 class Words(NamedTuple):
-    """Why a worker ended, in one line, and the last lines of its traceback; empty if it said nothing."""
+    """Why a worker ended, in one line, its traceback, and the last lines of that; empty if it said nothing."""
 
     reason: str = ""
-    details: str = ""
+    traceback: str = ""
+
+    @property
+    def details(self) -> str:
+        """The last lines of the traceback."""
+        return "\n".join(self.traceback.splitlines()[-MAX_DETAILS_LINES:])
 
 
 class LastWords:
@@ -63,4 +72,19 @@ def read_words(path: Path) -> Words:
     lines = raw.decode("utf-8", "replace").splitlines()
     if lines and lines[0] == first and first.startswith(_REASON):
         del lines[0]
-    return Words(reason[:MAX_REASON_LENGTH], "\n".join(line.rstrip() for line in lines[-MAX_DETAILS_LINES:]))
+    return Words(reason[:MAX_REASON_LENGTH], "\n".join(line.rstrip() for line in lines))
+
+
+def write_output_to(path: Path) -> None:
+    """From now on, standard output and error are that file; they stay what they are if it cannot be written."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError:
+        return
+    for each in (sys.stdout, sys.stderr):
+        each.flush()
+    os.dup2(fd, 1)
+    os.dup2(fd, 2)
+    os.close(fd)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)

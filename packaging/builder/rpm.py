@@ -24,6 +24,7 @@ def build(version: str, compression: str) -> Path:
     work = BUILD / "rpm"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
+    DIST.mkdir(parents=True, exist_ok=True)
     words = {
         "VERSION": version,
         "MAINTAINER": MAINTAINER,
@@ -64,7 +65,7 @@ def _entries(root: Path) -> list[str]:
             kind = ""
             if name.startswith("etc/"):
                 kind = "%config(noreplace) "
-            elif name.startswith("usr/share/doc/"):
+            elif name.startswith(("usr/share/doc/", "usr/share/man/")):
                 kind = "%doc "
             lines.append(f'{kind}%attr({path.stat().st_mode & 0o777:o}, root, root) "/{name}"\n')
     return lines

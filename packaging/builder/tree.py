@@ -9,6 +9,8 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from bundle import libraries
@@ -46,8 +48,14 @@ _PROGRAMS = {
 def tree(version: str) -> Path:
     """The tree of ``version``; of another version than the sources' own only what says it differs."""
     own = BUILD / "tree" / own_version()
-    sources = [*(ROOT / name for name in _FILES if (ROOT / name).exists()), PACKAGING / "launcher.sh"]
-    sources += [ROOT / "CHANGELOG.md", Path(__file__).parent, own_wheel(), *(PACKAGING / "locks").glob("*.txt")]
+    sources = [*(ROOT / name for name in _FILES), PACKAGING / "launcher.sh", PACKAGING / "manuals"]
+    sources += [
+        PACKAGING / "daosup-python.1",
+        ROOT / "CHANGELOG.md",
+        Path(__file__).parent,
+        own_wheel(),
+        *(PACKAGING / "locks").glob("*.txt"),
+    ]
     digest = digest_of(*sources, source_date())
     made(own, digest, lambda: _fill(own))
     if version == own_version():
@@ -59,8 +67,7 @@ def tree(version: str) -> Path:
 
 def _fill(root: Path) -> None:
     for source, target in _FILES.items():
-        if (ROOT / source).exists():
-            _copy(ROOT / source, root / target)
+        _copy(ROOT / source, root / target)
     for python in PYTHONS:
         _make_home(root / HOME / f"python{python}", python)
     _copy(own_wheel(), root / "usr/share/daosup" / own_wheel().name)
@@ -68,9 +75,25 @@ def _fill(root: Path) -> None:
         _write(root / "usr/bin" / program, _launcher(program, f'{_ISOLATED}"$home/bin/{program}" '), 0o755)
     # People's own programs may use their own environment.
     _write(root / "usr/bin/daosup-python", _launcher("daosup-python", ""), 0o755)
+    _add_manuals(root / "usr/share")
     changes = (ROOT / "CHANGELOG.md").read_bytes()
     _write(root / DOCUMENTATION / "CHANGELOG.md.gz", gzip.compress(changes, 9, mtime=0))
     _finish(root)
+
+
+def _add_manuals(share: Path) -> None:
+    """The manual pages, and the completions of shells: made by daosup itself, on the Python that builds."""
+    _copy(PACKAGING / "daosup-python.1", share / "man/man1/daosup-python.1")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(libraries(f"{sys.version_info[0]}.{sys.version_info[1]}")),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "SOURCE_DATE_EPOCH": str(source_date()),
+    }
+    subprocess.run([sys.executable, PACKAGING / "manuals", share], env=environment, check=True)
+    for page in list(share.glob("man/*/*")):
+        _write(page.with_name(f"{page.name}.gz"), gzip.compress(page.read_bytes(), 9, mtime=0))
+        page.unlink()
 
 
 def _make_home(home: Path, python: str) -> None:

@@ -6,6 +6,7 @@ said in a file in its host's runtime folder. So no part of the product knows of 
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -21,7 +22,8 @@ _leaked: list[bytearray] = []
 def order_of(runtime: Path, kind: str, source: str) -> Path:
     """The file that holds what the worker of a host, whose runtime folder this is, is to do.
 
-    ``spin`` once and for ever, ``sleep`` likewise, ``leak`` once, or ``die`` each time it begins.
+    ``spin`` once and for ever, ``sleep`` likewise, ``leak`` once, ``say`` what follows once, as a program written in C
+    does, ``rage`` (say a lot each time), ``abort`` after having said what follows, or ``die`` each time it begins.
     """
     host, _, name = source.partition(":")
     return runtime / f"{kind}.{host}.{name}.order"
@@ -50,8 +52,16 @@ def serve(fd: str) -> None:
                 what = ""
             if what == "die":
                 raise ValueError("told to die")
+            if what == "rage":
+                os.write(1, b"".join(b"what number %d\n" % number for number in range(1000)))
+                what = ""
             if what:
                 said.unlink()
+            if what.startswith("say "):
+                os.write(2, what[4:].encode())
+            if what.startswith("abort "):
+                os.write(2, what[6:].encode())
+                os.abort()
             while what == "spin":
                 pass
             if what == "sleep":

@@ -27,10 +27,10 @@ def test_options_stand_anywhere(line: str) -> None:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("", "no command given; use one of status, ls, doctor, mirror, keep, release, stop, start, restart, reload"),
+        ("", "no command given; use one of status, ls, doctor, logs, mirror, keep, release, stop, start, restart"),
         ("stauts", "did you mean 'status'"),
         ("Miror rts:wfs", "did you mean 'mirror'"),
-        ("frobnicate", "use one of status, ls, doctor, mirror, keep, release, stop"),
+        ("frobnicate", "use one of status, ls, doctor, logs, mirror, keep, release, stop"),
         ("mirror", "mirror needs a segment, for example: daosupctl mirror rts:wfs"),
         ("release", "release needs a segment"),
         ("status rts:wfs", "status takes no 'rts:wfs'"),
@@ -45,6 +45,10 @@ def test_options_stand_anywhere(line: str) -> None:
         ("mirror rts:wfs --wait=-1", "'-1' is not a number of seconds"),
         ("mirror rts:wfs rts:dm", "rts:dm"),
         ("status --jsn", "--jsn"),
+        ("status -f", "status takes no -f (see daosupctl status --help)"),
+        ("ls --host lab", "ls takes no --host"),
+        ("logs -n some", "'some' is not a number of entries"),
+        ("logs --wait 3", "logs takes no --wait"),
         ("status --js", "--js"),
     ],
 )
