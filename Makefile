@@ -66,7 +66,7 @@ integration: ready ## tests/integration: real Valkey, real processes
 
 e2e: ready ## tests/e2e: packages on whole hosts with a real systemd; as root
 	@tests/e2e/prepare
-	@tests/e2e/build
+	@if tests/e2e/hosts check; then tests/e2e/build; fi
 	$(BIN)/python -m pytest tests/e2e
 
 bench: ready ## Measure against the goals of docs/performance.md

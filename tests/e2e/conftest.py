@@ -27,22 +27,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def packages() -> Path:
-    """The packages that are tried."""
-    folder = Path(os.environ.get(PACKAGES, Path(__file__).parents[2] / "dist" / "e2e"))
-    for kind in ("this/*.deb", "newer/*.deb"):
-        assert len(list(folder.glob(kind))) == 1, f"there is not one {folder}/{kind}: `make e2e` builds the packages"
-    return folder
-
-
-@pytest.fixture(scope="session")
-def lab(packages: Path) -> Iterator[Lab]:
-    """A switch for hosts; without the means to make one all tests are skipped, but never where CI is set."""
+def is_possible() -> None:
+    """Hosts can be booted here; where not, all tests are skipped, but never where CI is set."""
     reason = why_not()
     if reason is not None:
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def packages(is_possible: None) -> Path:
+    """The packages that are tried: `build` makes them."""
+    folder = Path(os.environ.get(PACKAGES, Path(__file__).parents[2] / "dist" / "e2e"))
+    for kind in ("this/*.deb", "this/*.rpm", "newer/*.deb", "newer/*.rpm"):
+        assert len(list(folder.glob(kind))) == 1, f"there is not one {folder}/{kind}: make them with tests/e2e/build"
+    return folder
+
+
+@pytest.fixture(scope="session")
+def lab(packages: Path) -> Iterator[Lab]:
+    """A switch for hosts."""
     kept = os.environ.get(KEEP)
     lab = Lab(ADDRESSES, Path(kept) if kept else None)
     try:

@@ -52,8 +52,12 @@ class Story:
     def install(self) -> None:
         """All of README's section, except what needs a camera."""
         for command in commands():
-            if not command.text.startswith(("daosupctl", "systemctl reload")):
-                self.type(command)
+            if command.text.startswith(("daosupctl", "systemctl reload")):
+                continue
+            host = self._hosts[command.host]
+            if command.text.startswith("apt install ./") and not host.has(BEFORE):
+                host.write(BEFORE, "\n".join(sorted(files_of(host))))
+            self.type(command)
 
     def stream(self) -> None:
         """The camera writes, beta mirrors it, the checker looks."""
@@ -94,8 +98,6 @@ def furnish(host: Host) -> None:
         host.run("useradd", "--create-home", USER)
     for program in (HERE / "programs").glob("*.py"):
         host.write(f"{HOME}/{program.name}", program.read_text(encoding="utf-8"))
-    if not host.has(BEFORE):
-        host.write(BEFORE, "\n".join(sorted(files_of(host))))
 
 
 def files_of(host: Host) -> set[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from tests.e2e.lab import Host
 from tests.e2e.story import BEFORE, MIRROR, Story, files_of, is_active
 from tests.e2e.telling import wait_for_notice
-from tests.waiting import wait_until
 
 #: Where a package may leave traces that are no part of it: logs, what is kept of packages, what others write.
 OTHERS = tuple(
@@ -39,7 +38,7 @@ def test_a_stop_leaves_the_segments_of_others(streaming: Story) -> None:
 def test_what_is_removed_while_it_runs_is_stopped(streaming: Story) -> None:
     for host in (streaming.alpha, streaming.beta):
         host.systemctl("start", streaming.unit(host))
-    wait_until(lambda: streaming.beta.has(MIRROR), 20, "the kept mirror")
+    streaming.stream()
     for host in (streaming.beta, streaming.alpha):
         host.run("apt", "remove", "--yes", "daosup")
         assert _processes(host) == ""
