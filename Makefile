@@ -62,7 +62,7 @@ property: ready ## tests/property
 	$(BIN)/python -m pytest tests/property
 
 integration: ready ## tests/integration: real Valkey, real processes
-	$(BIN)/python -m pytest tests/integration
+	@tests/lanes
 
 e2e: ready ## tests/e2e: packages on whole hosts with a real systemd; as root
 	@tests/e2e/prepare
