@@ -37,7 +37,7 @@ _OWN = {
     "-v": ("", "show also what is fine"),
     "-f": ("", "go on with what happens from now on"),
     "-n": ("N", "the last N entries"),
-    "-p": ("LEVEL", "only error, warning or worse, info, ..."),
+    "-p": ("error|warning|info|debug", "only this level and worse"),
     "-x": ("", "with what it means, and what to do"),
     "--since": ("WHEN", "10min, 2h, today, 2026-11-20 12:00"),
     "--host": ("HOST", "of that host, by ssh"),

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 SOURCE = "HOST:NAME"
 NAME = "NAME"
+SOME_NAME = "[NAME]"
 SHELL = "bash|zsh"
 
 # Of which segments an argument is one; a shell offers these.
 REMOTE, MIRRORED, HERE, STOPPED = "remote", "mirrored", "here", "stopped"
-_AMONG = {SOURCE: REMOTE, NAME: HERE, f"[{NAME}]": HERE}
+_AMONG = {SOURCE: REMOTE, NAME: HERE, SOME_NAME: HERE}
 
 
 class Command:
@@ -25,8 +26,8 @@ class Command:
     Attributes:
         run: Does it; returns the exit code.
         summary: What it does, in a few words.
-        name: What its argument is, if it has one: SOURCE, or NAME for a segment of this host as well; in brackets if
-            it may be left out; or the words to choose from, joined by ``|``.
+        name: What its argument is, if it has one: SOURCE, or NAME for a segment of this host as well, in brackets if it
+            may be left out; or the words to choose from, joined by ``|``.
         options: Those that not every command has.
         among: Which segments a shell offers for the argument: REMOTE (by default for a SOURCE), MIRRORED, HERE (this
             host's own, and mirrored; by default for a NAME) or STOPPED.
@@ -94,7 +95,7 @@ it sees more. Exit code: 0 all is well, 1 warnings, 2 problems.
     "logs": Command(
         logs.logs,
         "what happened, from the journal of systemd",
-        "[NAME]",
+        SOME_NAME,
         ("-f", "-n", "-p", "-x", "--since", "--host"),
         more="""\
 Of a segment or mirror, by its name here; or HOST:NAME, then of what publishes

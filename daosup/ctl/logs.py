@@ -30,7 +30,7 @@ def logs(options: Options) -> int:
 
         return logs_of(options.host, _passed_on(options))
     instance = _instance(options)
-    own = ["journalctl", "-u", f"daoserver@{instance}", "-u", f"daosup-access@{instance}"]
+    own = ["journalctl", "-u", f"daosup-access@{instance}", "-u", f"daoserver@{instance}"]
     when = ["--since", _since(options.since)] if options.since is not None else []
     what = [*_shown(options), *_matches(options.name)]
     _check(own, when)

@@ -60,13 +60,13 @@ def machine(tmp_path: Path) -> Machine:
 @pytest.mark.parametrize(
     ("line", "asked"),
     [
-        ("logs", "-u daoserver@*"),
-        ("logs --instance master", "-u daoserver@master"),
-        ("logs wfs", "-u daoserver@* SEGMENT=wfs"),
-        ("logs rts:wfs -f", "-u daoserver@* -f SOURCE=rts:wfs"),
-        ("logs --since 10min", "-u daoserver@* --since -10min"),
-        ("logs --since=2h30m -n 5 -x", "-u daoserver@* --since -2h30m -x -n 5"),
-        ("logs --since today -p error --json", "-u daoserver@* --since today -o json -p err"),
+        ("logs", "-u daosup-access@* -u daoserver@*"),
+        ("logs --instance master", "-u daosup-access@master -u daoserver@master"),
+        ("logs wfs", "-u daosup-access@* -u daoserver@* SEGMENT=wfs"),
+        ("logs rts:wfs -f", "-u daosup-access@* -u daoserver@* -f SOURCE=rts:wfs"),
+        ("logs --since 10min", "-u daosup-access@* -u daoserver@* --since -10min"),
+        ("logs --since=2h30m -n 5 -x", "-u daosup-access@* -u daoserver@* --since -2h30m -x -n 5"),
+        ("logs --since today -p error --json", "-u daosup-access@* -u daoserver@* --since today -o json -p err"),
     ],
 )
 def test_journalctl_is_asked(machine: Machine, line: str, asked: str) -> None:

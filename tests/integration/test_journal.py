@@ -173,3 +173,28 @@ def test_a_crash_loop_is_told_a_few_times_and_then_counted(fleet: Fleet, journal
         counted = journal.wait_for("worker-died", 40.0, REPEATED=str(8 - len(deaths)))
         assert counted["MESSAGE_ID"] == BY_NAME["log-repeated"].message_id
         assert counted["SOURCE"] == "rts:wfs"
+
+
+def test_why_a_daemon_does_not_start_or_ends_is_one_entry(fleet: Fleet, journal: JournalSocket) -> None:
+    lab = fleet.add("lab")
+    main = _MAIN.format(path=str(journal.path))
+    good = lab.config.read_text()
+    lab.config.write_text(good + "[log]\nlevel = 5\n[publish]\nsemaphore = -1\n")
+    assert lab.spawn_another(before=main).wait(20) == 78
+    wrong = journal.wait_for("configuration-wrong")
+    assert "log.level" in wrong["MISTAKE"]
+    assert "publish.semaphore" in wrong["MISTAKE"]
+    lab.config.write_text(good)
+    broken = "from daosup.core.host import HostState\ndef handle(*arguments): raise ValueError('by the test')\n"
+    assert lab.spawn_another(before=f"{main}{broken}HostState.handle = handle\n").wait(20) == 1
+    failed = journal.wait_for("supervisor-failed")
+    assert failed["MESSAGE"].split("\n")[1] == "Traceback (most recent call last):"
+    assert failed["MESSAGE"].endswith("\nValueError: by the test")
+    lab.spawn(before=main)
+    lab.wait_up()
+    assert lab.spawn_another(before=main).wait(20) == 69
+    assert "another daosupd is running" in journal.wait_for("supervisor-cannot-serve")["REASON"]
+    assert lab.signal(signal.SIGTERM) == 0
+    journal.wait_for("supervisor-stopped")
+    ids = {entry["CAUSE_ID"].partition("-")[0] for entry in journal.of("supervisor-started")}
+    assert len(ids) == len(journal.of("supervisor-started")), "each run has its own"
