@@ -13,7 +13,7 @@ from tests.packages.homes import MACHINE, PYTHONS, ROOT
 TOOLS = ROOT / ".venv-packaging/bin"
 #: Of Rocky 8, the oldest target: versions of symbols, and libraries of the packages that ours depend on.
 NEWEST = {"GLIBC": (2, 28), "GLIBCXX": (3, 4, 25), "CXXABI": (1, 3, 11), "GCC": (8, 0, 0)}
-OF_THE_SYSTEM = re.compile(r"(libc|libm|libdl|librt|libpthread|libgcc_s|libstdc\+\+|ld-linux-x86-64)\.so\.\d")
+OF_THE_SYSTEM = re.compile(r"(libc|libm|libdl|librt|libpthread|libgcc_s|libz|libstdc\+\+|ld-linux-x86-64)\.so\.\d")
 
 
 def _read(option: str, path: Path) -> str:
