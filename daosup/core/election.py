@@ -25,6 +25,9 @@ from daosup.core.silence import EVICTION_S, SCAN_INTERVAL_S, Silence
 from daosup.core.types import Role
 
 _AFTER_EXPIRY_S = 0.02
+#: How much slower than this host's clock Redis's may go, as the guard allows, and how much a look may be late.
+_SLOWEST = 0.9
+_JITTER_S = 0.5
 
 
 class Election:
@@ -53,7 +56,7 @@ class Election:
         self._scan_s = 0.0
         self._ask_s = 0.0
         self._seen_s = float("-inf")
-        self._endless = b"", 0.0
+        self._endless = b"", 0.0, 0.0
         self._closed_epoch = 0
         self._highest_epoch = 0
 
@@ -197,10 +200,13 @@ class Election:
 
     def _is_abandoned(self, event: e.LeaseSeen, now: float) -> bool:
         """Whether a lease that does not end in time was not renewed, which would mend it, for as long as one lasts."""
+        value, since_s, left_s = self._endless
+        # What has more time left than it would have by now was renewed, and then Redis's clock was set back once more.
+        is_renewed = event.left_s > left_s - _SLOWEST * (event.asked_s - since_s) + _JITTER_S
         if 0 <= event.left_s <= LONGEST_TTL_S:
-            self._endless = b"", now
-        elif self._endless[0] != event.value:
-            self._endless = event.value, now
+            self._endless = b"", now, 0.0
+        elif value != event.value or (event.left_s >= 0 and is_renewed):
+            self._endless = event.value, now, event.left_s
         return event.value == self._endless[0] and event.asked_s > self._endless[1] + LEASE_TTL_S
 
     def _consider(self, old_masters: list[str]) -> Iterator[e.Action]:

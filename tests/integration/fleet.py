@@ -68,6 +68,8 @@ class Host:
         self.log_file = folder / "log"
         #: A command that runs the daemon's command, which follows.
         self.launcher: list[str] = []
+        #: Python that its daemons run first, unless they are started with another.
+        self.before = ""
         self.socket = self.runtime / f"{name}.sock"
         self.segments.mkdir(parents=True)
         self.runtime.mkdir()
@@ -92,7 +94,7 @@ class Host:
 
     def spawn(self, *options: str, before: str = "") -> None:
         """Start the daemon and wait for nothing; ``before`` is Python that its process runs first."""
-        self._process = self.spawn_another(*options, before=before)
+        self._process = self.spawn_another(*options, before=before or self.before)
         self._sessions.add(self._process.pid)
 
     def take_over(self, process: subprocess.Popen[bytes]) -> None:

@@ -33,7 +33,10 @@ def world(proxied: Fleet) -> Iterator[World]:
     password_file.write_text("")
     with proxy(proxied.redis.port) as made:
         for name in ("rts", "lab"):
-            reach(proxied.add(name), f'host = "127.0.0.1"\nport = {made.port}\npassword_file = "{password_file}"')
+            # One fault follows the other more quickly than the log would tell of each.
+            host = proxied.add(name)
+            host.before = "from daosup.core import repeats; repeats.MOST_WRITTEN = 1000"
+            reach(host, f'host = "127.0.0.1"\nport = {made.port}\npassword_file = "{password_file}"')
         proxied.start("rts", "lab")
         yield World(proxied, made, password_file)
 

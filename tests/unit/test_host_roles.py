@@ -154,6 +154,18 @@ def test_a_lease_that_does_not_end_is_taken_when_nobody_renewed_it_for_as_long_a
     story.now += 2.0
     assert only(seen(story, OTHER, left_s), e.TakeLease) == []
     story.now += LEASE_TTL_S + 0.1
+    left_s -= LEASE_TTL_S + 0.1
+    assert only(seen(story, OTHER, left_s), e.TakeLease) == [e.TakeLease(story.now, encode_lease(OTHER), OTHER.epoch)]
+
+
+def test_a_lease_that_was_renewed_unseen_before_the_clock_was_set_back_once_more_is_not_taken() -> None:
+    story = begin(None)
+    story.connect()
+    assert only(seen(story, OTHER, 3600.0), e.TakeLease) == []
+    story.now += LEASE_TTL_S + 5.0
+    assert only(seen(story, OTHER, 3598.0), e.TakeLease) == [], "unrenewed, it would have 3585 s left"
+    story.now += LEASE_TTL_S + 0.1
+    left_s = 3598.0 - LEASE_TTL_S - 0.1
     assert only(seen(story, OTHER, left_s), e.TakeLease) == [e.TakeLease(story.now, encode_lease(OTHER), OTHER.epoch)]
 
 
