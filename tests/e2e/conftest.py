@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.lab import KEEP, Host, Lab, why_not
-from tests.e2e.story import Story
+from tests.e2e.story import MEASURED, Story
 
 ADDRESSES = {"alpha": "10.77.0.1", "beta": "10.77.0.2", "gamma": "10.77.0.3"}
 #: A folder with `this/` and `newer/`, each with a .deb and an .rpm.
@@ -24,6 +24,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours = [item for item in items if item.path.parent == Path(__file__).parent]
     places = iter(sorted(ours, key=lambda item: ORDER.index(item.path.stem)))
     items[:] = [next(places) if item in ours else item for item in items]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was measured."""
+    if MEASURED:
+        terminalreporter.section("measured")
+        for line in MEASURED:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

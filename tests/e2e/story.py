@@ -26,6 +26,8 @@ LATENESS = 0.05
 UNITS = {"alpha": "daoserver@master.service", "beta": "daoserver@minion.service"}
 #: Where hosts see the packages: of this version, and of a newer one.
 PACKAGES, NEWER = "/packages/this", "/packages/newer"
+#: What was measured, for the end of the run.
+MEASURED: list[str] = []
 
 
 class Story:
@@ -103,6 +105,11 @@ def furnish(host: Host) -> None:
 def files_of(host: Host) -> set[str]:
     """Path of every file and folder of the host's system."""
     return set(host.enter("find", "/usr", "/etc", "/var", "/opt").stdout.splitlines())
+
+
+def measured(what: str, value: object) -> None:
+    """Have it printed at the end of the run."""
+    MEASURED.append(f"{what}: {value}")
 
 
 def is_active(host: Host, unit: str) -> bool:

@@ -8,17 +8,17 @@ import pytest
 
 from tests.e2e.frames import Seen
 from tests.e2e.lab import Host
-from tests.e2e.story import LATENESS, MIRROR, USER, Story, is_active, status, worker
+from tests.e2e.story import LATENESS, MIRROR, USER, Story, is_active, measured, status, worker
 from tests.e2e.telling import UNIT_FAILED, wait_for_notice
 from tests.waiting import wait_until
 
 OUTAGE_S = 20.0
 
 
-def whole(streaming: Story, began_ns: int) -> Seen:
-    """What was seen since then, of which nothing may be torn or old."""
+def whole(streaming: Story, began_ns: int, what: str) -> Seen:
+    """What was seen since then, while ``what`` happened; nothing of it may be torn or old."""
     seen = streaming.frames.since(began_ns)
-    print(seen)
+    measured(what, seen)
     assert seen.torn == 0
     assert seen.backward == 0
     return seen
@@ -44,7 +44,7 @@ def test_a_supervisor_that(streaming: Story, name: str, signal: str, result: str
         lambda: streaming.main_pid(host) not in (0, pid) and is_active(host, unit), within_s, "systemd to start it anew"
     )
     streaming.wait_for_frames()
-    assert_nothing_lost(whole(streaming, began_ns))
+    assert_nothing_lost(whole(streaming, began_ns, f"supervisor of {name}: SIG{signal}"))
     assert [entry["UNIT_RESULT"] for entry in host.journal(since=since, UNIT=unit, MESSAGE_ID=UNIT_FAILED)] == [result]
     wait_for_notice(host, "workers-left", since)
     assert wait_for_notice(host, "worker-adopted", since)["WORKER_PID"] == str(worker_pid)
@@ -58,7 +58,7 @@ def test_a_worker_that_is_killed_is_replaced(streaming: Story, name: str) -> Non
     host.enter("kill", "-KILL", str(pid))
     wait_until(lambda: worker(host).get("pid", pid) != pid, 10, "another worker")
     streaming.wait_for_frames()
-    seen = whole(streaming, began_ns)
+    seen = whole(streaming, began_ns, f"worker of {name}: SIGKILL")
     assert seen.silence_s < 3
     died = wait_for_notice(host, "worker-died", since, WORKER_PID=str(pid))
     assert died["SEGMENT"] == "cam" if name == "alpha" else "remote_alpha_cam"
@@ -75,9 +75,9 @@ def test_a_cable_that_is_pulled_and_plugged_in(streaming: Story) -> None:
         assert beta.has(MIRROR)
     joined_ns = time.time_ns()
     wait_until(lambda: streaming.frames.since(joined_ns).count, 20, "frames after the cable was plugged in")
-    print(f"frames {streaming.frames.since(joined_ns).first_s:.2f} s after the cable was plugged in")
+    measured("first frame after the cable was plugged in", f"{streaming.frames.since(joined_ns).first_s:.2f} s")
     streaming.wait_for_frames()
-    whole(streaming, began_ns)
+    whole(streaming, began_ns, "cable of beta out for 20 s")
     assert wait_for_notice(beta, "link-down", since)["PEER"] == "alpha"
     assert wait_for_notice(beta, "link-up", since)["PEER"] == "alpha"
     wait_until(lambda: status(beta)["registry"]["state"] == "up", 20, "beta to be with Redis again")
@@ -89,11 +89,9 @@ def test_a_host_whose_power_is_cut_comes_back_with_its_mirrors(streaming: Story)
     began_ns = time.time_ns()
     beta.power_cut()
     beta.boot()
-    booted_ns = time.time_ns()
     wait_until(lambda: beta.has(MIRROR), 20, "the mirror to come back by itself")
-    print(f"the mirror is there {(time.time_ns() - booted_ns) / 1e9:.2f} s after the boot")
     streaming.check()
-    whole(streaming, began_ns)
+    whole(streaming, began_ns, "power of beta cut")
     assert is_active(beta, streaming.unit(beta))
 
 
@@ -113,7 +111,7 @@ def test_redis_may_be_away(streaming: Story) -> None:
         wait_for_notice(host, "registry-away", cursor)
         wait_for_notice(host, "registry-connected", cursor)
     streaming.wait_for_frames()
-    assert_nothing_lost(whole(streaming, began_ns))
+    assert_nothing_lost(whole(streaming, began_ns, "Redis away for 20 s"))
 
 
 def _status_line(story: Story, host: Host) -> str:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.e2e.story import Story, status
+from tests.e2e.story import Story, measured, status
 
 
 def test_readme_brings_both_hosts_up(serving: Story) -> None:
@@ -44,7 +44,7 @@ def test_it_can_do_little_harm(serving: Story, unit: str) -> None:
     told = serving.alpha.enter("systemd-analyze", "security", "--no-pager", unit).stdout
     level = re.search(r"Overall exposure level for \S+: ([\d.]+)", told)
     assert level, told
-    print(f"{unit}: {level[1]}")
+    measured(f"systemd-analyze security {unit}", level[1])
     assert float(level[1]) <= 3.0
 
 

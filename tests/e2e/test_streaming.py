@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tests.e2e.story import LATENESS, MIRROR, USER, Story
+from tests.e2e.story import LATENESS, MIRROR, USER, Story, measured
 
 
 def test_the_camera_belongs_to_a_user_and_to_nobody_else(streaming: Story) -> None:
@@ -19,7 +19,7 @@ def test_frames_arrive_whole(streaming: Story) -> None:
     began_ns = time.time_ns()
     streaming.wait_for_frames(600)
     seen = streaming.frames.since(began_ns)
-    print(seen)
+    measured("undisturbed", seen)
     assert seen.torn == 0
     assert seen.backward == 0
     assert seen.lost <= seen.count * LATENESS

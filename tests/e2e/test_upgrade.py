@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.lab import Host
 from tests.e2e.readme import typed
-from tests.e2e.story import NEWER, Story, status, worker
+from tests.e2e.story import NEWER, Story, measured, status, worker
 from tests.e2e.telling import wait_for_notice
 from tests.waiting import wait_until
 
@@ -28,7 +28,7 @@ def test_the_newer_version_takes_over_while_frames_flow(streaming: Story, name: 
     wait_until(lambda: worker(host).get("pid", old_worker) != old_worker, 30, "a worker of the newer version")
     streaming.wait_for_frames()
     seen = streaming.frames.since(began_ns)
-    print(f"upgrade of {name}: {seen}")
+    measured(f"upgrade of {name}", seen)
     assert seen.torn == 0
     assert seen.backward == 0
     assert seen.lost <= MOST_LOST
