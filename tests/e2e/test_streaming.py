@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tests.e2e.story import LATENESS, MIRROR, USER, Story, measured
+from tests.e2e.story import MIRROR, MOST_MISSED, USER, Story, measured
 
 
 def test_the_camera_belongs_to_a_user_and_to_nobody_else(streaming: Story) -> None:
@@ -22,7 +22,7 @@ def test_frames_arrive_whole(streaming: Story) -> None:
     measured("undisturbed", seen)
     assert seen.torn == 0
     assert seen.backward == 0
-    assert seen.lost <= seen.count * LATENESS
+    assert seen.longest_gap <= MOST_MISSED
 
 
 def test_the_mirror_is_for_group_dao(streaming: Story) -> None:
