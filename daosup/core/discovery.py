@@ -16,8 +16,10 @@ from daosup.core.types import SegmentFacts
 
 #: Pauses between the looks at one file; the last one is repeated.
 PAUSES_S = (0.01, 0.02, 0.04, 0.08, 0.15, 0.3)
-#: A segment that is not there, or is none, for so long is gone; a file that is none for so long is told of.
+#: A segment that is not there, or is none, for so long is gone.
 MISSED_S = 0.5
+#: A file that is none for so long is told of: one of another user is to be opened up first (giving_access.py).
+TOLD_S = 2.0
 #: A file that is no segment for so long is left to itself until something happens to it.
 PATIENCE_S = 5.0
 
@@ -107,7 +109,7 @@ class Discovery:
         if reason is None:
             self.refused.pop(name, None)
             return True
-        if since_s >= MISSED_S or name in self.refused:
+        if since_s >= TOLD_S or name in self.refused:
             self.refused[name] = reason
         return False
 
