@@ -80,8 +80,8 @@ def test_a_writer_that_died_while_writing_is_told_of_though_readers_ask_all_the_
 
         set_field(one.segment, WRITE, b"\x01")
         set_field(one.segment, CNT0, (one.segment.counter + 1).to_bytes(8, "little"))
-        wait_until(lambda: is_told("stuck"), 5.0, "the operator to be told")
-        assert "publisher flowing" not in log.read_text()
+        wait_until(lambda: is_told("finds no whole frame"), 5.0, "the operator to be told")
+        assert "publisher finds whole frames again" not in log.read_text()
         one.segment.write(np.full((16, 16), 5, "uint16"))
-        wait_until(lambda: is_told("flowing"), 5.0, "the operator to be told that it is over")
+        wait_until(lambda: is_told("finds whole frames again"), 5.0, "the operator to be told that it is over")
         one.check_going()

@@ -235,6 +235,8 @@ def test_a_second_supervisor_that_finds_no_socket_is_kept_off_the_workers(fleet:
         fleet.rts.signal(signal.SIGKILL)
         fleet.rts.start()
         assert fleet.rts.worker_pid(wfs.source) == pid
+        # Not before would it know that lab reads no more, for whom it goes on publishing for a while.
+        wait_until(lambda: fleet.rts.status()["workers"][0]["peer"] == "lab", 10.0, "the new one to know who reads")
 
 
 def test_of_supervisors_that_race_for_an_instance_one_wins(fleet: Fleet) -> None:

@@ -74,7 +74,9 @@ class OldPeer:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(json.dumps({"do": do, **order}), file=self._process.stdin, flush=True)
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        line = self._process.stdout.readline()
+        assert line, f"{self.host} ended with {self._process.wait(5)} while it was to {do}"
+        answer: dict[str, Any] = json.loads(line)
         if not answer.pop("ok"):
             raise RuntimeError(f"{self.host}: {answer['error']}\n{answer['trace']}")
         return answer
