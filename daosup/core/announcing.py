@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.crew import Crew, Phase
 from daosup.core.election import Election
@@ -50,76 +51,76 @@ class Announcing:
         """Whether the registry is told now."""
         return self._standing.is_serving and self._election.role is not None and self.is_wanted
 
-    def introduce(self, facts: HostFacts, now: float) -> Iterator[e.Action]:
+    def introduce(self, facts: HostFacts, now: float) -> Iterator[do.Action]:
         """Tell a registry that may know nothing of us, or something old; and ask it who reads us."""
         if not self._standing.is_serving:
             return
         self._checked_s = now
         if not self.is_wanted:
-            yield e.Withdraw()
+            yield do.Withdraw()
         else:
             yield self.announce(facts, now)
             if not self._is_cleared:
                 self._is_cleared = True
-                yield e.DropLeftovers(tuple(self.segments))
-        yield e.ReadReaders()
+                yield do.DropLeftovers(tuple(self.segments))
+        yield do.ReadReaders()
 
-    def announce(self, facts: HostFacts, now: float) -> e.Announce:
+    def announce(self, facts: HostFacts, now: float) -> do.Announce:
         """Tell everything."""
         self._told_s = now
         records = {name: self._records_of(name, facts) for name in self.segments}
         self._told = {name: told for name, told in records.items() if told}
-        return e.Announce(self._election.role or Role.MINION, dict(self.segments), records)
+        return do.Announce(self._election.role or Role.MINION, dict(self.segments), records)
 
     def is_due(self, facts: HostFacts, now: float) -> bool:
         """Whether it is time for the next heartbeat."""
         return now >= self._told_s + facts.heartbeat_interval_s
 
-    def check(self, now: float) -> Iterator[e.Action]:
+    def check(self, now: float) -> Iterator[do.Action]:
         """Have the registry looked at, if that is due."""
         if self._election.role is not None and now >= self._checked_s + CHECK_INTERVAL_S:
             self._checked_s = now
-            yield e.CheckRegistry()
+            yield do.CheckRegistry()
 
-    def resume(self, facts: HostFacts, now: float) -> Iterator[e.Action]:
+    def resume(self, facts: HostFacts, now: float) -> Iterator[do.Action]:
         """The registry is to know of us (again)."""
         self.is_wanted = True
         if self.is_on:
             yield self.announce(facts, now)
 
-    def withdraw(self) -> Iterator[e.Action]:
+    def withdraw(self) -> Iterator[do.Action]:
         """The registry is not to know of us until we are announced again."""
         self.is_wanted = False
         self._told.clear()
         if self._standing.is_up:
-            yield e.Withdraw()
+            yield do.Withdraw()
 
-    def segments_changed(self, event: e.SegmentsChanged, facts: HostFacts, now: float) -> Iterator[e.Action]:
+    def segments_changed(self, event: e.SegmentsChanged, facts: HostFacts, now: float) -> Iterator[do.Action]:
         """Segments came, are otherwise than before, or are gone; those that may not be published count as gone."""
         hidden = tuple(found.name for found in event.found if not facts.may_publish(found.name))
         for name in (*event.gone, *hidden):
             if self.segments.pop(name, None) is None:
                 continue
-            yield e.Report(streams.SEGMENT_GONE, name)
+            yield do.Report(streams.SEGMENT_GONE, name)
             if self.is_on:
                 self._told.pop(name, None)
-                yield e.DropSegment(name)
+                yield do.DropSegment(name)
         for found in event.found:
             if found.name in hidden or self.segments.get(found.name) == found:
                 continue
             notice = streams.SEGMENT_CHANGED if found.name in self.segments else streams.SEGMENT_FOUND
             self.segments[found.name] = found
             looks = (("shape", "x".join(map(str, found.shape))), ("dtype", found.dtype))
-            yield e.Report(notice, found.name, fields=looks)
+            yield do.Report(notice, found.name, fields=looks)
             if self.is_on:
-                yield e.PutSegment(found, self._told.get(found.name, ()))
+                yield do.PutSegment(found, self._told.get(found.name, ()))
             yield from self._crew.nudge(facts.publisher_of(found.name), now, "its segment was made anew")
 
-    def update(self, facts: HostFacts) -> Iterator[e.PutRecords]:
+    def update(self, facts: HostFacts) -> Iterator[do.PutRecords]:
         """Tell what changed of any stream."""
         return self.update_some(sorted(self._readership.names | self._told.keys()), facts)
 
-    def update_some(self, names: Iterable[str], facts: HostFacts) -> Iterator[e.PutRecords]:
+    def update_some(self, names: Iterable[str], facts: HostFacts) -> Iterator[do.PutRecords]:
         """Tell what changed of these streams."""
         for name in names:
             records = self._records_of(name, facts)
@@ -129,7 +130,7 @@ class Announcing:
                 # Who is not written down any more, and does not know why, asks again.
                 readers = {reader.host for reader in self._readership.of(name)}
                 lost = (record.client_hostname for record in told if record.client_hostname not in readers)
-                yield e.PutRecords(name, records, (*(record.client_hostname for record in records), *lost))
+                yield do.PutRecords(name, records, (*(record.client_hostname for record in records), *lost))
 
     def _records_of(self, name: str, facts: HostFacts) -> tuple[StreamRecord, ...]:
         worker = self._crew.workers.get(facts.publisher_of(name))

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Optional
 
-from daosup.core.events import ClockCompared, Report
+from daosup.core.actions import Report
+from daosup.core.events import ClockCompared
 from daosup.core.notices import fleet
 
 #: What people see in the ages of frames and in log files; well synchronised hosts are a thousand times better.

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Optional
 
-from daosup.core.events import Action, FoundWorker, Report, StartWorker, StopWorker
+from daosup.core.actions import Action, Report, StartWorker, StopWorker
+from daosup.core.events import FoundWorker
 from daosup.core.notices import workers as notices
 from daosup.core.notices.notice import Notice
 from daosup.core.restart import HEALTHY_S, Backoff

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Optional
 
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.lease import GUARD_S, LEASE_TTL_S, LONGEST_TTL_S, LOOK_INTERVAL_S, RENEWAL_INTERVAL_S, Lease
 from daosup.core.notices import fleet
@@ -81,31 +82,31 @@ class Election:
 
     # -- what happens
 
-    def connected(self, now: float) -> Iterator[e.Action]:
+    def connected(self, now: float) -> Iterator[do.Action]:
         """Redis answers (again)."""
         self.silence.begin_anew()
         yield self._ask(now)
 
-    def forgotten(self, now: float) -> Iterator[e.Action]:
+    def forgotten(self, now: float) -> Iterator[do.Action]:
         """Redis has lost what was written down, the lease perhaps as well: whoever held it is to have it again."""
         if not self._is_over:
             yield self._ask(now)
 
-    def tick(self, now: float) -> Iterator[e.Action]:
+    def tick(self, now: float) -> Iterator[do.Action]:
         """Time went by, and Redis can be asked."""
         if now >= self._ask_s:
             yield self._ask(now)
         if self.lease(now) is not None and now >= self._scan_s:
             self._scan_s = now + SCAN_INTERVAL_S
-            yield e.ReadHosts()
+            yield do.ReadHosts()
 
-    def expire(self, now: float) -> Iterator[e.Action]:
+    def expire(self, now: float) -> Iterator[do.Action]:
         """Time went by, whether or not Redis can be asked."""
         if self.role is Role.MASTER and self.lease(now) is None and not self._is_over:
-            yield e.Report(fleet.LEASE_RAN_OUT, fields=self._epoch_field())
+            yield do.Report(fleet.LEASE_RAN_OUT, fields=self._epoch_field())
         self._settle_role(now)
 
-    def lease_seen(self, event: e.LeaseSeen, now: float) -> Iterator[e.Action]:
+    def lease_seen(self, event: e.LeaseSeen, now: float) -> Iterator[do.Action]:
         """Redis said who holds the lease."""
         if event.asked_s < self._seen_s or self._is_over:
             return
@@ -123,7 +124,7 @@ class Election:
                 yield from self._compete(event, now)
         self._settle_role(now)
 
-    def hosts_seen(self, event: e.HostsSeen, now: float) -> Iterator[e.Action]:
+    def hosts_seen(self, event: e.HostsSeen, now: float) -> Iterator[do.Action]:
         """The hosts' last signs of life were read."""
         if self.lease(now) is None or self._is_over:
             return
@@ -135,33 +136,33 @@ class Election:
         if lease is not None:
             self._is_settled = True
             for sign in self.silence.silent():
-                yield e.Evict(lease, sign.host, sign.last_connect)
+                yield do.Evict(lease, sign.host, sign.last_connect)
 
-    def evicted(self, event: e.HostEvicted) -> Iterator[e.Action]:
+    def evicted(self, event: e.HostEvicted) -> Iterator[do.Action]:
         """A host is gone by our order."""
-        yield e.Report(fleet.HOST_EVICTED, fields=(("peer", event.host), ("silent_s", EVICTION_S)))
+        yield do.Report(fleet.HOST_EVICTED, fields=(("peer", event.host), ("silent_s", EVICTION_S)))
 
-    def refused(self, event: e.ActRefused, now: float) -> Iterator[e.Action]:
+    def refused(self, event: e.ActRefused, now: float) -> Iterator[do.Action]:
         """What we did as master came too late."""
         fields = (("act", event.act), ("epoch", event.epoch))
-        yield e.Report(fleet.LEASE_REFUSED, fields=fields)
+        yield do.Report(fleet.LEASE_REFUSED, fields=fields)
         if not self._is_over:
             yield self._ask(now)
 
-    def give_up(self, now: float, *, is_connected: bool) -> Iterator[e.Action]:
+    def give_up(self, now: float, *, is_connected: bool) -> Iterator[do.Action]:
         """This host ends: whatever lease it has, or may just be taking, is given up at once."""
         if not self._is_over:
             self._is_over, self._own = True, None
             if is_connected and self._wish is not Role.MINION:
-                yield e.GiveUpLease(now)
+                yield do.GiveUpLease(now)
 
     # -- the steps
 
-    def _ask(self, now: float) -> e.Action:
+    def _ask(self, now: float) -> do.Action:
         self._ask_s = now + (RENEWAL_INTERVAL_S if self._own else LOOK_INTERVAL_S)
-        return e.RenewLease(now, self._own) if self._own else e.LookAtLease(now)
+        return do.RenewLease(now, self._own) if self._own else do.LookAtLease(now)
 
-    def _hold(self, lease: Lease, until_s: float, now: float) -> Iterator[e.Action]:
+    def _hold(self, lease: Lease, until_s: float, now: float) -> Iterator[do.Action]:
         self._ask_s = now + RENEWAL_INTERVAL_S
         if self._own == lease:
             self._until_s = max(self._until_s, until_s)
@@ -171,18 +172,18 @@ class Election:
         self._is_scanned = False
         self._scan_s = now + SCAN_INTERVAL_S
         self.silence.begin_anew()
-        yield e.Report(fleet.LEASE_TAKEN, fields=self._epoch_field())
-        yield e.ReadHosts()
+        yield do.Report(fleet.LEASE_TAKEN, fields=self._epoch_field())
+        yield do.ReadHosts()
 
-    def _lose(self, holder: Optional[Lease]) -> Iterator[e.Action]:
+    def _lose(self, holder: Optional[Lease]) -> Iterator[do.Action]:
         if holder is None:
-            yield e.Report(fleet.LEASE_LOST, fields=self._epoch_field())
+            yield do.Report(fleet.LEASE_LOST, fields=self._epoch_field())
         else:
-            yield e.Report(fleet.LEASE_TAKEN_OVER, fields=self._epoch_field() + _holder_fields(holder))
+            yield do.Report(fleet.LEASE_TAKEN_OVER, fields=self._epoch_field() + _holder_fields(holder))
         self._closed_epoch = max(self._closed_epoch, self._own.epoch if self._own else 0)
         self._own, self._is_scanned, self.yields_to = None, False, None
 
-    def _compete(self, event: e.LeaseSeen, now: float) -> Iterator[e.Action]:
+    def _compete(self, event: e.LeaseSeen, now: float) -> Iterator[do.Action]:
         holder = event.holder
         if holder is not None and holder.host != self._host and not self._is_abandoned(event, now):
             if event.left_s >= 0:
@@ -195,8 +196,8 @@ class Election:
                     "stop that one, give one of them another role, or start this one with --takeover"
                 )
                 return
-            yield e.Report(fleet.LEASE_TAKING_OVER, fields=_holder_fields(holder))
-        yield e.TakeLease(now, event.value, self._highest_epoch)
+            yield do.Report(fleet.LEASE_TAKING_OVER, fields=_holder_fields(holder))
+        yield do.TakeLease(now, event.value, self._highest_epoch)
 
     def _is_abandoned(self, event: e.LeaseSeen, now: float) -> bool:
         """Whether a lease that does not end in time was not renewed, which would mend it, for as long as one lasts."""
@@ -209,15 +210,15 @@ class Election:
             self._endless = event.value, now, event.left_s
         return event.value == self._endless[0] and event.asked_s > self._endless[1] + LEASE_TTL_S
 
-    def _consider(self, old_masters: list[str]) -> Iterator[e.Action]:
+    def _consider(self, old_masters: list[str]) -> Iterator[do.Action]:
         """There are, or are not, old daemons that call themselves master."""
         before, self.yields_to = self.yields_to, old_masters[0] if old_masters else None
         if self._wish is None:
             if self.yields_to and self.yields_to != before:
-                yield e.Report(fleet.OLD_MASTER, fields=(("peer", self.yields_to),))
+                yield do.Report(fleet.OLD_MASTER, fields=(("peer", self.yields_to),))
         elif self.yields_to and self.yields_to != before:
             if self._is_settled or self._is_takeover:
-                yield e.Report(fleet.TWO_MASTERS, fields=(("peer", self.yields_to),))
+                yield do.Report(fleet.TWO_MASTERS, fields=(("peer", self.yields_to),))
             else:
                 self.refusal = (
                     f"{self.yields_to}, a daemon of the old kind, is master, and this host is configured with role "

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import ClassVar, Optional
 
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.announcing import Announcing
 from daosup.core.clock import Clock
@@ -56,7 +57,7 @@ class HostState:
         self._error: Optional[str] = None
         self._told_role = self.role
 
-    def handle(self, event: e.Event, now: float) -> list[e.Action]:
+    def handle(self, event: e.Event, now: float) -> list[do.Action]:
         """Take in an event at ``now`` (seconds, monotonic) and say what is to be done."""
         self.reconciling.notice(event)
         actions = list(self._handlers[type(event)](self, event, now))
@@ -76,7 +77,7 @@ class HostState:
 
     # -- the registry
 
-    def _registry_connected(self, event: e.RegistryConnected, now: float) -> Iterator[e.Action]:
+    def _registry_connected(self, event: e.RegistryConnected, now: float) -> Iterator[do.Action]:
         yield from self.standing.connected(event.server, now)
         self.readership.forgive(now)
         self.namesakes.started_ms = event.started_ms
@@ -88,25 +89,25 @@ class HostState:
             yield from self.announcing.introduce(self.facts, now)
         yield from self.mirrors.ask_all(now)
 
-    def _registry_lost(self, event: e.RegistryLost, now: float) -> Iterable[e.Action]:
+    def _registry_lost(self, event: e.RegistryLost, now: float) -> Iterable[do.Action]:
         return self.standing.lost(event.reason, now)
 
-    def _registry_checked(self, event: e.RegistryChecked, now: float) -> Iterator[e.Action]:
+    def _registry_checked(self, event: e.RegistryChecked, now: float) -> Iterator[do.Action]:
         is_forgotten = self.announcing.is_on and not event.is_announced
         if is_forgotten or self.readership.is_due(event, now):
             yield from self._readers_notified(e.ReadersNotified(), now)
 
-    def _follow_election(self, now: float) -> Iterator[e.Action]:
+    def _follow_election(self, now: float) -> Iterator[do.Action]:
         """The registry says what our role is; one that cannot be had ends us, and stops nothing."""
         yield from self.election.expire(now)
         if self.election.refusal and not self.is_stopping:
             self.standing.is_leaving = self._is_finished = True
             yield from self.election.give_up(now, is_connected=True)
-            yield e.Finish(self.election.refusal)
+            yield do.Finish(self.election.refusal)
         elif self.role is not self._told_role:
             is_first, self._told_role = self._told_role is None, self.role
             self.reconciling.is_settled = False
-            yield e.Report(fleet.ROLE_CHANGED, fields=(("role", self.role.value if self.role else None),))
+            yield do.Report(fleet.ROLE_CHANGED, fields=(("role", self.role.value if self.role else None),))
             if is_first:
                 yield from self.announcing.introduce(self.facts, now)
             elif self.announcing.is_on:
@@ -115,21 +116,21 @@ class HostState:
 
     # -- what we own
 
-    def _segments_changed(self, event: e.SegmentsChanged, now: float) -> Iterator[e.Action]:
+    def _segments_changed(self, event: e.SegmentsChanged, now: float) -> Iterator[do.Action]:
         self.mirrors.places.segments_changed((facts.name for facts in event.found), event.gone)
         yield from self.announcing.segments_changed(event, self.facts, now)
 
-    def _readers_notified(self, event: e.ReadersNotified, now: float) -> Iterator[e.Action]:
+    def _readers_notified(self, event: e.ReadersNotified, now: float) -> Iterator[do.Action]:
         if self.standing.is_serving:
-            yield e.ReadReaders()
+            yield do.ReadReaders()
 
-    def _readers_seen(self, event: e.ReadersSeen, now: float) -> Iterator[e.Action]:
+    def _readers_seen(self, event: e.ReadersSeen, now: float) -> Iterator[do.Action]:
         is_forgotten = self.announcing.is_on and not event.is_announced
-        report = e.Report(fleet.HOST_FORGOTTEN)
+        report = do.Report(fleet.HOST_FORGOTTEN)
         if is_forgotten and event.other is not None:
             yield from self._namesake_met(event.other, now)
             about_it = (("peer_pid", event.other.pid), ("peer_ip", event.other.ip))
-            report = e.Report(fleet.HOST_NAME_SHARED, fields=about_it)
+            report = do.Report(fleet.HOST_NAME_SHARED, fields=about_it)
             is_forgotten = not self.is_stopping and self.namesakes.may_answer(now)
         if is_forgotten:
             self.readership.forgive(now)
@@ -142,10 +143,10 @@ class HostState:
             if event.other is None:
                 yield from self.election.forgotten(now)
 
-    def _heartbeats_seen(self, event: e.HeartbeatsSeen, now: float) -> Iterable[e.Action]:
+    def _heartbeats_seen(self, event: e.HeartbeatsSeen, now: float) -> Iterable[do.Action]:
         return self.reconciling.unsettling(self.readership.heartbeats_seen(event, now))
 
-    def _namesake_met(self, other: Instance, now: float) -> Iterator[e.Action]:
+    def _namesake_met(self, other: Instance, now: float) -> Iterator[do.Action]:
         reason = self.namesakes.met(other)
         if reason and not self.is_stopping:
             self._error = reason
@@ -153,13 +154,13 @@ class HostState:
 
     # -- what we mirror
 
-    def _mirror_asked(self, event: e.MirrorAsked, now: float) -> Iterable[e.Action]:
+    def _mirror_asked(self, event: e.MirrorAsked, now: float) -> Iterable[do.Action]:
         return self.mirrors.hold(event.source, event.holder, now, is_written_back=event.is_written_back)
 
-    def _record_notified(self, event: e.RecordNotified, now: float) -> Iterable[e.Action]:
+    def _record_notified(self, event: e.RecordNotified, now: float) -> Iterable[do.Action]:
         return self.mirrors.look((event.source,), now) if self.standing.is_serving else ()
 
-    def _records_seen(self, event: e.RecordsSeen, now: float) -> Iterator[e.Action]:
+    def _records_seen(self, event: e.RecordsSeen, now: float) -> Iterator[do.Action]:
         for seen in event.sources:
             if self.mirrors.take(seen, now):
                 self.reconciling.is_settled = False
@@ -171,7 +172,7 @@ class HostState:
 
     # -- what is configured, and what operators want to last
 
-    def _config_changed(self, event: e.ConfigChanged, now: float) -> Iterator[e.Action]:
+    def _config_changed(self, event: e.ConfigChanged, now: float) -> Iterator[do.Action]:
         before = self.facts
         self.facts = replace(event.facts, role=before.role, instance=before.instance, is_takeover=before.is_takeover)
         self.mirrors.places.rename(self.facts.names.and_own(self.mirror_names))
@@ -182,7 +183,7 @@ class HostState:
         facts = event.facts
         yield from self.mirrors.hold_exactly(facts.mirrors, CONFIGURED, now, written_back=facts.written_back)
 
-    def _desired_changed(self, event: e.DesiredChanged, now: float) -> Iterator[e.Action]:
+    def _desired_changed(self, event: e.DesiredChanged, now: float) -> Iterator[do.Action]:
         if self.is_stopping:
             return
         desired = event.desired
@@ -193,30 +194,30 @@ class HostState:
 
     # -- workers
 
-    def _workers_found(self, event: e.WorkersFound, now: float) -> Iterator[e.Action]:
+    def _workers_found(self, event: e.WorkersFound, now: float) -> Iterator[do.Action]:
         yield from self.mirrors.find(event, now)
         yield from self.reconciling.found(event.workers, self.facts, now)
 
-    def _old_writers_remembered(self, event: e.OldWritersRemembered, now: float) -> Iterable[e.Action]:
+    def _old_writers_remembered(self, event: e.OldWritersRemembered, now: float) -> Iterable[do.Action]:
         self.readership.writers.remembered(event.writers)
         return ()
 
-    def _worker_began(self, event: e.WorkerBegan, now: float) -> Iterable[e.Action]:
+    def _worker_began(self, event: e.WorkerBegan, now: float) -> Iterable[do.Action]:
         self.crew.began(event.key, event.pid)
         return ()
 
-    def _worker_exited(self, event: e.WorkerExited, now: float) -> Iterable[e.Action]:
+    def _worker_exited(self, event: e.WorkerExited, now: float) -> Iterable[do.Action]:
         return self.crew.exited(event.key, event.pid, event.cause, now, event.details)
 
-    def _worker_hung(self, event: e.WorkerHung, now: float) -> Iterable[e.Action]:
+    def _worker_hung(self, event: e.WorkerHung, now: float) -> Iterable[do.Action]:
         return self.crew.hung(event.key, event.pid, event.beat_age_s, now)
 
-    def _worker_grown(self, event: e.WorkerGrown, now: float) -> Iterable[e.Action]:
+    def _worker_grown(self, event: e.WorkerGrown, now: float) -> Iterable[do.Action]:
         return self.crew.grown(event.key, event.pid, event.memory_bytes, event.limit_bytes, now)
 
     # -- time and the end
 
-    def _ticked(self, event: e.Ticked, now: float) -> Iterator[e.Action]:
+    def _ticked(self, event: e.Ticked, now: float) -> Iterator[do.Action]:
         if self.is_stopping:
             return
         yield from self.reconciling.unsettling(self.reconciling.renewal.step(now))
@@ -234,13 +235,13 @@ class HostState:
         if self.announcing.is_on:
             yield from self.readership.tick(self.segments, now)
 
-    def _stop_asked(self, event: e.StopAsked, now: float) -> Iterator[e.Action]:
+    def _stop_asked(self, event: e.StopAsked, now: float) -> Iterator[do.Action]:
         self.standing.is_leaving = True
         yield from self.election.give_up(now, is_connected=self.standing.is_up)
         # Who ends for a namesake's sake leaves what is written down of the host's readings to that one.
         yield from self.mirrors.release_all(is_connected=self.standing.is_up and self._error is None)
 
-    def _reconcile(self, key: Optional[WorkerKey], now: float) -> Iterator[e.Action]:
+    def _reconcile(self, key: Optional[WorkerKey], now: float) -> Iterator[do.Action]:
         """Bring what runs nearer to what is wanted, and tell the registry: of all, or of the one with ``key`` alone."""
         if self._is_finished:
             return
@@ -253,10 +254,10 @@ class HostState:
         if is_all and self.is_stopping and not self.crew.workers:
             self._is_finished = True
             if self.standing.is_up:
-                yield e.Withdraw()
-            yield e.Finish(self._error)
+                yield do.Withdraw()
+            yield do.Finish(self._error)
 
-    _handlers: ClassVar[dict[type, Callable[..., Iterable[e.Action]]]] = {
+    _handlers: ClassVar[dict[type, Callable[..., Iterable[do.Action]]]] = {
         e.RegistryConnected: _registry_connected,
         e.RegistryLost: _registry_lost,
         e.RegistryChecked: _registry_checked,

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Container, Generator, Hashable, Iterable, Iterator
 from typing import Optional
 
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.mirror import ADOPTED, ADOPTED_S, CONFIGURED, KEPT, OPERATOR, Mirror
 from daosup.core.mirror_names import MirrorNames
@@ -40,12 +41,12 @@ class Mirrors(dict[Source, Mirror]):
         self._beat_s = 0.0
         self._remembered: tuple[set[Source], ...] = (set(), set(), set())
 
-    def hold(self, source: Source, holder: str, now: float, *, is_written_back: bool = False) -> Iterator[e.Action]:
+    def hold(self, source: Source, holder: str, now: float, *, is_written_back: bool = False) -> Iterator[do.Action]:
         """Somebody wants a source, and, whatever was said before, writes to it or does not."""
         mirror = self.get(source)
         if mirror is None:
             mirror = self[source] = Mirror()
-            yield e.Report(streams.MIRROR_ASKED, _key(source), fields=(("holder", holder),))
+            yield do.Report(streams.MIRROR_ASKED, _key(source), fields=(("holder", holder),))
         mirror.holders.add(holder)
         was_written_back = mirror.is_written_back
         (mirror.writers.add if is_written_back else mirror.writers.discard)(holder)
@@ -59,7 +60,7 @@ class Mirrors(dict[Source, Mirror]):
         elif mirror.is_followed and not was_written_back:
             yield from self.look((source,), now)
 
-    def release(self, sources: Iterable[Source], holder: Optional[str]) -> Iterator[e.Action]:
+    def release(self, sources: Iterable[Source], holder: Optional[str]) -> Iterator[do.Action]:
         """A holder, or with None everybody who may, does not want these sources any more."""
         gone = []
         for source in sources:
@@ -72,20 +73,20 @@ class Mirrors(dict[Source, Mirror]):
             if not mirror.holders:
                 del self[source]
                 gone.append(source)
-                yield e.Report(streams.MIRROR_RELEASED, _key(source))
+                yield do.Report(streams.MIRROR_RELEASED, _key(source))
             elif mirror.is_written_back != was_written_back:
                 yield _report_writing(source, mirror)
         if gone and self._standing.is_up:
-            yield e.Unask(tuple(gone))
+            yield do.Unask(tuple(gone))
 
-    def release_all(self, *, is_connected: bool) -> Iterator[e.Action]:
+    def release_all(self, *, is_connected: bool) -> Iterator[do.Action]:
         """Nothing is mirrored any more, whoever holds it: the end of the host."""
         gone = tuple(self)
         self.clear()
         for source in gone:
-            yield e.Report(streams.MIRROR_RELEASED, _key(source))
+            yield do.Report(streams.MIRROR_RELEASED, _key(source))
         if gone and is_connected:
-            yield e.Unask(gone)
+            yield do.Unask(gone)
 
     def hold_exactly(
         self,
@@ -94,7 +95,7 @@ class Mirrors(dict[Source, Mirror]):
         now: float,
         *,
         written_back: Container[Source] = (),
-    ) -> Iterator[e.Action]:
+    ) -> Iterator[do.Action]:
         """A holder wants these sources and no others, and writes to those of them that are ``written_back``."""
         held = [source for source, mirror in self.items() if holder in mirror.holders]
         yield from self.release((each for each in held if each not in sources), holder)
@@ -104,7 +105,7 @@ class Mirrors(dict[Source, Mirror]):
             if mirror is None or not is_held or (holder in mirror.writers) != is_written_back:
                 yield from self.hold(source, holder, now, is_written_back=is_written_back)
 
-    def stop_exactly(self, sources: frozenset[Source], now: float) -> Iterator[e.Action]:
+    def stop_exactly(self, sources: frozenset[Source], now: float) -> Iterator[do.Action]:
         """These sources are not to be mirrored, whoever holds them, and no others."""
         changed, self.stopped = self.stopped ^ sources, sources
         changed &= self.keys()
@@ -112,16 +113,16 @@ class Mirrors(dict[Source, Mirror]):
             self[source].endpoint, self[source].reason = "", "asking the registry"
         stopped, going = tuple(sorted(changed & sources)), tuple(sorted(changed - sources))
         if stopped and self._standing.is_up:
-            yield e.Unask(stopped)
+            yield do.Unask(stopped)
         if going and self._standing.is_serving:
             yield self._ask(going, is_news=True)
             yield from self.look(going, now)
 
-    def find(self, event: e.WorkersFound, now: float) -> Iterator[e.Action]:
+    def find(self, event: e.WorkersFound, now: float) -> Iterator[do.Action]:
         """Take over what was mirrored before we began, whether a worker of it lives or not."""
         written_back = set(event.written_back)
         orders = {
-            source: e.StartWorker(WorkerKey(WorkerKind.MIRROR, source), is_written_back=source in written_back)
+            source: do.StartWorker(WorkerKey(WorkerKind.MIRROR, source), is_written_back=source in written_back)
             for source in event.by_others
         }
         for found in event.workers:
@@ -135,7 +136,7 @@ class Mirrors(dict[Source, Mirror]):
         for source, order in orders.items():
             self._adopt(source, order, now)
 
-    def _adopt(self, source: Source, order: e.StartWorker, now: float) -> None:
+    def _adopt(self, source: Source, order: do.StartWorker, now: float) -> None:
         mirror = self.setdefault(source, Mirror())
         mirror.holders.add(ADOPTED)
         mirror.adopted_s = now
@@ -147,7 +148,7 @@ class Mirrors(dict[Source, Mirror]):
         if mirror.is_followed and mirror.given_port is None:
             mirror.given_port = mirror.write_port = order.port
 
-    def tidy(self, wanted: Iterable[WorkerKey], running: Container[WorkerKey]) -> Generator[e.Action, None, bool]:
+    def tidy(self, wanted: Iterable[WorkerKey], running: Container[WorkerKey]) -> Generator[do.Action, None, bool]:
         """Remove the segments of what is not to be there any more, and have remembered what is mirrored now.
 
         Returns whether something was removed, whose name another may have now.
@@ -157,28 +158,28 @@ class Mirrors(dict[Source, Mirror]):
         over = [s for s in places.over({} if is_leaving else self) if WorkerKey(WorkerKind.MIRROR, s) not in running]
         for source in over:
             del places.made[source]
-            yield e.RemoveMirror(source)
+            yield do.RemoveMirror(source)
         by_operator = {source for source, mirror in self.items() if OPERATOR in mirror.holders}
         written_back = {source for source, mirror in self.items() if mirror.is_remembered_as_written_back}
         remembered = by_operator, (self.keys() | places.made.keys()) - by_operator, written_back
         if remembered != self._remembered and not is_leaving:
             self._remembered = remembered
-            yield e.RememberMirrors(*(tuple(sorted(each)) for each in remembered))
+            yield do.RememberMirrors(*(tuple(sorted(each)) for each in remembered))
         return bool(over)
 
-    def release_adopted(self, now: float) -> Iterator[e.Action]:
+    def release_adopted(self, now: float) -> Iterator[do.Action]:
         """Give up what was found running and nobody came for."""
         over = [s for s, each in self.items() if ADOPTED in each.holders and now >= each.adopted_s + ADOPTED_S]
         return self.release(over, ADOPTED)
 
-    def ask_all(self, now: float) -> Iterator[e.Action]:
+    def ask_all(self, now: float) -> Iterator[do.Action]:
         """Ask for everything, to a registry that may know nothing of it."""
         self._beat_s = now
         if self._going:
             yield self._ask(self._going, is_news=True)
             yield from self.look(self._going, now)
 
-    def beat(self, now: float) -> Iterator[e.Action]:
+    def beat(self, now: float) -> Iterator[do.Action]:
         """Renew what is asked for.
 
         Due with each heartbeat of the host, too: a registry that forgot everything just before looks as if it had not.
@@ -187,7 +188,7 @@ class Mirrors(dict[Source, Mirror]):
         if self._going:
             yield self._ask(self._going, is_news=False)
 
-    def tick(self, now: float) -> Iterator[e.Action]:
+    def tick(self, now: float) -> Iterator[do.Action]:
         """Renew what is asked for, and look for what no message told."""
         if now >= self._beat_s + BEAT_INTERVAL_S:
             yield from self.beat(now)
@@ -198,19 +199,19 @@ class Mirrors(dict[Source, Mirror]):
         """All that are not stopped."""
         return tuple(source for source in self if source not in self.stopped)
 
-    def look(self, sources: Iterable[Source], now: float) -> Iterator[e.Action]:
+    def look(self, sources: Iterable[Source], now: float) -> Iterator[do.Action]:
         """Read what the registry has of those of the sources that are held."""
         held = tuple(source for source in sources if source in self)
         for source in held:
             self[source].looked_s = now
         if held:
-            yield e.ReadRecords(held)
+            yield do.ReadRecords(held)
 
-    def _ask(self, sources: tuple[Source, ...], *, is_news: bool) -> e.Ask:
+    def _ask(self, sources: tuple[Source, ...], *, is_news: bool) -> do.Ask:
         self._beat += 1
-        return e.Ask(sources, self._beat, is_news, frozenset(each for each in sources if self[each].is_written_back))
+        return do.Ask(sources, self._beat, is_news, frozenset(each for each in sources if self[each].is_written_back))
 
-    def ask_again(self, seen: Iterable[e.SourceSeen]) -> Iterator[e.Action]:
+    def ask_again(self, seen: Iterable[e.SourceSeen]) -> Iterator[do.Action]:
         """Ask once more for what we read and are not written down for (any more), as when the registry lost it."""
         forgotten = tuple(each.source for each in seen if self._is_forgotten(each))
         if forgotten:
@@ -231,14 +232,14 @@ class Mirrors(dict[Source, Mirror]):
             if mirror.is_linked:
                 mirror.linked_s = now
 
-    def request(self, seen: e.SourceSeen, write_port: int, now: float) -> Iterator[e.Action]:
+    def request(self, seen: e.SourceSeen, write_port: int, now: float) -> Iterator[do.Action]:
         """Ask a host for a stream that runs the existing daemon, if that is due; ``write_port`` as `is_request_due`."""
         mirror = self.get(seen.source)
         if mirror is None or seen.source in self.stopped:
             return
         if is_request_due(seen, self._host, mirror.linked_s, mirror.requested_s, now, write_port):
             mirror.requested_s = now
-            yield e.RequestStream(seen.source, bool(write_port), write_port or None)
+            yield do.RequestStream(seen.source, bool(write_port), write_port or None)
 
     def take(self, seen: e.SourceSeen, now: float) -> bool:
         """Take in what the registry has of a source; True if its owner streams it again, or from another place."""
@@ -264,7 +265,7 @@ class Mirrors(dict[Source, Mirror]):
             mirror.reason = f"waiting for {source.host} to publish {source.name}"
         return mirror.reason is None and before != (None, mirror.endpoint, mirror.protocol)
 
-    def orders(self, terms_for: Callable[..., Hashable], port_of: Callable[[Source], int]) -> Iterator[e.StartWorker]:
+    def orders(self, terms_for: Callable[..., Hashable], port_of: Callable[[Source], int]) -> Iterator[do.StartWorker]:
         """The workers that there should be; ``port_of`` those that old owners follow."""
         free = self.places.free(self)
         for source, mirror in self.items():
@@ -272,7 +273,7 @@ class Mirrors(dict[Source, Mirror]):
                 key, is_written_back = _key(source), mirror.is_written_back
                 terms = terms_for(key, is_written_back=is_written_back)
                 port = port_of(source) if mirror.is_followed else 0
-                yield e.StartWorker(key, port, mirror.endpoint, terms, mirror.protocol, mirror.looks, is_written_back)
+                yield do.StartWorker(key, port, mirror.endpoint, terms, mirror.protocol, mirror.looks, is_written_back)
 
     def name_of(self, source: Source) -> str:
         """What the mirror of a source is called here."""
@@ -297,10 +298,10 @@ class Mirrors(dict[Source, Mirror]):
         return next((other for other in self if other != source and self.name_of(other) == name), None)
 
 
-def _report_writing(source: Source, mirror: Mirror) -> e.Report:
+def _report_writing(source: Source, mirror: Mirror) -> do.Report:
     if not mirror.is_written_back:
-        return e.Report(streams.MIRROR_NOT_WRITTEN, _key(source))
-    return e.Report(streams.MIRROR_WRITTEN, _key(source), fields=(("holders", ", ".join(sorted(mirror.writers))),))
+        return do.Report(streams.MIRROR_NOT_WRITTEN, _key(source))
+    return do.Report(streams.MIRROR_WRITTEN, _key(source), fields=(("holders", ", ".join(sorted(mirror.writers))),))
 
 
 def _key(source: Source) -> WorkerKey:

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Optional
 
-from daosup.core.events import TellOldWriters
+from daosup.core.actions import TellOldWriters
 from daosup.core.old_readership import Pair
 from daosup.core.readership import READER_TIMEOUT_S
 from daosup.core.registry_values import StreamRequest

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Optional
 
-from daosup.core.events import Action, RememberPorts
+from daosup.core.actions import Action, RememberPorts
 from daosup.core.host_facts import HostFacts
 
 #: Segments that are remembered; those that were published longest ago are forgotten first.

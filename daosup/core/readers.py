@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.notices import streams
 from daosup.core.notices.notice import Notice
@@ -69,15 +70,15 @@ class Readers:
         """Whether it is time to read all our readers, given a look at how many are written down."""
         return now >= self._read_s + READ_INTERVAL_S or event.entry_count != self._entry_count
 
-    def seen(self, event: e.ReadersSeen, now: float) -> Iterator[e.Action]:
+    def seen(self, event: e.ReadersSeen, now: float) -> Iterator[do.Action]:
         """All our readers were read."""
         self._read_s, self._entry_count = now, event.entry_count
         vanished = self.ours.update(event.readers, now)
         yield from self.tell_writers(now)
         if vanished:
-            yield e.DropReaders(vanished)
+            yield do.DropReaders(vanished)
             for name, host in vanished:
-                yield e.Report(streams.READER_VANISHED, name, fields=(("peer", host),))
+                yield do.Report(streams.READER_VANISHED, name, fields=(("peer", host),))
 
     def forgive(self, now: float) -> None:
         """Begin everybody's time anew."""
@@ -85,7 +86,7 @@ class Readers:
         self.old.forgive(now)
         self.writers.forgive(now)
 
-    def requests_taken(self, event: e.RequestsTaken, now: float) -> Iterator[e.Action]:
+    def requests_taken(self, event: e.RequestsTaken, now: float) -> Iterator[do.Action]:
         """Old readers asked for segments."""
         for name, request in event.requests.items():
             if self.old.asked(name, request.client_hostname, request.client_ip, now):
@@ -100,7 +101,7 @@ class Readers:
                     yield _report(streams.OLD_READER_WRITES, name, request.client_hostname)
         yield from self.tell_writers(now)
 
-    def heartbeats_seen(self, event: e.HeartbeatsSeen, now: float) -> Iterator[e.Action]:
+    def heartbeats_seen(self, event: e.HeartbeatsSeen, now: float) -> Iterator[do.Action]:
         """Heartbeats of old readers were looked at, or found."""
         come, gone = self.old.heard(event.stamps, now, self.ours.knows)
         for name, host in come:
@@ -109,7 +110,7 @@ class Readers:
             yield _report(streams.READER_VANISHED, name, host)
         yield from self.tell_writers(now)
 
-    def tell_writers(self, now: float) -> Iterator[e.Action]:
+    def tell_writers(self, now: float) -> Iterator[do.Action]:
         """Have publishers told which old readers write, if that changed."""
         return self.writers.tell(lambda pair: self.old.is_reading(pair) and not self.ours.knows(*pair), now)
 
@@ -121,22 +122,22 @@ class Readers:
         if any(count > before.get(name, 0) for name, count in self._strangers.items()):
             self._pause_s = SEARCH_PAUSE_S
 
-    def tick(self, names: Collection[str], now: float) -> Iterator[e.Action]:
+    def tick(self, names: Collection[str], now: float) -> Iterator[do.Action]:
         """Look for what old readers write about our segments ``names``."""
         if names and now >= self._took_s + REQUEST_INTERVAL_S:
             self._took_s = now
-            yield e.TakeRequests(tuple(names))
+            yield do.TakeRequests(tuple(names))
         if self.old.pairs and now >= self._looked_s + HEARTBEAT_INTERVAL_S:
             self._looked_s = now
-            yield e.ReadHeartbeats(self.old.pairs)
+            yield do.ReadHeartbeats(self.old.pairs)
         is_first = self._searched_s == _LONG_AGO_S
         if is_first or (self._strangers and now >= self._searched_s + self._pause_s):
             self._searched_s = now
             self._pause_s = SEARCH_PAUSE_S if is_first else min(LONGEST_PAUSE_S, 2 * self._pause_s)
-            yield e.FindHeartbeats()
+            yield do.FindHeartbeats()
         yield from self.tell_writers(now)
 
 
-def _report(notice: Notice, name: str, host: str, reason: str = "") -> e.Report:
+def _report(notice: Notice, name: str, host: str, reason: str = "") -> do.Report:
     why = (("reason", reason),) if reason else ()
-    return e.Report(notice, name, fields=(("peer", host), ("protocol", 1), *why))
+    return do.Report(notice, name, fields=(("peer", host), ("protocol", 1), *why))

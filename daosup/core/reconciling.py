@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Iterable, Iterator
 from dataclasses import replace
 
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.adoption import Presumed
 from daosup.core.crew import Crew
@@ -62,7 +63,7 @@ class Reconciling:
         self.ports = Ports()
         self.renewal = Renewal(crew)
         self.subscribed: frozenset[str] = frozenset()
-        self._wanted: dict[WorkerKey, e.StartWorker] = {}
+        self._wanted: dict[WorkerKey, do.StartWorker] = {}
         self._count = 0
 
     # -- when to look at all
@@ -71,13 +72,13 @@ class Reconciling:
         """This is about to be handled."""
         self.is_settled &= isinstance(event, _NARROW)
 
-    def unsettling(self, actions: Iterable[e.Action]) -> Iterator[e.Action]:
+    def unsettling(self, actions: Iterable[do.Action]) -> Iterator[do.Action]:
         """Actions that, if there are any, concern more workers than the event does."""
         for action in actions:
             self.is_settled = False
             yield action
 
-    def reconcile(self, facts: HostFacts, stopped: Collection[str], now: float) -> Generator[e.Action, None, bool]:
+    def reconcile(self, facts: HostFacts, stopped: Collection[str], now: float) -> Generator[do.Action, None, bool]:
         """Bring what runs nearer to what is wanted: all workers, or where that must do, those in motion.
 
         Args:
@@ -101,7 +102,7 @@ class Reconciling:
             is_name_free = yield from self._mirrors.tidy(self._wanted.keys(), workers)
         return True
 
-    def _wanted_now(self, facts: HostFacts, stopped: Collection[str]) -> dict[WorkerKey, e.StartWorker]:
+    def _wanted_now(self, facts: HostFacts, stopped: Collection[str]) -> dict[WorkerKey, do.StartWorker]:
         # A host that cannot reach the registry cannot say that it reads us; that it is subscribed says it too.
         kept = {name for name in self.subscribed if facts.publisher_of(name) in self._crew.workers}
         read = self._readership.names | self.presumed.names | kept
@@ -110,7 +111,7 @@ class Reconciling:
 
     # -- what becomes of workers
 
-    def found(self, workers: Iterable[e.FoundWorker], facts: HostFacts, now: float) -> Iterator[e.Action]:
+    def found(self, workers: Iterable[e.FoundWorker], facts: HostFacts, now: float) -> Iterator[do.Action]:
         """These ran already when we began."""
         for found in workers:
             key = found.order.key
@@ -124,18 +125,18 @@ class Reconciling:
             order = replace(found.order, terms=terms)
             yield from self._crew.adopt(replace(found, order=order), now)
 
-    def renew(self, keys: Iterable[WorkerKey], now: float) -> Iterable[e.Action]:
+    def renew(self, keys: Iterable[WorkerKey], now: float) -> Iterable[do.Action]:
         """These are to be replaced by new ones of another version."""
         self.renewal.ask(keys)
         return self.renewal.step(now)
 
-    def started(self, event: e.WorkerStarted, now: float) -> Iterator[e.Action]:
+    def started(self, event: e.WorkerStarted, now: float) -> Iterator[do.Action]:
         """A process exists now."""
         yield from self._crew.started(event.key, event.pid, now)
         if event.key.kind is WorkerKind.PUBLISHER:
             yield from self._readership.writers.tell_again(event.key.source.name)
 
-    def ready(self, event: e.WorkerReady, now: float) -> Iterator[e.Action]:
+    def ready(self, event: e.WorkerReady, now: float) -> Iterator[do.Action]:
         """A process does its work."""
         if self._crew.ready(event.key, event.pid, event.port):
             if event.key.kind is WorkerKind.PUBLISHER:
@@ -143,10 +144,10 @@ class Reconciling:
             elif event.port:
                 yield from self._writes_from(event.key.source, event.port, now)
             port = (("port", event.port),) if event.port else ()
-            yield e.Report(WORKER_READY, event.key, event.pid, port)
+            yield do.Report(WORKER_READY, event.key, event.pid, port)
             yield from self.unsettling(self.renewal.step(now))
 
-    def links_seen(self, event: e.LinksSeen, now: float) -> Iterable[e.Action]:
+    def links_seen(self, event: e.LinksSeen, now: float) -> Iterable[do.Action]:
         """Who is connected to our publishers, and which mirrors to their owners."""
         self._mirrors.links_seen(event.linked, now)
         self._readership.connected(event.connected)
@@ -165,7 +166,7 @@ class Reconciling:
         given_port(seen.source, facts, self._mirrors, self._crew, self.ports)
         return mirror.write_port
 
-    def _writes_from(self, source: Source, port: int, now: float) -> Iterator[e.Action]:
+    def _writes_from(self, source: Source, port: int, now: float) -> Iterator[do.Action]:
         """A mirror took another port than it was given: its old owner has to be told."""
         mirror = self._mirrors.get(source)
         if mirror is not None and mirror.is_followed and mirror.write_port != port:

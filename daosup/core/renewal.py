@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Optional
 
+from daosup.core.actions import Action, Report
 from daosup.core.crew import Crew, Phase, Worker
-from daosup.core.events import Action, Report
 from daosup.core.notices import workers
 from daosup.core.types import WorkerKey
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
+from daosup.core.actions import Report
 from daosup.core.clock import MOST_OFFSET_S
-from daosup.core.events import Report
 from daosup.core.notices import fleet
 from daosup.core.types import HostSign, Role
 

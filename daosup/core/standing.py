@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Optional, Union
 
-from daosup.core.events import ConnectRegistry, Report
+from daosup.core.actions import ConnectRegistry, Report
 from daosup.core.notices import fleet
 
 FIRST_PAUSE_S = 0.05

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
+from daosup.core.actions import StartWorker
 from daosup.core.crew import Crew
-from daosup.core.events import StartWorker
 from daosup.core.host_facts import HostFacts
 from daosup.core.mirrors import Mirrors
 from daosup.core.ports import Ports

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Union
 
 from daosup import log
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.causes import Causes
 from daosup.core.crew import Phase
@@ -63,15 +64,15 @@ class Journal:
         """What is told and ordered while this event is handled follows from it."""
         return self._causes.event(event, self._is_on_its_way)
 
-    def report(self, action: e.Report) -> None:
+    def report(self, action: do.Report) -> None:
         """Tell what was decided to be told; a worker's story goes on with it."""
         about = action.about
         cause_id = self._causes.follow(about) if isinstance(about, WorkerKey) else self._causes.of(None)
         self._write(action.notice, about, action.pid, cause_id, "", dict(action.fields))
 
-    def ordered(self, action: Union[e.StartWorker, e.StopWorker]) -> None:
+    def ordered(self, action: Union[do.StartWorker, do.StopWorker]) -> None:
         """A worker's process is started or ended: what comes of it follows from what is handled now."""
-        self._causes.follow(action.key, is_start=isinstance(action, e.StartWorker))
+        self._causes.follow(action.key, is_start=isinstance(action, do.StartWorker))
 
     def ended(self, key: WorkerKey) -> None:
         """A worker's process is found to have ended: what is told next of it belongs to that."""

@@ -28,6 +28,7 @@ from daosup.adapters.segment_folder import SegmentFolder
 from daosup.adapters.state_file import StateFile
 from daosup.config import Config
 from daosup.config.changes import Change
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.crew import Phase
 from daosup.core.host import HostState
@@ -107,14 +108,14 @@ class Supervisor:
         self._watchers: set[asyncio.Future[None]] = set()
         self._finished: Optional[asyncio.Future[Union[str, Renewing, None]]] = None
         self._performers: dict[type, Callable[[Any], None]] = {
-            e.StartWorker: self.workers.start,
-            e.StopWorker: self.workers.stop,
-            e.RemoveMirror: self.workers.remove_mirror,
-            e.RememberMirrors: self.workers.remember,
-            e.RememberPorts: lambda action: self.port_memory.remember(action.ports),
-            e.TellOldWriters: self.old_writers.tell,
-            e.Finish: self._finish,
-            e.Report: self.journal.report,
+            do.StartWorker: self.workers.start,
+            do.StopWorker: self.workers.stop,
+            do.RemoveMirror: self.workers.remove_mirror,
+            do.RememberMirrors: self.workers.remember,
+            do.RememberPorts: lambda action: self.port_memory.remember(action.ports),
+            do.TellOldWriters: self.old_writers.tell,
+            do.Finish: self._finish,
+            do.Report: self.journal.report,
         }
 
     async def run(self, *, on_ready: Callable[[], None] = lambda: None) -> Optional[Renewing]:
@@ -277,7 +278,7 @@ class Supervisor:
         if self._finished is not None and not self._finished.done():
             self._finished.set_exception(error)
 
-    def _finish(self, action: e.Finish) -> None:
+    def _finish(self, action: do.Finish) -> None:
         if self._finished is not None and not self._finished.done():
             self._finished.set_result(action.error)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from daosup.core.events import TellOldWriters
+from daosup.core.actions import TellOldWriters
 from daosup.core.notices import streams
 from daosup.core.types import OldWriter, Source, WorkerKey, WorkerKind
 from daosup.errors import ProtocolError

@@ -11,12 +11,13 @@ import time
 from collections import deque
 from typing import Optional, Union
 
-from daosup.core import events as e
+from daosup.core import actions as do
 
-Item = Union[e.Action, "asyncio.Future[None]"]
+Item = Union[do.Action, "asyncio.Future[None]"]
 
 _LOOKS = (
-    e.CheckRegistry, e.LookAtLease, e.ReadHosts, e.ReadReaders, e.TakeRequests, e.ReadHeartbeats, e.FindHeartbeats,
+    do.CheckRegistry, do.LookAtLease, do.ReadHosts, do.ReadReaders, do.TakeRequests, do.ReadHeartbeats,
+    do.FindHeartbeats,
 )  # fmt: skip
 
 
@@ -31,7 +32,7 @@ class OrderQueue:
         """Put something last, unless it waits already."""
         if isinstance(item, _LOOKS) and any(type(item) is type(other) for _, other in self._waiting):
             return
-        if isinstance(item, e.ReadRecords):
+        if isinstance(item, do.ReadRecords):
             item = self._with_waiting(item)
         self._waiting.append((time.monotonic(), item))
         if self._taker is not None and not self._taker.done():
@@ -49,10 +50,10 @@ class OrderQueue:
         """Forget what waits, but not who waits until all before him is done."""
         self._waiting = deque((put_s, item) for put_s, item in self._waiting if isinstance(item, asyncio.Future))
 
-    def _with_waiting(self, new: e.ReadRecords) -> e.ReadRecords:
+    def _with_waiting(self, new: do.ReadRecords) -> do.ReadRecords:
         """One order for the sources of all that wait; the others go."""
         for place, (_, item) in enumerate(self._waiting):
-            if isinstance(item, e.ReadRecords):
+            if isinstance(item, do.ReadRecords):
                 del self._waiting[place]
-                return e.ReadRecords(tuple(dict.fromkeys(item.sources + new.sources)))
+                return do.ReadRecords(tuple(dict.fromkeys(item.sources + new.sources)))
         return new

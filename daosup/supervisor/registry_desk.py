@@ -13,6 +13,7 @@ from typing import Any, Optional
 
 from daosup.adapters.registry import Lost, Notified, Registry, RegistryEvent
 from daosup.adapters.registry_lease import LeaseAnswer, Removal
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.host import HostState
 from daosup.core.lease import Lease
@@ -56,29 +57,29 @@ class RegistryDesk:
         self._post = post
         self._queue = OrderQueue()
         self._performers: dict[type, Callable[[Any], Awaitable[Optional[e.Event]]]] = {
-            e.ConnectRegistry: self._connect,
-            e.CheckRegistry: self._check,
-            e.LookAtLease: lambda a: self._lease(a.asked_s, registry.lease.look()),
-            e.TakeLease: lambda a: self._lease(a.asked_s, registry.lease.take(a.expected, a.above)),
-            e.RenewLease: lambda a: self._lease(a.asked_s, registry.lease.renew(a.lease)),
-            e.GiveUpLease: lambda a: self._lease(a.asked_s, registry.lease.give_up()),
-            e.ReadHosts: self._read_hosts,
-            e.Evict: self._evict,
-            e.ReadReaders: self._read_readers,
-            e.TakeRequests: self._take_requests,
-            e.ReadHeartbeats: self._read_heartbeats,
-            e.FindHeartbeats: self._find_heartbeats,
-            e.RequestStream: self._request_stream,
-            e.ReadRecords: self._read_records,
-            e.Announce: self._announce,
-            e.PutSegment: lambda a: registry.put_segment(a.facts, a.records, self._ttl_s),
-            e.DropSegment: lambda a: registry.drop_segment(a.name),
-            e.DropLeftovers: self._drop_leftovers,
-            e.PutRecords: lambda a: registry.put_records(a.name, a.records, self._ttl_s, a.notify),
-            e.DropReaders: lambda a: registry.drop_readers(a.pairs),
-            e.Ask: self._ask,
-            e.Unask: lambda a: registry.unask(a.sources, state.facts.host),
-            e.Withdraw: lambda a: registry.withdraw(),
+            do.ConnectRegistry: self._connect,
+            do.CheckRegistry: self._check,
+            do.LookAtLease: lambda a: self._lease(a.asked_s, registry.lease.look()),
+            do.TakeLease: lambda a: self._lease(a.asked_s, registry.lease.take(a.expected, a.above)),
+            do.RenewLease: lambda a: self._lease(a.asked_s, registry.lease.renew(a.lease)),
+            do.GiveUpLease: lambda a: self._lease(a.asked_s, registry.lease.give_up()),
+            do.ReadHosts: self._read_hosts,
+            do.Evict: self._evict,
+            do.ReadReaders: self._read_readers,
+            do.TakeRequests: self._take_requests,
+            do.ReadHeartbeats: self._read_heartbeats,
+            do.FindHeartbeats: self._find_heartbeats,
+            do.RequestStream: self._request_stream,
+            do.ReadRecords: self._read_records,
+            do.Announce: self._announce,
+            do.PutSegment: lambda a: registry.put_segment(a.facts, a.records, self._ttl_s),
+            do.DropSegment: lambda a: registry.drop_segment(a.name),
+            do.DropLeftovers: self._drop_leftovers,
+            do.PutRecords: lambda a: registry.put_records(a.name, a.records, self._ttl_s, a.notify),
+            do.DropReaders: lambda a: registry.drop_readers(a.pairs),
+            do.Ask: self._ask,
+            do.Unask: lambda a: registry.unask(a.sources, state.facts.host),
+            do.Withdraw: lambda a: registry.withdraw(),
         }
         self._task = asyncio.get_running_loop().create_task(self._work())
 
@@ -99,7 +100,7 @@ class RegistryDesk:
         """Have what is written from now on live as long as this interval needs."""
         self._ttl_s = lifetime_s(interval_s)
 
-    def put(self, action: e.Action) -> None:
+    def put(self, action: do.Action) -> None:
         """Order something."""
         self._queue.put(action)
 
@@ -161,7 +162,7 @@ class RegistryDesk:
             if event is not None:
                 self._post(event)
 
-    async def _connect(self, action: e.ConnectRegistry) -> e.Event:
+    async def _connect(self, action: do.ConnectRegistry) -> e.Event:
         facts = await self._registry.connect()
         return e.RegistryConnected(str(facts), self._registry.started_ms)
 
@@ -170,23 +171,23 @@ class RegistryDesk:
         self._post(e.ClockCompared(answer.comparison.offset_s, answer.comparison.round_trip_s))
         return e.LeaseSeen(asked_s, answer.value, answer.holder, answer.left_s)
 
-    async def _read_hosts(self, action: e.ReadHosts) -> e.Event:
+    async def _read_hosts(self, action: do.ReadHosts) -> e.Event:
         return e.HostsSeen(*await self._registry.hosts())
 
-    async def _evict(self, action: e.Evict) -> Optional[e.Event]:
+    async def _evict(self, action: do.Evict) -> Optional[e.Event]:
         removal = await self.remove_host(action.lease, action.host, action.last_connect)
         return e.HostEvicted(action.host) if removal is Removal.DONE else None
 
-    async def _read_readers(self, action: e.ReadReaders) -> e.Event:
+    async def _read_readers(self, action: do.ReadReaders) -> e.Event:
         view = await self._registry.readers()
         is_announced = view.speaker is not None and view.speaker.instance == self._instance
         return e.ReadersSeen(view.readers, is_announced, None if is_announced else view.speaker, view.entry_count)
 
-    async def _check(self, action: e.CheckRegistry) -> e.Event:
+    async def _check(self, action: do.CheckRegistry) -> e.Event:
         instance, entry_count = await self._registry.check()
         return e.RegistryChecked(instance == self._instance, entry_count)
 
-    async def _read_records(self, action: e.ReadRecords) -> e.Event:
+    async def _read_records(self, action: do.ReadRecords) -> e.Event:
         views = await self._registry.records(action.sources)
         return e.RecordsSeen(
             tuple(
@@ -197,31 +198,31 @@ class RegistryDesk:
             )
         )
 
-    async def _take_requests(self, action: e.TakeRequests) -> Optional[e.Event]:
+    async def _take_requests(self, action: do.TakeRequests) -> Optional[e.Event]:
         requests = await self._registry.take_requests(action.names)
         return e.RequestsTaken(requests) if requests else None
 
-    async def _read_heartbeats(self, action: e.ReadHeartbeats) -> e.Event:
+    async def _read_heartbeats(self, action: do.ReadHeartbeats) -> e.Event:
         return e.HeartbeatsSeen(await self._registry.heartbeats(action.pairs))
 
-    async def _find_heartbeats(self, action: e.FindHeartbeats) -> e.Event:
+    async def _find_heartbeats(self, action: do.FindHeartbeats) -> e.Event:
         return e.HeartbeatsSeen(await self._registry.find_heartbeats())
 
-    async def _request_stream(self, action: e.RequestStream) -> None:
+    async def _request_stream(self, action: do.RequestStream) -> None:
         facts = self._state.facts
         request = StreamRequest(facts.ip, facts.host, "zmq", action.bidirectional, action.client_pub_port, OLD_PROTOCOL)
         await self._registry.request(action.source, request, REQUEST_LIFETIME_S)
 
-    async def _announce(self, action: e.Announce) -> Optional[e.Event]:
+    async def _announce(self, action: do.Announce) -> Optional[e.Event]:
         other = await self._registry.announce(
             self._state.facts.ip, action.role, action.segments, action.records, self._ttl_s
         )
         return None if other is None else e.ReplacedInstance(other)
 
-    async def _drop_leftovers(self, action: e.DropLeftovers) -> None:
+    async def _drop_leftovers(self, action: do.DropLeftovers) -> None:
         await self._registry.remove_leftovers(action.names)
 
-    async def _ask(self, action: e.Ask) -> None:
+    async def _ask(self, action: do.Ask) -> None:
         facts = self._state.facts
         for is_writing in (False, True):
             sources = [each for each in action.sources if (each in action.written_back) is is_writing]

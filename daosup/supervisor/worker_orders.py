@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields, replace
 
 from daosup.adapters.segment_folder import SegmentFolder
 from daosup.config import Config
-from daosup.core.events import FoundWorker, StartWorker
+from daosup.core.actions import StartWorker
+from daosup.core.events import FoundWorker
 from daosup.core.types import OLD_PROTOCOL, PROTOCOL, Looks, Source, WorkerKey, WorkerKind
 from daosup.supervisor.workers_folder import WorkersFolder
 from daosup.workers.life import Request

@@ -16,6 +16,7 @@ from typing import Optional
 from daosup.adapters.leftovers import MirrorLedger
 from daosup.adapters.processes import Processes, allow_many_files
 from daosup.adapters.segment_folder import SegmentFolder
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.crew import Phase
 from daosup.core.host import HostState
@@ -105,7 +106,7 @@ class WorkersDesk:
 
     # -- what was there before
 
-    def mirrored(self) -> e.RememberMirrors:
+    def mirrored(self) -> do.RememberMirrors:
         """What the supervisors before us mirrored, as they wrote down: what was wanted, and which files were made."""
         remembered = self._folder.remembered()
         known = {*remembered.by_operator, *remembered.by_others}
@@ -118,7 +119,7 @@ class WorkersDesk:
         if strangers:
             self._journal.tell(streams.MIRROR_STRANGERS, count=len(strangers), files=", ".join(strangers[:3]))
 
-    def find(self, remembered: e.RememberMirrors) -> None:
+    def find(self, remembered: do.RememberMirrors) -> None:
         """Take over what runs already, and what was ``remembered`` as mirrored."""
         adopted, old = [], []
         for found in self._orders.found():
@@ -140,7 +141,7 @@ class WorkersDesk:
 
     # -- what is to be done
 
-    def start(self, action: e.StartWorker) -> None:
+    def start(self, action: do.StartWorker) -> None:
         """Start a worker's process."""
         self._journal.ordered(action)
         self._seen.forget(action.key)
@@ -151,18 +152,18 @@ class WorkersDesk:
                 self._journal.tell(running.MIRROR_NOT_WRITTEN_DOWN, action.key, reason=reason)
         self._processes.start(action.key, self._orders.request_for(action))
 
-    def stop(self, action: e.StopWorker) -> None:
+    def stop(self, action: do.StopWorker) -> None:
         """Ask a worker's process to end, or end it."""
         self._journal.ordered(action)
         self._processes.stop(action.pid, is_forced=action.is_forced)
 
-    def remove_mirror(self, action: e.RemoveMirror) -> None:
+    def remove_mirror(self, action: do.RemoveMirror) -> None:
         """Remove a mirror's file, unless it is not ours any more."""
         reason = self._ledger.remove(action.source)
         if reason is not None:
             self._journal.tell(streams.MIRROR_FILE_LEFT, WorkerKey(WorkerKind.MIRROR, action.source), reason=reason)
 
-    def remember(self, action: e.RememberMirrors) -> None:
+    def remember(self, action: do.RememberMirrors) -> None:
         """Write down what is mirrored, for a successor."""
         try:
             self._folder.remember(action)
@@ -205,7 +206,7 @@ class WorkersDesk:
     def _on_ended(self, key: WorkerKey, pid: int, status: Optional[int]) -> None:
         if status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == TakenError.exit_code:
             self._post(e.WorkerExited(key, pid, "another process does its work already"))
-            self.find(e.RememberMirrors((), ()))
+            self.find(do.RememberMirrors((), ()))
             return
         self._journal.ended(key)
         self._output.ended(key, pid)

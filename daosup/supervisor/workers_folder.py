@@ -16,8 +16,8 @@ from typing import Optional
 
 from daosup.adapters.control_protocol import MAX_PATH_BYTES
 from daosup.config import Config
+from daosup.core.actions import RememberMirrors
 from daosup.core.checked_json import parse_json
-from daosup.core.events import RememberMirrors
 from daosup.core.types import Source, WorkerKey
 from daosup.errors import ConfigError, ProtocolError, UnavailableError, UsageError
 from daosup.workers.records import page_name

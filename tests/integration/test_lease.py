@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from daosup.adapters.redis_server import EmbeddedRedis
 from daosup.adapters.registry_lease import Removal
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.lease import LEASE_TTL_S, Lease, encode_lease
 from daosup.core.types import Role
@@ -61,12 +62,12 @@ async def _compare(server: EmbeddedRedis, steps: list[tuple[str, Union[str, byte
                 continue
             host = hosts[str(argument)]
             expected = model.current() if what == "take" else b"nothing like that"
-            orders: dict[str, e.Action] = {
-                "look": e.LookAtLease(0),
-                "take": e.TakeLease(0, expected, highest),
-                "take blindly": e.TakeLease(0, expected, highest),
-                "renew": e.RenewLease(0, last.get(host.name, Lease("x", "x", "", 1, 1))),
-                "give up": e.GiveUpLease(0),
+            orders: dict[str, do.Action] = {
+                "look": do.LookAtLease(0),
+                "take": do.TakeLease(0, expected, highest),
+                "take blindly": do.TakeLease(0, expected, highest),
+                "renew": do.RenewLease(0, last.get(host.name, Lease("x", "x", "", 1, 1))),
+                "give up": do.GiveUpLease(0),
             }
             told = await _perform(host, orders[what])
             model.now_s = host.registry.clock.now_s()
@@ -90,13 +91,13 @@ def _raw(argument: Union[str, bytes]) -> bytes:
     return argument
 
 
-async def _perform(host: Host, order: e.Action) -> e.LeaseSeen:
+async def _perform(host: Host, order: do.Action) -> e.LeaseSeen:
     lease = host.registry.lease
-    if isinstance(order, e.TakeLease):
+    if isinstance(order, do.TakeLease):
         answer = await lease.take(order.expected, order.above)
-    elif isinstance(order, e.RenewLease):
+    elif isinstance(order, do.RenewLease):
         answer = await lease.renew(order.lease)
-    elif isinstance(order, e.GiveUpLease):
+    elif isinstance(order, do.GiveUpLease):
         answer = await lease.give_up()
     else:
         answer = await lease.look()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.lease import (
     EPOCH_TTL_S,
@@ -17,7 +18,7 @@ from daosup.core.lease import (
 )
 from daosup.core.registry_values import Instance
 
-LEASE_ORDERS = (e.LookAtLease, e.TakeLease, e.RenewLease, e.GiveUpLease)
+LEASE_ORDERS = (do.LookAtLease, do.TakeLease, do.RenewLease, do.GiveUpLease)
 
 
 class LeaseModel:
@@ -46,19 +47,19 @@ class LeaseModel:
     def holds(self, lease: Lease) -> bool:
         return self.current() == encode_lease(lease)
 
-    def perform(self, order: e.Action, host: str, instance: Instance) -> e.LeaseSeen:
+    def perform(self, order: do.Action, host: str, instance: Instance) -> e.LeaseSeen:
         prefix = lease_prefix(host, instance)
-        if isinstance(order, e.TakeLease):
+        if isinstance(order, do.TakeLease):
             if self.current() == order.expected:
                 self._take(prefix, order.above)
-        elif isinstance(order, e.RenewLease):
+        elif isinstance(order, do.RenewLease):
             if self.holds(order.lease):
                 self._until_s = self.now_s + LEASE_TTL_S
-        elif isinstance(order, e.GiveUpLease):
+        elif isinstance(order, do.GiveUpLease):
             if self.current().startswith(prefix):
                 self.value = b""
         else:
-            assert isinstance(order, e.LookAtLease)
+            assert isinstance(order, do.LookAtLease)
         value = self.current()
         left_s = self._until_s - self.now_s if value else -0.002
         return e.LeaseSeen(order.asked_s, value, read_lease(value), left_s)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Optional
 
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.crew import STOP_TIMEOUT_S
 from daosup.core.types import OLD_PROTOCOL, WorkerKey, WorkerKind
@@ -21,7 +22,7 @@ class Process:
     """A process that its host has not yet been told the end of."""
 
     pid: int
-    order: e.StartWorker
+    order: do.StartWorker
     is_alive: bool = True
     is_ready: bool = False
     port: int = 0
@@ -48,9 +49,9 @@ class Processes:
     def alive(self) -> list[Process]:
         return [process for process in self.by_pid.values() if process.is_alive]
 
-    def perform(self, order: e.Action, now: float) -> Optional[e.Event]:
+    def perform(self, order: do.Action, now: float) -> Optional[e.Event]:
         """Do what StartWorker or StopWorker say."""
-        if isinstance(order, e.StartWorker):
+        if isinstance(order, do.StartWorker):
             twins = [process for process in self.by_pid.values() if process.order.key == order.key]
             assert not twins, f"a second process for {order.key}"
             if not self.has_room:
@@ -58,7 +59,7 @@ class Processes:
             process = Process(next(self._pids), order)
             self.by_pid[process.pid] = process
             return e.WorkerStarted(order.key, process.pid)
-        assert isinstance(order, e.StopWorker)
+        assert isinstance(order, do.StopWorker)
         assert order.pid in self.by_pid, f"signal to {order.pid}, which is known to have ended"
         process = self.by_pid[order.pid]
         assert process.order.key == order.key

@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.crew import STOP_TIMEOUT_S, WAITING, Crew, Phase, Worker
 from daosup.core.restart import HEALTHY_S, MAX_DELAY_S, QUARANTINE_S, RESTARTS_IN_A_ROW
@@ -29,7 +30,7 @@ class Crews(RuleBasedStateMachine):
         super().__init__()
         self.crew = Crew()
         self.processes = Processes()
-        self.wanted: dict[WorkerKey, e.StartWorker] = {}
+        self.wanted: dict[WorkerKey, do.StartWorker] = {}
         self.now = 0.0
         self.port_of: dict[WorkerKey, int] = {}
         # What the policy says of each key, worked out here for itself: deaths in a row, and when it may start again.
@@ -39,14 +40,14 @@ class Crews(RuleBasedStateMachine):
         self.births: deque[e.WorkerStarted] = deque()
         self.hung: set[int] = set()
 
-    def perform(self, actions: Iterable[e.Action]) -> None:
+    def perform(self, actions: Iterable[do.Action]) -> None:
         """Carry out actions and all that follows; each event is followed by a look at what is wanted."""
         waiting = deque(list(actions))
         while waiting:
             action = waiting.popleft()
-            if isinstance(action, e.Report):
+            if isinstance(action, do.Report):
                 continue
-            if isinstance(action, e.StartWorker):
+            if isinstance(action, do.StartWorker):
                 assert action.key in self.wanted
                 assert action.endpoint == self.wanted[action.key].endpoint
                 assert action.port in (self.port_of.get(action.key), self.wanted[action.key].port)
@@ -60,7 +61,7 @@ class Crews(RuleBasedStateMachine):
                 waiting.extend(self.handle(event))
             waiting.extend(self.reconcile())
 
-    def handle(self, event: e.Event) -> list[e.Action]:
+    def handle(self, event: e.Event) -> list[do.Action]:
         if isinstance(event, e.WorkerStarted):
             return list(self.crew.started(event.key, event.pid, self.now))
         if isinstance(event, e.WorkerReady):
@@ -71,7 +72,7 @@ class Crews(RuleBasedStateMachine):
         assert isinstance(event, e.WorkerExited)
         return self._exited(event)
 
-    def _exited(self, event: e.WorkerExited) -> list[e.Action]:
+    def _exited(self, event: e.WorkerExited) -> list[do.Action]:
         key = event.key
         was = self.crew.workers[key]
         is_last, asked = was.phase is Phase.STOPPING and was.replacement is None, was.replacement
@@ -113,7 +114,7 @@ class Crews(RuleBasedStateMachine):
         for known in (self.port_of, self.deaths, self.due_s, self.began_s):
             known.pop(key, None)  # type: ignore[attr-defined]
 
-    def reconcile(self) -> list[e.Action]:
+    def reconcile(self) -> list[do.Action]:
         actions = list(self.crew.reconcile(self.wanted, self.now))
         for key in PUBLISHERS + MIRRORS:
             if key not in self.crew.workers:
@@ -136,7 +137,7 @@ class Crews(RuleBasedStateMachine):
     @rule(key=st.sampled_from(PUBLISHERS), port=st.sampled_from([0, 5000]))
     def want_publisher(self, key: WorkerKey, port: int) -> None:
         if key not in self.crew.workers:
-            self.wanted[key] = e.StartWorker(key, port)
+            self.wanted[key] = do.StartWorker(key, port)
         else:
             self.wanted[key] = self.crew.workers[key].order
         self.turn()
@@ -146,7 +147,7 @@ class Crews(RuleBasedStateMachine):
         worker = self.crew.workers.get(key)
         if worker is not None and worker.order.endpoint != endpoint and worker.phase in WAITING:
             self._wanted_otherwise(key, worker)
-        self.wanted[key] = e.StartWorker(key, 0, endpoint)
+        self.wanted[key] = do.StartWorker(key, 0, endpoint)
         self.turn()
 
     @rule(key=KEYS)

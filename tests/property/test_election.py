@@ -14,6 +14,7 @@ from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.election import Election
 from daosup.core.lease import LEASE_TTL_S, LOOK_INTERVAL_S
@@ -72,8 +73,8 @@ class Candidate:
     has_jumped: bool = False
     is_running: bool = True
     is_connected: bool = False
-    orders: deque[e.Action] = field(default_factory=deque)
-    under_way: Optional[e.Action] = None
+    orders: deque[do.Action] = field(default_factory=deque)
+    under_way: Optional[do.Action] = None
     under_way_s: float = 0.0
     answer: Optional[e.Event] = None
     answered: list[e.Event] = field(default_factory=list)
@@ -107,7 +108,7 @@ class Candidates(RuleBasedStateMachine):
     def _tell(self, candidate: Candidate, event: Optional[e.Event]) -> None:
         """Let a host know something, as daosup.core.host does; None is a tick."""
         election, now = candidate.election, candidate.now
-        actions: list[e.Action] = []
+        actions: list[do.Action] = []
         if isinstance(event, e.RegistryConnected):
             actions += election.connected(now)
         elif isinstance(event, e.LeaseSeen):
@@ -120,11 +121,11 @@ class Candidates(RuleBasedStateMachine):
             actions += election.tick(now)
         actions += election.expire(now)
         for action in actions:
-            if not isinstance(action, e.Report):
+            if not isinstance(action, do.Report):
                 candidate.orders.append(action)
         lease = election.mandate(now)
         if lease is not None and event is None and not candidate.orders:
-            candidate.orders.append(e.Evict(lease, "ghost", "long ago"))
+            candidate.orders.append(do.Evict(lease, "ghost", "long ago"))
         if election.refusal is not None:
             assert WISHES[candidate.name] is Role.MASTER
             self._end(candidate)
@@ -166,20 +167,20 @@ class Candidates(RuleBasedStateMachine):
 
     # -- what Redis does
 
-    def _perform(self, candidate: Candidate, order: e.Action) -> Optional[e.Event]:
+    def _perform(self, candidate: Candidate, order: do.Action) -> Optional[e.Event]:
         if isinstance(order, LEASE_ORDERS):
             before = self.redis.current()
             answer = self.redis.perform(order, candidate.name, candidate.instance)
-            if isinstance(order, e.TakeLease) and before != self.redis.current():
+            if isinstance(order, do.TakeLease) and before != self.redis.current():
                 self._check_taking(candidate, before)
             is_ours = answer.holder is not None and answer.holder.instance == candidate.instance.instance
-            if is_ours and isinstance(order, (e.TakeLease, e.RenewLease)):
+            if is_ours and isinstance(order, (do.TakeLease, do.RenewLease)):
                 self.gap_s = self.real_s - self.renewed_s if before == answer.value else 0.0
                 self.renewed_s = self.real_s
             return answer
-        if isinstance(order, e.ReadHosts):
+        if isinstance(order, do.ReadHosts):
             return e.HostsSeen((GHOST,), self.redis.now_s)
-        assert isinstance(order, e.Evict)
+        assert isinstance(order, do.Evict)
         if not self.redis.holds(order.lease):
             note(f"{candidate.name} is refused in epoch {order.lease.epoch}")
             return e.ActRefused(f"remove {order.host}", order.lease.epoch)

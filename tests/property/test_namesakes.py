@@ -13,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.host import HostFacts, HostState
 from daosup.core.registry_values import Instance
@@ -49,13 +50,13 @@ class Namesakes(RuleBasedStateMachine):
 
     def _tell(self, process: Process, event: e.Event) -> None:
         for action in process.state.handle(event, self.now):
-            if isinstance(action, e.Announce):
+            if isinstance(action, do.Announce):
                 replaced, own = self.written, process.instance
                 process.instance = self.written = replace(own, beat=own.beat + 1)
                 self.history.append(self.written)
                 if replaced is not None and replaced.instance != own.instance:
                     self._tell(process, e.ReplacedInstance(replaced))
-            elif isinstance(action, e.Finish):
+            elif isinstance(action, do.Finish):
                 assert action.error is not None
                 process.is_running = False
                 mine = (process.instance.started_ms, process.instance.instance)

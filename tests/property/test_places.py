@@ -10,6 +10,7 @@ from typing import Optional
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.host import HostFacts, HostState
 from daosup.core.mirror_names import MirrorNames, semaphore_base_of
@@ -58,17 +59,17 @@ class Naming(RuleBasedStateMachine):
         events = [event]
         while events:
             for action in self.state.handle(events.pop(0), self.now):
-                if isinstance(action, (e.StartWorker, e.StopWorker)):
-                    if isinstance(action, e.StartWorker):
+                if isinstance(action, (do.StartWorker, do.StopWorker)):
+                    if isinstance(action, do.StartWorker):
                         self._check_start(action)
                     answer = self.processes.perform(action, self.now)
                     events.extend([answer] if answer else [])
-                elif isinstance(action, e.RemoveMirror):
+                elif isinstance(action, do.RemoveMirror):
                     assert all(each.order.key.source != action.source for each in self.processes.alive)
                     self.files = {name: source for name, source in self.files.items() if source != action.source}
         assert left_undone(self.state, self.now) == []
 
-    def _check_start(self, order: e.StartWorker) -> None:
+    def _check_start(self, order: do.StartWorker) -> None:
         name, source = str(order.terms), order.key.source
         assert name == self.names.of(source), "under a name that is over"
         bases = {semaphore_base_of(each) for each in self.local}

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from daosup.core.actions import Report
 from daosup.core.clock import MOST_OFFSET_S, Clock
-from daosup.core.events import ClockCompared, Report
+from daosup.core.events import ClockCompared
 from daosup.core.silence import EVICTION_S, SCAN_INTERVAL_S, Silence
 from daosup.core.types import HostSign
 

@@ -13,6 +13,7 @@ from typing import Callable, Optional
 
 from hypothesis import note
 
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.host import HostFacts, HostState
 from daosup.core.registry_values import Instance, StreamRequest
@@ -29,13 +30,13 @@ OLD_ADDRESS, OLD_PORT = "10.0.0.9", 5000
 OLD_READER = StreamRequest("10.0.0.8", "gui", "zmq", True, 6100, 1)
 OLD_WRITER = OldWriter("gui", "10.0.0.8", 6100)
 ROUTINE = (
-    e.CheckRegistry, e.ReadReaders, e.TakeRequests, e.ReadHeartbeats, e.FindHeartbeats, e.ReadRecords, e.Ask,
-    e.RequestStream, e.LookAtLease, e.RenewLease, e.ReadHosts, e.RememberMirrors, e.RememberPorts,
-    e.TellOldWriters, e.Report,
+    do.CheckRegistry, do.ReadReaders, do.TakeRequests, do.ReadHeartbeats, do.FindHeartbeats, do.ReadRecords, do.Ask,
+    do.RequestStream, do.LookAtLease, do.RenewLease, do.ReadHosts, do.RememberMirrors, do.RememberPorts,
+    do.TellOldWriters, do.Report,
 )  # fmt: skip
 NEVER_WHILE_STOPPING = (
-    e.StartWorker, e.ConnectRegistry, e.Announce, e.PutSegment, e.DropLeftovers, e.PutRecords, e.Ask, e.RequestStream,
-    e.TakeLease, e.RenewLease, e.Evict,
+    do.StartWorker, do.ConnectRegistry, do.Announce, do.PutSegment, do.DropLeftovers, do.PutRecords, do.Ask,
+    do.RequestStream, do.TakeLease, do.RenewLease, do.Evict,
 )  # fmt: skip
 
 
@@ -66,58 +67,58 @@ class SimulatedRegistry:
         self.segments.pop(host, None)
         self.records = {source: records for source, records in self.records.items() if source.host != host}
 
-    def perform(self, order: e.Action, facts: HostFacts, instance: int) -> Optional[e.Event]:  # noqa: C901 -- a branch for each order
+    def perform(self, order: do.Action, facts: HostFacts, instance: int) -> Optional[e.Event]:  # noqa: C901 -- a branch for each order
         """Do what a host orders; returns the answer if there is one."""
         host = facts.host
-        if isinstance(order, e.ConnectRegistry):
+        if isinstance(order, do.ConnectRegistry):
             return e.RegistryConnected("redis")
         if isinstance(order, LEASE_ORDERS):
             return self.lease.perform(order, host, Instance(facts.instance, 2, "1", 1, facts.ip))
-        if isinstance(order, e.ReadHosts):
+        if isinstance(order, do.ReadHosts):
             return e.HostsSeen((), self.lease.now_s)
-        if isinstance(order, e.ReadReaders):
+        if isinstance(order, do.ReadReaders):
             readers = {name: dict(by_host) for name, by_host in self.readers.get(host, {}).items()}
             return e.ReadersSeen(readers, host in self.roles, entry_count=self._entry_count(host))
-        if isinstance(order, e.CheckRegistry):
+        if isinstance(order, do.CheckRegistry):
             return e.RegistryChecked(host in self.roles, self._entry_count(host))
-        if isinstance(order, e.TakeRequests):
+        if isinstance(order, do.TakeRequests):
             taken = self.old_requests & {Source(host, name) for name in order.names}
             self.old_requests -= taken
             return e.RequestsTaken({source.name: OLD_READER for source in taken}) if taken else None
-        if isinstance(order, (e.ReadHeartbeats, e.FindHeartbeats)):
+        if isinstance(order, (do.ReadHeartbeats, do.FindHeartbeats)):
             found = {(s.name, OLD_READER.client_hostname): str(n) for s, n in self.old_beats.items() if s.host == host}
             return e.HeartbeatsSeen(found)
-        if isinstance(order, e.ReadRecords):
+        if isinstance(order, do.ReadRecords):
             return e.RecordsSeen(tuple(map(self._seen, order.sources)))
-        if isinstance(order, e.Announce):
+        if isinstance(order, do.Announce):
             self.forget_host(host)
             self.roles[host] = order.role
             self.segments[host] = set(order.segments)
             self.records.update({Source(host, name): records for name, records in order.records.items()})
-        elif isinstance(order, e.PutSegment):
+        elif isinstance(order, do.PutSegment):
             self.segments.setdefault(host, set()).add(order.facts.name)
             self.records[Source(host, order.facts.name)] = order.records
-        elif isinstance(order, e.DropSegment):
+        elif isinstance(order, do.DropSegment):
             self.segments.get(host, set()).discard(order.name)
             self.records.pop(Source(host, order.name), None)
-        elif isinstance(order, e.DropLeftovers):
+        elif isinstance(order, do.DropLeftovers):
             self.segments.get(host, set()).intersection_update(order.names)
-        elif isinstance(order, e.PutRecords):
+        elif isinstance(order, do.PutRecords):
             self.records[Source(host, order.name)] = order.records
-        elif isinstance(order, e.DropReaders):
+        elif isinstance(order, do.DropReaders):
             for name, client in order.pairs:
                 self.readers_of(Source(host, name)).pop(client, None)
-        elif isinstance(order, e.Ask):
+        elif isinstance(order, do.Ask):
             for source in order.sources:
                 is_writing = source in order.written_back
                 reader = Reader(host, facts.ip, order.beat, f"{host}-{instance}", bidirectional=is_writing)
                 self.readers_of(source)[host] = reader
-        elif isinstance(order, e.Unask):
+        elif isinstance(order, do.Unask):
             for source in order.sources:
                 self.readers_of(source).pop(host, None)
-        elif isinstance(order, e.RequestStream):
+        elif isinstance(order, do.RequestStream):
             self._ask_old_daemon(order, facts)
-        elif isinstance(order, e.Withdraw):
+        elif isinstance(order, do.Withdraw):
             self.forget_host(host)
         else:
             raise AssertionError(f"no order for the registry: {order}")
@@ -128,7 +129,7 @@ class SimulatedRegistry:
         self.roles[OLD_SOURCE.host], self.segments[OLD_SOURCE.host] = Role.MINION, {OLD_SOURCE.name}
         self.records.setdefault(OLD_SOURCE, ())
 
-    def _ask_old_daemon(self, order: e.RequestStream, facts: HostFacts) -> None:
+    def _ask_old_daemon(self, order: do.RequestStream, facts: HostFacts) -> None:
         """It adds a record, whoever asks and however often."""
         source, is_bidirectional, port = order.source, order.bidirectional, order.client_pub_port
         assert source == OLD_SOURCE, f"a request to {source.host}, which has our daemon"
@@ -146,7 +147,7 @@ class SimulatedRegistry:
         return e.SourceSeen(source, source.host in self.roles, is_known, self.records.get(source, ()), is_old)
 
 
-def left_undone(state: HostState, now: float) -> list[e.Action]:
+def left_undone(state: HostState, now: float) -> list[do.Action]:
     """What a look at all workers finds to do, which may be nothing; it leaves no trace if it finds nothing."""
     reconciling = state.reconciling
     before = reconciling.is_settled, reconciling._count, reconciling._wanted
@@ -168,11 +169,11 @@ class Host:
     processes: Processes = field(default_factory=Processes)
     files: dict[str, SegmentFacts] = field(default_factory=dict)
     mirror_files: set[Source] = field(default_factory=set)
-    remembered: e.RememberMirrors = field(default_factory=lambda: e.RememberMirrors((), ()))
+    remembered: do.RememberMirrors = field(default_factory=lambda: do.RememberMirrors((), ()))
     ports: Mapping[str, int] = field(default_factory=dict)
     old_writers: dict[str, tuple[OldWriter, ...]] = field(default_factory=dict)
     instance: int = 0
-    orders: deque[e.Action] = field(default_factory=deque)
+    orders: deque[do.Action] = field(default_factory=deque)
     answers: deque[e.Event] = field(default_factory=deque)
     notices: deque[e.Event] = field(default_factory=deque)
     is_linked: bool = False
@@ -198,30 +199,30 @@ class Host:
                 self._check(event, action, was_stopping)
                 self._perform(action)
 
-    def _check(self, event: e.Event, action: e.Action, was_stopping: bool) -> None:
-        if isinstance(event, e.RegistryLost) and isinstance(action, e.StopWorker):
+    def _check(self, event: e.Event, action: do.Action, was_stopping: bool) -> None:
+        if isinstance(event, e.RegistryLost) and isinstance(action, do.StopWorker):
             assert action.is_forced, f"the registry's loss stopped {action.key}"
         if was_stopping:
             assert not isinstance(action, NEVER_WHILE_STOPPING), f"{action} after the end was asked for"
 
-    def _perform(self, action: e.Action) -> None:
-        if isinstance(action, (e.StartWorker, e.StopWorker)):
+    def _perform(self, action: do.Action) -> None:
+        if isinstance(action, (do.StartWorker, do.StopWorker)):
             answer = self.processes.perform(action, self.now)
             self._events.extend([answer] if answer else [])
-        elif isinstance(action, e.RemoveMirror):
+        elif isinstance(action, do.RemoveMirror):
             assert WorkerKey(WorkerKind.MIRROR, action.source) not in [p.order.key for p in self.processes.alive]
             self.mirror_files.discard(action.source)
-        elif isinstance(action, e.RememberMirrors):
+        elif isinstance(action, do.RememberMirrors):
             self.remembered = action
-        elif isinstance(action, e.RememberPorts):
+        elif isinstance(action, do.RememberPorts):
             self.ports = action.ports
-        elif isinstance(action, e.TellOldWriters):
+        elif isinstance(action, do.TellOldWriters):
             self.old_writers[action.name] = action.writers
-        elif isinstance(action, e.Finish):
+        elif isinstance(action, do.Finish):
             self.finishes += 1
             assert not self.processes.alive, "finished with processes left"
             assert not self.mirror_files, "finished with mirrors left"
-        elif not isinstance(action, e.Report):
+        elif not isinstance(action, do.Report):
             self.orders.append(action)
 
     def become_ready(self, process: Process) -> None:
@@ -242,17 +243,17 @@ class Host:
         if not self.orders:
             return
         order = self.orders.popleft()
-        is_connect = isinstance(order, e.ConnectRegistry)
+        is_connect = isinstance(order, do.ConnectRegistry)
         self.is_linked = self.is_linked or is_connect
         if not self.is_linked:
             self.lose_registry()
             return
         for _ in range(times):
             answer = self.registry.perform(order, self.state.facts, self.instance)
-        if isinstance(order, e.PutRecords):
+        if isinstance(order, do.PutRecords):
             for host in order.notify:
                 self.tell(host, e.RecordNotified(Source(self.name, order.name)))
-        if isinstance(order, (e.Ask, e.Unask)) and getattr(order, "is_news", True):
+        if isinstance(order, (do.Ask, do.Unask)) and getattr(order, "is_news", True):
             for host in {source.host for source in order.sources}:
                 self.tell(host, e.ReadersNotified())
         if is_connect and answer is not None:

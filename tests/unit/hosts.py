@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Optional, TypeVar
 
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.host import HostFacts, HostState
 from daosup.core.types import Reader, Role, SegmentFacts, Source, StreamRecord, WorkerKey, WorkerKind
@@ -16,7 +17,7 @@ LAB = Reader("lab", "10.0.0.3", 1, "instance")
 REMOTE = Source("desk", "cam")
 ENDPOINT = "tcp://10.0.0.2:6000"
 
-ROUTINE = (e.Report, e.LookAtLease, e.RememberMirrors, e.RememberPorts, e.TakeRequests, e.FindHeartbeats)
+ROUTINE = (do.Report, do.LookAtLease, do.RememberMirrors, do.RememberPorts, do.TakeRequests, do.FindHeartbeats)
 
 OfType = TypeVar("OfType")
 
@@ -33,7 +34,7 @@ def record(port: int = 6000, client: str = HOST, **more: Any) -> StreamRecord:
     return StreamRecord("10.0.0.2", port, client, IP, **more)
 
 
-def only(actions: list[e.Action], *kinds: type[OfType]) -> list[OfType]:
+def only(actions: list[do.Action], *kinds: type[OfType]) -> list[OfType]:
     return [action for action in actions if isinstance(action, kinds)]
 
 
@@ -44,11 +45,11 @@ class Story:
         self.state = HostState(HostFacts(HOST, IP, role, **({"base_port": PORT} | facts)))
         self.now = 1000.0
 
-    def say(self, event: e.Event) -> list[e.Action]:
+    def say(self, event: e.Event) -> list[do.Action]:
         """What the host orders, without what it reports or has remembered, and its looks for others."""
         return [each for each in self.state.handle(event, self.now) if not isinstance(each, ROUTINE)]
 
-    def after(self, seconds: float) -> list[e.Action]:
+    def after(self, seconds: float) -> list[do.Action]:
         """Let time pass in ticks of half a second; everything ordered meanwhile."""
         actions, end = [], self.now + seconds
         while self.now < end:
@@ -56,29 +57,29 @@ class Story:
             actions += self.say(e.Ticked())
         return actions
 
-    def connect(self) -> list[e.Action]:
+    def connect(self) -> list[do.Action]:
         return self.say(e.RegistryConnected("redis"))
 
-    def lose(self) -> list[e.Action]:
+    def lose(self) -> list[do.Action]:
         return self.say(e.RegistryLost("connection refused"))
 
-    def segments(self, *facts: SegmentFacts) -> list[e.Action]:
+    def segments(self, *facts: SegmentFacts) -> list[do.Action]:
         gone = self.state.segments.keys() - {each.name for each in facts}
         return self.say(e.SegmentsChanged(facts, tuple(sorted(gone))))
 
-    def readers(self, *readers: Reader, name: str = "wfs", is_announced: bool = True) -> list[e.Action]:
+    def readers(self, *readers: Reader, name: str = "wfs", is_announced: bool = True) -> list[do.Action]:
         by_host = {reader.host: reader for reader in readers}
         known = {name: by_host} if by_host else {}
         return self.say(e.ReadersSeen(known, is_announced, entry_count=len(by_host)))
 
-    def records(self, *records: StreamRecord, source: Source = REMOTE) -> list[e.Action]:
+    def records(self, *records: StreamRecord, source: Source = REMOTE) -> list[do.Action]:
         return self.say(e.RecordsSeen((e.SourceSeen(source, True, True, records),)))
 
-    def run(self, key: WorkerKey, pid: int, port: int = 0) -> list[e.Action]:
+    def run(self, key: WorkerKey, pid: int, port: int = 0) -> list[do.Action]:
         """The process that was ordered starts and does its work."""
         return self.say(e.WorkerStarted(key, pid)) + self.say(e.WorkerReady(key, pid, port))
 
-    def end(self, key: WorkerKey, pid: int) -> list[e.Action]:
+    def end(self, key: WorkerKey, pid: int) -> list[do.Action]:
         return self.say(e.WorkerExited(key, pid, "exited with code 0"))
 
 
@@ -87,7 +88,7 @@ def serving(*readers: Reader, **facts: Any) -> Story:
     story = Story(**facts)
     story.connect()
     story.segments(WFS)
-    assert story.readers(*readers) == [e.StartWorker(publisher(), PORT)]
+    assert story.readers(*readers) == [do.StartWorker(publisher(), PORT)]
     story.run(publisher(), 7, PORT)
     return story
 
@@ -97,6 +98,6 @@ def mirroring(holder: str = "operator") -> Story:
     story = Story()
     story.connect()
     story.say(e.MirrorAsked(REMOTE, holder))
-    assert story.records(record()) == [e.StartWorker(mirror(), 0, ENDPOINT)]
+    assert story.records(record()) == [do.StartWorker(mirror(), 0, ENDPOINT)]
     story.run(mirror(), 8)
     return story

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.crew import STOP_TIMEOUT_S, Phase, Worker
 from daosup.core.notices import workers
@@ -29,7 +30,7 @@ def worker_of(story: Story, key: WorkerKey) -> Worker:
     return story.state.crew.workers[key]
 
 
-def let_fail(story: Story, key: WorkerKey) -> list[e.Action]:
+def let_fail(story: Story, key: WorkerKey) -> list[do.Action]:
     """Each of its processes dies at once, until none comes after it; what was ordered then."""
     for pid in range(100, 101 + RESTARTS_IN_A_ROW):
         story.say(e.WorkerStarted(key, pid))
@@ -42,7 +43,7 @@ def let_fail(story: Story, key: WorkerKey) -> list[e.Action]:
 
 def failed_publisher() -> Story:
     story = serving(DESK)
-    assert only(let_fail(story, publisher()), e.StartWorker) == []
+    assert only(let_fail(story, publisher()), do.StartWorker) == []
     assert worker_of(story, publisher()).phase is Phase.FAILED
     return story
 
@@ -54,8 +55,8 @@ def test_one_that_fails_ever_again_is_tried_slowly_for_ever() -> None:
     assert worker.restarts == RESTARTS_IN_A_ROW + 1
     for pid in range(200, 205):
         assert QUARANTINE_S * (1 - SPREAD) <= worker.retry_s - story.now <= QUARANTINE_S
-        assert only(story.after(worker.retry_s - story.now - 0.1), e.StartWorker) == []
-        assert only(story.after(0.2), e.StartWorker) == [e.StartWorker(publisher(), PORT)]
+        assert only(story.after(worker.retry_s - story.now - 0.1), do.StartWorker) == []
+        assert only(story.after(0.2), do.StartWorker) == [do.StartWorker(publisher(), PORT)]
         story.run(publisher(), pid, PORT)
         story.end(publisher(), pid)
         assert worker.phase is Phase.FAILED
@@ -66,16 +67,16 @@ def test_a_healthy_life_ends_the_quarantine() -> None:
     story.after(QUARANTINE_S)
     story.run(publisher(), 200, PORT)
     story.after(10.0)
-    assert only(story.end(publisher(), 200), e.StartWorker) == [e.StartWorker(publisher(), PORT)]
+    assert only(story.end(publisher(), 200), do.StartWorker) == [do.StartWorker(publisher(), PORT)]
 
 
 def test_a_publisher_that_failed_is_tried_at_once_when_its_segment_is_made_anew() -> None:
     story = failed_publisher()
     assert story.segments(WFS) == []
-    assert only(story.segments(replace(WFS, identity="second")), e.StartWorker) == [e.StartWorker(publisher(), PORT)]
+    assert only(story.segments(replace(WFS, identity="second")), do.StartWorker) == [do.StartWorker(publisher(), PORT)]
     assert not worker_of(story, publisher()).backoff.deaths
     story.run(publisher(), 200, PORT)
-    assert only(story.end(publisher(), 200), e.StartWorker), "its deaths are forgotten"
+    assert only(story.end(publisher(), 200), do.StartWorker), "its deaths are forgotten"
 
 
 def test_a_mirror_that_failed_is_tried_at_once_when_its_owner_is_back() -> None:
@@ -83,28 +84,28 @@ def test_a_mirror_that_failed_is_tried_at_once_when_its_owner_is_back() -> None:
     let_fail(story, mirror())
     assert story.records(record()) == [], "nothing is new"
     assert story.say(e.RecordsSeen((e.SourceSeen(REMOTE, False, False, ()),))) == []
-    assert story.records(record()) == [e.StartWorker(mirror(), 0, ENDPOINT)]
+    assert story.records(record()) == [do.StartWorker(mirror(), 0, ENDPOINT)]
 
 
 def test_a_mirror_that_failed_is_tried_at_once_when_its_owner_streams_from_elsewhere() -> None:
     story = mirroring()
     let_fail(story, mirror())
-    assert story.records(record(6001)) == [e.StartWorker(mirror(), 0, "tcp://10.0.0.2:6001")]
+    assert story.records(record(6001)) == [do.StartWorker(mirror(), 0, "tcp://10.0.0.2:6001")]
     assert not worker_of(story, mirror()).backoff.deaths
 
 
 def test_one_that_waits_is_started_when_somebody_asks_and_its_deaths_are_forgotten() -> None:
     story = failed_publisher()
-    assert story.say(e.RestartAsked(publisher())) == [e.StartWorker(publisher(), PORT)]
+    assert story.say(e.RestartAsked(publisher())) == [do.StartWorker(publisher(), PORT)]
     assert not worker_of(story, publisher()).backoff.deaths
 
 
 def test_one_that_runs_is_ended_and_started_anew_on_its_port_when_somebody_asks() -> None:
     story = serving(DESK)
     story.say(e.WorkerReady(publisher(), 7, 5017))
-    assert only(story.say(e.RestartAsked(publisher())), e.StopWorker) == [e.StopWorker(publisher(), 7)]
+    assert only(story.say(e.RestartAsked(publisher())), do.StopWorker) == [do.StopWorker(publisher(), 7)]
     assert story.say(e.RestartAsked(publisher())) == [], "once is enough"
-    assert only(story.end(publisher(), 7), e.StartWorker) == [e.StartWorker(publisher(), 5017)]
+    assert only(story.end(publisher(), 7), do.StartWorker) == [do.StartWorker(publisher(), 5017)]
     worker = worker_of(story, publisher())
     assert (worker.restarts, worker.last_exit, worker.backoff.deaths) == (0, None, 0)
     story.run(publisher(), 8, 5017)
@@ -115,8 +116,8 @@ def test_one_that_runs_is_ended_and_started_anew_on_its_port_when_somebody_asks(
 def test_one_that_does_not_end_for_its_successor_is_killed_and_so_is_the_successor_in_its_turn() -> None:
     story = serving(DESK)
     for pid in (7, 8):
-        assert only(story.say(e.RestartAsked(publisher())), e.StopWorker) == [e.StopWorker(publisher(), pid)]
-        assert only(story.after(STOP_TIMEOUT_S), e.StopWorker) == [e.StopWorker(publisher(), pid, is_forced=True)]
+        assert only(story.say(e.RestartAsked(publisher())), do.StopWorker) == [do.StopWorker(publisher(), pid)]
+        assert only(story.after(STOP_TIMEOUT_S), do.StopWorker) == [do.StopWorker(publisher(), pid, is_forced=True)]
         story.end(publisher(), pid)
         story.run(publisher(), pid + 1, PORT)
 
@@ -137,12 +138,12 @@ def test_one_that_hangs_is_killed_and_started_again_and_is_not_said_to_have_cras
     story = serving(DESK)
     story.after(10.0)
     hung = e.WorkerHung(publisher(), 7, 1.3)
-    reports = only(story.state.handle(hung, story.now), e.Report)
+    reports = only(story.state.handle(hung, story.now), do.Report)
     assert [report.notice for report in reports] == [workers.WORKER_HUNG]
     assert story.say(hung) == [], "it is killed once"
     killed = story.state.handle(e.WorkerExited(publisher(), 7, "killed by SIGKILL"), story.now)
-    assert only(killed, e.StartWorker) == [e.StartWorker(publisher(), PORT)]
-    assert [report.notice for report in only(killed, e.Report)] == [workers.WORKER_REPLACED]
+    assert only(killed, do.StartWorker) == [do.StartWorker(publisher(), PORT)]
+    assert [report.notice for report in only(killed, do.Report)] == [workers.WORKER_REPLACED]
     worker = worker_of(story, publisher())
     assert worker.last_exit == "hung: its loop stood still for 1.3 s"
     assert (worker.restarts, worker.hangs) == (1, 1)
@@ -150,8 +151,8 @@ def test_one_that_hangs_is_killed_and_started_again_and_is_not_said_to_have_cras
 
 def test_one_that_hangs_is_killed_at_once() -> None:
     story = serving(DESK)
-    assert only(story.say(e.WorkerHung(publisher(), 7, 1.3)), e.StopWorker) == [
-        e.StopWorker(publisher(), 7, is_forced=True)
+    assert only(story.say(e.WorkerHung(publisher(), 7, 1.3)), do.StopWorker) == [
+        do.StopWorker(publisher(), 7, is_forced=True)
     ]
 
 
@@ -184,8 +185,8 @@ def test_one_that_grew_is_replaced_and_says_why() -> None:
     story = serving(DESK)
     story.after(100.0)
     grown = e.WorkerGrown(publisher(), 7, 310_000_000, 300_000_000)
-    assert only(story.say(grown), e.StopWorker) == [e.StopWorker(publisher(), 7)]
-    assert only(story.end(publisher(), 7), e.StartWorker) == [e.StartWorker(publisher(), PORT)]
+    assert only(story.say(grown), do.StopWorker) == [do.StopWorker(publisher(), 7)]
+    assert only(story.end(publisher(), 7), do.StartWorker) == [do.StartWorker(publisher(), PORT)]
     worker = worker_of(story, publisher())
     assert worker.last_exit == "stopped: 310 MB of own memory, and memory_limit_mb is 300"
     assert (worker.restarts, worker.backoff.deaths) == (1, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.host_facts import HostFacts
 from daosup.core.mirror_names import MirrorNames
@@ -35,8 +36,8 @@ def mirroring(names: MirrorNames = PLAIN) -> Story:
     return story
 
 
-def started(source: Source, names: MirrorNames) -> e.StartWorker:
-    return e.StartWorker(mirror(source), 0, ENDPOINT, names.of(source))
+def started(source: Source, names: MirrorNames) -> do.StartWorker:
+    return do.StartWorker(mirror(source), 0, ENDPOINT, names.of(source))
 
 
 def test_a_segment_of_this_host_comes_before_a_mirror_and_its_end_makes_room() -> None:
@@ -45,20 +46,20 @@ def test_a_segment_of_this_host_comes_before_a_mirror_and_its_end_makes_room() -
     story.say(e.ConfigChanged(named(PLAIN)))
     story.segments(CAM)
     story.say(e.MirrorAsked(REMOTE, "operator"))
-    assert only(story.records(record()), e.StartWorker) == []
+    assert only(story.records(record()), do.StartWorker) == []
     assert story.state.mirrors.reason_of(REMOTE) == (
         "it would be called cam, and segment cam of this host has that name; rename one of the two"
     )
-    assert only(story.segments(), e.StartWorker) == [started(REMOTE, PLAIN)]
+    assert only(story.segments(), do.StartWorker) == [started(REMOTE, PLAIN)]
     assert story.state.mirrors.reason_of(REMOTE) is None
 
 
 def test_a_segment_that_comes_later_ends_the_mirror_and_its_file_is_not_the_mirrors_to_remove() -> None:
     story = mirroring()
-    assert only(story.segments(CAM), e.StopWorker) == [e.StopWorker(mirror(), 8)]
+    assert only(story.segments(CAM), do.StopWorker) == [do.StopWorker(mirror(), 8)]
     assert story.end(mirror(), 8) == []
     assert "segment cam of this host" in str(story.state.mirrors.reason_of(REMOTE))
-    assert only(story.segments(), e.StartWorker) == [started(REMOTE, PLAIN)]
+    assert only(story.segments(), do.StartWorker) == [started(REMOTE, PLAIN)]
 
 
 def test_a_segment_that_is_not_published_has_its_name_all_the_same() -> None:
@@ -68,7 +69,7 @@ def test_a_segment_that_is_not_published_has_its_name_all_the_same() -> None:
     story.segments(CAM)
     assert story.state.segments == {}
     story.say(e.MirrorAsked(REMOTE, "operator"))
-    assert only(story.records(record()), e.StartWorker) == []
+    assert only(story.records(record()), do.StartWorker) == []
 
 
 def test_a_segment_with_the_same_semaphores_is_as_one_of_that_name() -> None:
@@ -84,16 +85,16 @@ def test_a_name_that_no_segment_can_have_is_told_and_another_one_heals_it() -> N
     story.connect()
     story.say(e.ConfigChanged(named(PLAIN)))
     story.say(e.MirrorAsked(dotted, "operator"))
-    assert only(story.records(record(), source=dotted), e.StartWorker) == []
+    assert only(story.records(record(), source=dotted), do.StartWorker) == []
     assert "it would be called 'cam.part', which has a dot" in str(story.state.mirrors.reason_of(dotted))
     other = MirrorNames("{name}", {dotted: "cam_part"})
-    assert only(story.say(e.ConfigChanged(named(other))), e.StartWorker) == [started(dotted, other)]
+    assert only(story.say(e.ConfigChanged(named(other))), do.StartWorker) == [started(dotted, other)]
 
 
 def test_a_mirror_that_is_renamed_is_removed_and_made_anew() -> None:
     story = mirroring(MirrorNames())
-    assert story.say(e.ConfigChanged(named(PLAIN))) == [e.StopWorker(mirror(), 8)]
-    assert story.end(mirror(), 8) == [e.RemoveMirror(REMOTE), started(REMOTE, PLAIN)]
+    assert story.say(e.ConfigChanged(named(PLAIN))) == [do.StopWorker(mirror(), 8)]
+    assert story.end(mirror(), 8) == [do.RemoveMirror(REMOTE), started(REMOTE, PLAIN)]
 
 
 def test_two_mirrors_that_swap_their_names_are_both_removed_before_either_is_made() -> None:
@@ -103,19 +104,19 @@ def test_two_mirrors_that_swap_their_names_are_both_removed_before_either_is_mad
     story.say(e.MirrorAsked(OTHER, "operator"))
     assert story.records(record(), source=OTHER) == [started(OTHER, before)]
     story.run(mirror(OTHER), 9)
-    assert len(only(story.say(e.ConfigChanged(named(after))), e.StopWorker)) == 2
+    assert len(only(story.say(e.ConfigChanged(named(after))), do.StopWorker)) == 2
     # The name that this one is to have is still the other's.
-    assert story.end(mirror(), 8) == [e.RemoveMirror(REMOTE)]
-    assert story.end(mirror(OTHER), 9) == [e.RemoveMirror(OTHER), started(REMOTE, after), started(OTHER, after)]
+    assert story.end(mirror(), 8) == [do.RemoveMirror(REMOTE)]
+    assert story.end(mirror(OTHER), 9) == [do.RemoveMirror(OTHER), started(REMOTE, after), started(OTHER, after)]
 
 
 def test_of_two_mirrors_of_one_name_the_first_has_it_until_it_is_removed() -> None:
     story = mirroring()
     story.say(e.MirrorAsked(OTHER, "operator"))
-    assert only(story.records(record(), source=OTHER), e.StartWorker) == []
+    assert only(story.records(record(), source=OTHER), do.StartWorker) == []
     assert story.state.mirrors.reason_of(OTHER) == "desk:cam has the same file, cam; release one of the two"
     story.say(e.MirrorReleased(REMOTE, "operator"))
-    assert story.end(mirror(), 8) == [e.RemoveMirror(REMOTE), started(OTHER, PLAIN)]
+    assert story.end(mirror(), 8) == [do.RemoveMirror(REMOTE), started(OTHER, PLAIN)]
 
 
 def test_what_a_crash_left_under_a_name_goes_before_another_has_it() -> None:
@@ -126,10 +127,10 @@ def test_what_a_crash_left_under_a_name_goes_before_another_has_it() -> None:
     story.say(e.WorkersFound((), (), (REMOTE,)))
     seen = e.RecordsSeen(tuple(e.SourceSeen(source, True, True, (record(),)) for source in both))
     # The configured one was held first, so the name is its own; the other's file goes before that.
-    assert only(story.say(seen), e.StartWorker) == [started(OTHER, PLAIN)]
+    assert only(story.say(seen), do.StartWorker) == [started(OTHER, PLAIN)]
 
 
 def test_at_the_end_all_are_removed_whatever_they_are_called() -> None:
     story = mirroring()
-    assert story.say(e.StopAsked())[-1] == e.StopWorker(mirror(), 8)
-    assert e.RemoveMirror(REMOTE) in story.end(mirror(), 8)
+    assert story.say(e.StopAsked())[-1] == do.StopWorker(mirror(), 8)
+    assert do.RemoveMirror(REMOTE) in story.end(mirror(), 8)

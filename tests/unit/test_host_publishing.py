@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.crew import Phase
 from daosup.core.host import HostFacts
@@ -17,9 +18,9 @@ from tests.unit.hosts import DESK, DM, IP, LAB, PORT, REMOTE, WFS, Story, only, 
 def test_the_first_reader_starts_the_publisher() -> None:
     story = Story()
     story.connect()
-    assert story.segments(WFS, DM) == [e.PutSegment(WFS, ()), e.PutSegment(DM, ())]
+    assert story.segments(WFS, DM) == [do.PutSegment(WFS, ()), do.PutSegment(DM, ())]
     assert story.readers() == []
-    assert story.readers(DESK) == [e.StartWorker(publisher(), PORT)]
+    assert story.readers(DESK) == [do.StartWorker(publisher(), PORT)]
     assert story.readers(DESK) == []
 
 
@@ -27,13 +28,13 @@ def test_a_reader_of_what_is_not_there_starts_nothing_until_it_is() -> None:
     story = Story()
     story.connect()
     assert story.readers(DESK) == []
-    assert e.StartWorker(publisher(), PORT) in story.segments(WFS)
+    assert do.StartWorker(publisher(), PORT) in story.segments(WFS)
 
 
 def test_what_may_not_be_published_is_not_and_nobody_hears_of_it() -> None:
     story = Story(may_publish=lambda name: name != "wfs")
     story.connect()
-    assert story.segments(WFS, DM) == [e.PutSegment(DM, ())]
+    assert story.segments(WFS, DM) == [do.PutSegment(DM, ())]
     assert story.readers(DESK) == []
 
 
@@ -44,21 +45,21 @@ def test_the_record_is_written_and_the_reader_told_once_the_publisher_works() ->
     story.readers(DESK)
     assert story.say(e.WorkerStarted(publisher(), 7)) == []
     records = (StreamRecord(IP, 5001, "desk", "10.0.0.2"),)
-    assert story.say(e.WorkerReady(publisher(), 7, 5001)) == [e.PutRecords("wfs", records, ("desk",))]
+    assert story.say(e.WorkerReady(publisher(), 7, 5001)) == [do.PutRecords("wfs", records, ("desk",))]
     assert story.say(e.WorkerReady(publisher(), 7, 5001)) == []
 
 
 def test_a_second_reader_is_written_down_beside_the_first() -> None:
     (order,) = serving(DESK).readers(DESK, LAB)
-    assert isinstance(order, e.PutRecords)
+    assert isinstance(order, do.PutRecords)
     assert [(record.client_hostname, record.port) for record in order.records] == [("desk", PORT), ("lab", PORT)]
     assert order.notify == ("desk", "lab")
 
 
 def test_the_last_reader_s_leave_stops_the_publisher() -> None:
     story = serving(DESK, LAB)
-    assert only(story.readers(LAB), e.StopWorker) == []
-    assert story.readers() == [e.StopWorker(publisher(), 7), e.PutRecords("wfs", (), ("lab",))]
+    assert only(story.readers(LAB), do.StopWorker) == []
+    assert story.readers() == [do.StopWorker(publisher(), 7), do.PutRecords("wfs", (), ("lab",))]
     assert story.end(publisher(), 7) == []
     assert story.state.crew.workers == {}
 
@@ -66,37 +67,37 @@ def test_the_last_reader_s_leave_stops_the_publisher() -> None:
 def test_a_publisher_that_does_not_end_is_ended() -> None:
     story = serving(DESK)
     story.readers()
-    assert only(story.after(1.5), e.StopWorker) == []
-    assert only(story.after(5.0), e.StopWorker) == [e.StopWorker(publisher(), 7, is_forced=True)]
+    assert only(story.after(1.5), do.StopWorker) == []
+    assert only(story.after(5.0), do.StopWorker) == [do.StopWorker(publisher(), 7, is_forced=True)]
 
 
 def test_a_segment_that_is_gone_is_neither_announced_nor_published() -> None:
     story = serving(DESK)
-    assert story.segments() == [e.DropSegment("wfs"), e.StopWorker(publisher(), 7)]
+    assert story.segments() == [do.DropSegment("wfs"), do.StopWorker(publisher(), 7)]
 
 
 def test_a_segment_made_anew_is_announced_again_and_its_publisher_stays() -> None:
     story = serving(DESK)
     (order,) = story.segments(replace(WFS, identity="second"))
-    assert isinstance(order, e.PutSegment)
+    assert isinstance(order, do.PutSegment)
     assert [record.port for record in order.records] == [PORT]
 
 
 def test_a_publisher_that_died_comes_back_at_once_on_its_port() -> None:
     story = serving(DESK)
     story.say(e.WorkerReady(publisher(), 7, 5017))
-    assert story.end(publisher(), 7) == [e.StartWorker(publisher(), 5017), e.PutRecords("wfs", (), ())]
+    assert story.end(publisher(), 7) == [do.StartWorker(publisher(), 5017), do.PutRecords("wfs", (), ())]
     assert story.state.crew.workers[publisher()].restarts == 1
 
 
 def test_one_that_dies_again_and_again_is_started_ever_later() -> None:
     story = serving(DESK)
-    assert only(story.end(publisher(), 7), e.StartWorker) == [e.StartWorker(publisher(), PORT)]
+    assert only(story.end(publisher(), 7), do.StartWorker) == [do.StartWorker(publisher(), PORT)]
     for pid, delay_s in ((8, 0.1), (9, 0.2), (10, 0.4), (11, 0.8), (12, 1.6), (13, 3.2), (14, 5.0)):
         story.run(publisher(), pid, PORT)
-        assert only(story.end(publisher(), pid), e.StartWorker) == []
-        assert only(story.after(delay_s * (1 - SPREAD) - 0.01), e.StartWorker) == []
-        assert only(story.after(delay_s * SPREAD + 0.02), e.StartWorker) == [e.StartWorker(publisher(), PORT)]
+        assert only(story.end(publisher(), pid), do.StartWorker) == []
+        assert only(story.after(delay_s * (1 - SPREAD) - 0.01), do.StartWorker) == []
+        assert only(story.after(delay_s * SPREAD + 0.02), do.StartWorker) == [do.StartWorker(publisher(), PORT)]
 
 
 def test_one_that_cannot_be_started_is_tried_again() -> None:
@@ -105,11 +106,11 @@ def test_one_that_cannot_be_started_is_tried_again() -> None:
     story.segments(WFS)
     story.readers(DESK)
     failed = e.WorkerExited(publisher(), 0, "cannot be started: no room")
-    assert story.say(failed) == [e.StartWorker(publisher(), PORT)]
+    assert story.say(failed) == [do.StartWorker(publisher(), PORT)]
     assert story.say(failed) == []
     assert story.state.crew.workers[publisher()].phase is Phase.RESTARTING
     assert story.state.crew.workers[publisher()].last_exit == "cannot be started: no room"
-    assert only(story.after(0.5), e.StartWorker) == [e.StartWorker(publisher(), PORT)]
+    assert only(story.after(0.5), do.StartWorker) == [do.StartWorker(publisher(), PORT)]
 
 
 def test_publishers_that_start_together_get_different_ports() -> None:
@@ -117,34 +118,34 @@ def test_publishers_that_start_together_get_different_ports() -> None:
     story.connect()
     story.segments(WFS, DM)
     actions = story.say(e.ReadersSeen({"wfs": {"desk": DESK}, "dm": {"desk": DESK}}, True))
-    assert actions == [e.StartWorker(publisher("dm"), PORT), e.StartWorker(publisher("wfs"), PORT + 1)]
+    assert actions == [do.StartWorker(publisher("dm"), PORT), do.StartWorker(publisher("wfs"), PORT + 1)]
 
 
 def test_without_a_base_port_any_port_will_do() -> None:
     story = Story(base_port=0)
     story.connect()
     story.segments(WFS)
-    assert story.readers(DESK) == [e.StartWorker(publisher(), 0)]
+    assert story.readers(DESK) == [do.StartWorker(publisher(), 0)]
 
 
 def test_a_reader_silent_for_25_s_is_dropped() -> None:
     story = serving(DESK, LAB)
     story.now += 24.0
     beating = replace(LAB, beat=2)
-    assert only(story.readers(DESK, beating), e.DropReaders) == []
+    assert only(story.readers(DESK, beating), do.DropReaders) == []
     story.now += 1.5
     actions = story.readers(DESK, beating)
-    assert only(actions, e.DropReaders) == [e.DropReaders((("wfs", "desk"),))]
-    assert [record.client_hostname for record in only(actions, e.PutRecords)[0].records] == ["lab"]
+    assert only(actions, do.DropReaders) == [do.DropReaders((("wfs", "desk"),))]
+    assert [record.client_hostname for record in only(actions, do.PutRecords)[0].records] == ["lab"]
 
 
 def test_a_reader_that_was_dropped_counts_again_when_it_beats() -> None:
     story = serving(DESK)
     story.now += 26.0
-    assert only(story.readers(DESK), e.StopWorker) == [e.StopWorker(publisher(), 7)]
+    assert only(story.readers(DESK), do.StopWorker) == [do.StopWorker(publisher(), 7)]
     story.end(publisher(), 7)
-    assert story.readers(DESK) == [e.DropReaders((("wfs", "desk"),))]
-    assert story.readers(replace(DESK, beat=2)) == [e.StartWorker(publisher(), PORT)]
+    assert story.readers(DESK) == [do.DropReaders((("wfs", "desk"),))]
+    assert story.readers(replace(DESK, beat=2)) == [do.StartWorker(publisher(), PORT)]
 
 
 def test_nobody_is_dropped_for_a_time_in_which_the_registry_was_away() -> None:
@@ -154,18 +155,18 @@ def test_nobody_is_dropped_for_a_time_in_which_the_registry_was_away() -> None:
     story.connect()
     assert story.readers(DESK) == []
     story.now += 26.0
-    assert only(story.readers(DESK), e.DropReaders) == [e.DropReaders((("wfs", "desk"),))]
+    assert only(story.readers(DESK), do.DropReaders) == [do.DropReaders((("wfs", "desk"),))]
 
 
 def test_the_registry_s_loss_stops_nothing_and_its_return_announces_all() -> None:
     story = serving(DESK)
     assert story.lose() == []
-    assert only(story.after(60.0), e.StopWorker) == []
+    assert only(story.after(60.0), do.StopWorker) == []
     announce, read = story.connect()
-    assert isinstance(announce, e.Announce)
+    assert isinstance(announce, do.Announce)
     assert (announce.role, announce.segments) == (Role.MINION, {"wfs": WFS})
     assert [record.port for record in announce.records["wfs"]] == [PORT]
-    assert read == e.ReadReaders()
+    assert read == do.ReadReaders()
 
 
 def test_a_registry_that_comes_back_empty_stops_nothing() -> None:
@@ -174,7 +175,7 @@ def test_a_registry_that_comes_back_empty_stops_nothing() -> None:
     story.connect()
     assert story.readers() == []
     assert story.readers(replace(DESK, beat=5)) == []
-    assert e.StopWorker(publisher(), 7) in story.readers()
+    assert do.StopWorker(publisher(), 7) in story.readers()
 
 
 def test_whoever_does_not_come_back_to_an_empty_registry_is_dropped_in_time() -> None:
@@ -183,25 +184,25 @@ def test_whoever_does_not_come_back_to_an_empty_registry_is_dropped_in_time() ->
     story.connect()
     story.readers()
     story.now += 25.5
-    assert e.StopWorker(publisher(), 7) in story.readers()
+    assert do.StopWorker(publisher(), 7) in story.readers()
 
 
 def test_the_registry_is_tried_again_until_it_is_back() -> None:
     story = Story()
-    assert story.say(e.Ticked()) == [e.ConnectRegistry()]
+    assert story.say(e.Ticked()) == [do.ConnectRegistry()]
     assert story.after(5.0) == []
     story.lose()
-    assert story.after(0.5) == [e.ConnectRegistry()]
+    assert story.after(0.5) == [do.ConnectRegistry()]
     story.lose()
-    assert len(only(story.after(3.0), e.ConnectRegistry)) == 1
+    assert len(only(story.after(3.0), do.ConnectRegistry)) == 1
     assert story.state.standing.phase is RegistryPhase.DOWN
 
 
 def test_a_heartbeat_announces_at_its_interval() -> None:
     story = Story(heartbeat_interval_s=30.0)
     story.connect()
-    assert only(story.after(29.5), e.Announce) == []
-    assert len(only(story.after(60.5), e.Announce)) == 3
+    assert only(story.after(29.5), do.Announce) == []
+    assert len(only(story.after(60.5), do.Announce)) == 3
 
 
 def test_with_each_heartbeat_a_host_says_what_it_reads_too() -> None:
@@ -209,51 +210,51 @@ def test_with_each_heartbeat_a_host_says_what_it_reads_too() -> None:
     story = Story(heartbeat_interval_s=5.0)
     story.connect()
     story.say(e.MirrorAsked(REMOTE, "operator"))
-    told = [type(each) for each in only(story.after(5.0), e.Announce, e.Ask)]
-    assert told == [e.Announce, e.Ask]
+    told = [type(each) for each in only(story.after(5.0), do.Announce, do.Ask)]
+    assert told == [do.Announce, do.Ask]
 
 
 def test_readers_are_looked_for_also_without_being_told() -> None:
     story = Story()
     story.connect()
     story.readers()
-    assert only(story.after(4.0), e.ReadReaders, e.CheckRegistry) == [e.CheckRegistry()] * 4
+    assert only(story.after(4.0), do.ReadReaders, do.CheckRegistry) == [do.CheckRegistry()] * 4
     assert story.say(e.RegistryChecked(True, 0)) == []
-    assert story.say(e.RegistryChecked(True, 1)) == [e.ReadReaders()]
-    assert story.say(e.RegistryChecked(False, 0)) == [e.ReadReaders()]
-    assert story.say(e.ReadersNotified()) == [e.ReadReaders()]
+    assert story.say(e.RegistryChecked(True, 1)) == [do.ReadReaders()]
+    assert story.say(e.RegistryChecked(False, 0)) == [do.ReadReaders()]
+    assert story.say(e.ReadersNotified()) == [do.ReadReaders()]
     story.now += 1.0
-    assert story.say(e.RegistryChecked(True, 0)) == [e.ReadReaders()]
+    assert story.say(e.RegistryChecked(True, 0)) == [do.ReadReaders()]
 
 
 def test_a_publisher_that_is_subscribed_to_goes_on_without_a_reader_in_the_registry() -> None:
     story = serving(DESK)
     story.say(e.LinksSeen(frozenset(), frozenset({"wfs", "dm"})))
     story.now += 30.0
-    assert story.readers(DESK) == [e.DropReaders((("wfs", "desk"),)), e.PutRecords("wfs", (), ("desk",))]
+    assert story.readers(DESK) == [do.DropReaders((("wfs", "desk"),)), do.PutRecords("wfs", (), ("desk",))]
     assert story.readers() == []
     (put,) = story.readers(replace(DESK, beat=9))
-    assert isinstance(put, e.PutRecords)
+    assert isinstance(put, do.PutRecords)
     assert put.records[0].port == PORT
-    assert story.readers() == [e.PutRecords("wfs", (), ("desk",))]
-    assert story.say(e.LinksSeen(frozenset(), frozenset())) == [e.StopWorker(publisher(), 7)]
+    assert story.readers() == [do.PutRecords("wfs", (), ("desk",))]
+    assert story.say(e.LinksSeen(frozenset(), frozenset())) == [do.StopWorker(publisher(), 7)]
 
 
 def test_a_registry_that_forgot_us_is_told_again_and_stops_nothing() -> None:
     story = serving(DESK)
     actions = story.readers(is_announced=False)
-    assert [type(action) for action in actions] == [e.Announce]
-    assert [record.port for record in only(actions, e.Announce)[0].records["wfs"]] == [PORT]
+    assert [type(action) for action in actions] == [do.Announce]
+    assert [record.port for record in only(actions, do.Announce)[0].records["wfs"]] == [PORT]
 
 
 def test_a_withdrawn_host_stays_out_of_the_registry_but_serves_its_readers() -> None:
     story = serving(DESK)
-    assert story.say(e.WithdrawAsked()) == [e.Withdraw()]
-    assert only(story.after(120.0), e.Announce) == []
+    assert story.say(e.WithdrawAsked()) == [do.Withdraw()]
+    assert only(story.after(120.0), do.Announce) == []
     assert story.readers(replace(DESK, beat=9), is_announced=False) == []
     assert story.segments(WFS, DM) == []
     (announce,) = story.say(e.AnnounceAsked())
-    assert isinstance(announce, e.Announce)
+    assert isinstance(announce, do.Announce)
     assert announce.segments.keys() == {"wfs", "dm"}
 
 
@@ -261,23 +262,23 @@ def test_a_host_that_was_withdrawn_while_the_registry_was_away_is_withdrawn_late
     story = serving(DESK)
     story.lose()
     assert story.say(e.WithdrawAsked()) == []
-    assert story.connect() == [e.Withdraw(), e.ReadReaders()]
+    assert story.connect() == [do.Withdraw(), do.ReadReaders()]
 
 
 def test_a_host_that_stops_ends_its_workers_then_withdraws_then_finishes_once() -> None:
     story = serving(DESK)
-    assert story.say(e.StopAsked()) == [e.StopWorker(publisher(), 7)]
+    assert story.say(e.StopAsked()) == [do.StopWorker(publisher(), 7)]
     assert story.readers(DESK, LAB, is_announced=False) == []
     assert story.segments(WFS, DM) == []
     assert story.say(e.AnnounceAsked()) == []
-    assert story.end(publisher(), 7) == [e.Withdraw(), e.Finish()]
+    assert story.end(publisher(), 7) == [do.Withdraw(), do.Finish()]
     assert story.say(e.StopAsked()) + story.after(60.0) == []
 
 
 def test_a_host_that_stops_while_it_connects_is_not_announced() -> None:
     story = Story()
     story.after(0.5)
-    assert story.say(e.StopAsked()) == [e.Finish()]
+    assert story.say(e.StopAsked()) == [do.Finish()]
     assert story.connect() == []
 
 
@@ -287,15 +288,15 @@ def test_after_a_restart_each_segment_has_the_port_that_its_readers_know() -> No
     before.segments(WFS, DM)
     before.readers(DESK, name="wfs")
     before.run(publisher(), 7, PORT + 3)  # where it was free
-    (remembered,) = only(before.state.handle(e.Ticked(), before.now), e.RememberPorts)
+    (remembered,) = only(before.state.handle(e.Ticked(), before.now), do.RememberPorts)
     assert remembered.ports == {"wfs": PORT + 3}
-    assert only(before.state.handle(e.Ticked(), before.now), e.RememberPorts) == []
+    assert only(before.state.handle(e.Ticked(), before.now), do.RememberPorts) == []
     after = Story()
     after.say(e.PortsRemembered(remembered.ports))
     after.connect()
     after.segments(WFS, DM)
     readers = {"wfs": {"desk": DESK}, "dm": {"desk": DESK}}
-    started = only(after.say(e.ReadersSeen(readers, True, entry_count=2)), e.StartWorker)
+    started = only(after.say(e.ReadersSeen(readers, True, entry_count=2)), do.StartWorker)
     assert {order.key.source.name: order.port for order in started} == {"dm": PORT, "wfs": PORT + 3}
 
 
@@ -320,6 +321,6 @@ def test_only_so_many_ports_are_remembered() -> None:
     for number in range(MOST_REMEMBERED + 10):
         ports.note(f"wfs{number}", 1024 + number)
     (remembered,) = ports.tick()
-    assert isinstance(remembered, e.RememberPorts)
+    assert isinstance(remembered, do.RememberPorts)
     assert len(remembered.ports) == MOST_REMEMBERED
     assert f"wfs{MOST_REMEMBERED + 9}" in remembered.ports

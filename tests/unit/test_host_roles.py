@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.lease import GUARD_S, LEASE_TTL_S, Lease, encode_lease
 from daosup.core.registry_values import Instance
@@ -19,7 +20,7 @@ def begin(role: Role | None, *, is_takeover: bool = False) -> Story:
     return Story(role, instance="i1", is_takeover=is_takeover)
 
 
-def seen(story: Story, lease: Lease | None, left_s: float = LEASE_TTL_S) -> list[e.Action]:
+def seen(story: Story, lease: Lease | None, left_s: float = LEASE_TTL_S) -> list[do.Action]:
     value = encode_lease(lease) if lease else b""
     return story.say(e.LeaseSeen(story.now, value, lease, left_s if lease else -0.002))
 
@@ -27,11 +28,11 @@ def seen(story: Story, lease: Lease | None, left_s: float = LEASE_TTL_S) -> list
 def elected(role: Role | None = None) -> Story:
     story = begin(role)
     story.connect()
-    assert seen(story, None) == [e.TakeLease(story.now, b"", 0)]
-    assert seen(story, OWN) == [e.ReadHosts()]
+    assert seen(story, None) == [do.TakeLease(story.now, b"", 0)]
+    assert seen(story, OWN) == [do.ReadHosts()]
     announce, clear, read = story.say(e.HostsSeen((), 5000.0))
-    assert isinstance(clear, e.DropLeftovers)
-    assert (announce.role, read) == (Role.MASTER, e.ReadReaders())  # type: ignore[union-attr]
+    assert isinstance(clear, do.DropLeftovers)
+    assert (announce.role, read) == (Role.MASTER, do.ReadReaders())  # type: ignore[union-attr]
     return story
 
 
@@ -39,13 +40,13 @@ def test_a_role_that_was_not_given_is_found_out_before_anything_is_announced() -
     story = begin(None)
     assert story.connect() == []
     assert story.segments(WFS) == []
-    assert only(story.after(60.0), e.Announce) == []
+    assert only(story.after(60.0), do.Announce) == []
     announce, clear, read = seen(story, OTHER)
-    assert isinstance(clear, e.DropLeftovers)
-    assert announce == e.Announce(Role.MINION, {"wfs": WFS}, {"wfs": ()})
-    assert read == e.ReadReaders()
+    assert isinstance(clear, do.DropLeftovers)
+    assert announce == do.Announce(Role.MINION, {"wfs": WFS}, {"wfs": ()})
+    assert read == do.ReadReaders()
     story.lose()
-    assert isinstance(story.connect()[0], e.Announce)
+    assert isinstance(story.connect()[0], do.Announce)
 
 
 @pytest.mark.parametrize("role", [None, Role.MASTER])
@@ -57,48 +58,48 @@ def test_a_minion_by_configuration_takes_nothing() -> None:
     story = begin(Role.MINION)
     story.connect()
     assert seen(story, None) == []
-    assert only(story.after(60.0), e.TakeLease) == []
-    assert only(story.say(e.StopAsked()), e.GiveUpLease) == []
+    assert only(story.after(60.0), do.TakeLease) == []
+    assert only(story.say(e.StopAsked()), do.GiveUpLease) == []
 
 
 def test_a_lease_is_renewed_and_trusted_from_the_time_of_asking() -> None:
     story = elected()
-    asked = only(story.after(4.0), e.RenewLease)
-    assert asked == [e.RenewLease(asked[0].asked_s, OWN)]
+    asked = only(story.after(4.0), do.RenewLease)
+    assert asked == [do.RenewLease(asked[0].asked_s, OWN)]
     story.say(e.LeaseSeen(asked[0].asked_s, encode_lease(OWN), OWN, LEASE_TTL_S))
     until_s = asked[0].asked_s + LEASE_TTL_S - GUARD_S
     story.after(until_s - story.now - 0.01)
     assert story.state.role is Role.MASTER
-    assert [action.role for action in only(story.after(0.1), e.Announce)] == [Role.MINION]
+    assert [action.role for action in only(story.after(0.1), do.Announce)] == [Role.MINION]
 
 
 def test_a_registry_that_forgot_the_master_is_asked_for_the_lease_at_once() -> None:
     story = elected()
-    assert only(story.readers(is_announced=False), e.RenewLease) == [e.RenewLease(story.now, OWN)]
-    (taken,) = only(seen(story, None), e.TakeLease)
+    assert only(story.readers(is_announced=False), do.RenewLease) == [do.RenewLease(story.now, OWN)]
+    (taken,) = only(seen(story, None), do.TakeLease)
     assert taken.above == OWN.epoch
 
 
 def test_who_loses_the_lease_says_what_it_reads_too_for_the_registry_may_have_been_flushed() -> None:
     story = elected()
     story.say(e.MirrorAsked(REMOTE, "operator"))
-    assert [type(each) for each in only(seen(story, OTHER), e.Announce, e.Ask)] == [e.Announce, e.Ask]
+    assert [type(each) for each in only(seen(story, OTHER), do.Announce, do.Ask)] == [do.Announce, do.Ask]
 
 
 def test_a_namesake_is_no_reason_to_ask_for_the_lease() -> None:
     story = elected()
     other = Instance("i2", 2, "0.1.0", 9, "10.0.0.8", started_ms=1, beat=1)
-    assert only(story.say(e.ReadersSeen({}, False, other, 0)), e.RenewLease) == []
+    assert only(story.say(e.ReadersSeen({}, False, other, 0)), do.RenewLease) == []
 
 
 def test_who_lost_the_lease_is_a_minion_and_serves_on() -> None:
     story = elected()
-    announce = only(seen(story, OTHER), e.Announce)
+    announce = only(seen(story, OTHER), do.Announce)
     assert [each.role for each in announce] == [Role.MINION]
-    assert seen(story, OWN) == [e.TakeLease(story.now, encode_lease(OWN), OTHER.epoch)], (
+    assert seen(story, OWN) == [do.TakeLease(story.now, encode_lease(OWN), OTHER.epoch)], (
         "it revived a lease that was over"
     )
-    assert only(story.after(10.0), e.Finish) == []
+    assert only(story.after(10.0), do.Finish) == []
 
 
 def test_answers_that_were_overtaken_say_nothing() -> None:
@@ -114,8 +115,8 @@ def test_role_master_against_another_master_ends_and_stops_nothing() -> None:
     story = begin(Role.MASTER)
     story.connect()
     give_up, finish = seen(story, OTHER)
-    assert isinstance(give_up, e.GiveUpLease)
-    assert isinstance(finish, e.Finish)
+    assert isinstance(give_up, do.GiveUpLease)
+    assert isinstance(finish, do.Finish)
     assert finish.error is not None
     assert "desk (ip 10.0.0.2, pid 8) is master, epoch 2000" in finish.error
     assert story.after(60.0) == []
@@ -127,19 +128,19 @@ def test_workers_that_run_already_outlive_a_role_that_cannot_be_had() -> None:
     story.connect()
     story.records(record())
     story.run(mirror(), 8)
-    assert [type(action) for action in seen(story, OTHER)] == [e.GiveUpLease, e.Finish]
+    assert [type(action) for action in seen(story, OTHER)] == [do.GiveUpLease, do.Finish]
 
 
 def test_takeover_takes_it_once() -> None:
     story = begin(Role.MASTER, is_takeover=True)
     story.connect()
-    assert seen(story, OTHER) == [e.TakeLease(story.now, encode_lease(OTHER), OTHER.epoch)]
+    assert seen(story, OTHER) == [do.TakeLease(story.now, encode_lease(OTHER), OTHER.epoch)]
     own = Lease(HOST, "i1", IP, 7, OTHER.epoch + 1)
-    assert seen(story, own) == [e.ReadHosts()]
+    assert seen(story, own) == [do.ReadHosts()]
     story.say(e.HostsSeen((OLD_MASTER,), 5000.0))
     assert story.state.role is Role.MASTER
     story.now += 1.0
-    assert only(seen(story, Lease("desk", "d1", "10.0.0.2", 8, own.epoch + 1)), e.TakeLease) == []
+    assert only(seen(story, Lease("desk", "d1", "10.0.0.2", 8, own.epoch + 1)), do.TakeLease) == []
     assert story.state.role is Role.MINION
 
 
@@ -148,32 +149,32 @@ def test_a_lease_that_does_not_end_is_taken_when_nobody_renewed_it_for_as_long_a
     story = begin(None)
     story.connect()
     for _ in range(5):
-        assert only(seen(story, OTHER, left_s), e.TakeLease) == []
+        assert only(seen(story, OTHER, left_s), do.TakeLease) == []
         story.now += 2.0
-    assert only(seen(story, OTHER, 9.0), e.TakeLease) == [], "it was renewed meanwhile"
+    assert only(seen(story, OTHER, 9.0), do.TakeLease) == [], "it was renewed meanwhile"
     story.now += 2.0
-    assert only(seen(story, OTHER, left_s), e.TakeLease) == []
+    assert only(seen(story, OTHER, left_s), do.TakeLease) == []
     story.now += LEASE_TTL_S + 0.1
     left_s -= LEASE_TTL_S + 0.1
-    assert only(seen(story, OTHER, left_s), e.TakeLease) == [e.TakeLease(story.now, encode_lease(OTHER), OTHER.epoch)]
+    assert only(seen(story, OTHER, left_s), do.TakeLease) == [do.TakeLease(story.now, encode_lease(OTHER), OTHER.epoch)]
 
 
 def test_a_lease_that_was_renewed_unseen_before_the_clock_was_set_back_once_more_is_not_taken() -> None:
     story = begin(None)
     story.connect()
-    assert only(seen(story, OTHER, 3600.0), e.TakeLease) == []
+    assert only(seen(story, OTHER, 3600.0), do.TakeLease) == []
     story.now += LEASE_TTL_S + 5.0
-    assert only(seen(story, OTHER, 3598.0), e.TakeLease) == [], "unrenewed, it would have 3585 s left"
+    assert only(seen(story, OTHER, 3598.0), do.TakeLease) == [], "unrenewed, it would have 3585 s left"
     story.now += LEASE_TTL_S + 0.1
     left_s = 3598.0 - LEASE_TTL_S - 0.1
-    assert only(seen(story, OTHER, left_s), e.TakeLease) == [e.TakeLease(story.now, encode_lease(OTHER), OTHER.epoch)]
+    assert only(seen(story, OTHER, left_s), do.TakeLease) == [do.TakeLease(story.now, encode_lease(OTHER), OTHER.epoch)]
 
 
 def test_a_predecessor_s_lease_is_taken_at_once() -> None:
     story = begin(Role.MASTER)
     story.connect()
     before = Lease(HOST, "i0", IP, 6, 500)
-    assert seen(story, before) == [e.TakeLease(story.now, encode_lease(before), 500)]
+    assert seen(story, before) == [do.TakeLease(story.now, encode_lease(before), 500)]
 
 
 @pytest.mark.parametrize("role", [None, Role.MASTER])
@@ -184,15 +185,15 @@ def test_an_old_master_keeps_the_office(role: Role | None) -> None:
     seen(story, OWN)
     actions = story.say(e.HostsSeen((OLD_MASTER,), 5010.0))
     if role is None:
-        assert [action.role for action in only(actions, e.Announce)] == [Role.MINION]
+        assert [action.role for action in only(actions, do.Announce)] == [Role.MINION]
         assert story.state.election.yields_to == "old"
     else:
-        assert [type(action) for action in actions] == [e.GiveUpLease, e.Finish]
+        assert [type(action) for action in actions] == [do.GiveUpLease, do.Finish]
 
 
 def test_a_host_that_ends_gives_the_lease_up_at_once() -> None:
     story = elected()
-    assert story.say(e.StopAsked()) == [e.GiveUpLease(story.now), e.Withdraw(), e.Finish()]
+    assert story.say(e.StopAsked()) == [do.GiveUpLease(story.now), do.Withdraw(), do.Finish()]
     assert seen(story, None) == seen(story, OWN) == []
 
 
@@ -203,10 +204,10 @@ def test_the_later_of_two_daemons_with_one_name_ends_its_workers_first() -> None
     assert story.say(e.ReplacedInstance(first)) == []
     story.say(e.MirrorAsked(REMOTE, "operator"))
     stop = story.say(e.ReadersSeen({}, is_announced=False, other=Instance("i0", 2, "1", 42, "10.0.0.9", 4000, 2)))
-    assert only(stop, e.StopWorker) == [e.StopWorker(publisher(), 7)]
-    assert only(stop, e.Announce) == []
-    assert only(stop, e.Unask) == [], "the other one may read it"
-    (finish,) = only(story.end(publisher(), 7), e.Finish)
+    assert only(stop, do.StopWorker) == [do.StopWorker(publisher(), 7)]
+    assert only(stop, do.Announce) == []
+    assert only(stop, do.Unask) == [], "the other one may read it"
+    (finish,) = only(story.end(publisher(), 7), do.Finish)
     assert finish.error is not None
     assert "pid 42 at 10.0.0.9, has served host rts for longer" in finish.error
 
@@ -215,7 +216,7 @@ def test_the_earlier_of_two_daemons_announces_itself_anew_but_makes_no_storm() -
     story = serving(DESK, instance="i1")
     later = Instance("i2", 2, "1", 42, "10.0.0.9", started_ms=9000, beat=1)
     actions = story.say(e.ReadersSeen({"wfs": {"desk": DESK}}, is_announced=False, other=later))
-    assert [type(action) for action in actions] == [e.Announce]
-    assert [record.port for record in only(actions, e.Announce)[0].records["wfs"]] == [PORT]
+    assert [type(action) for action in actions] == [do.Announce]
+    assert [record.port for record in only(actions, do.Announce)[0].records["wfs"]] == [PORT]
     for _ in range(10):
         assert story.say(e.ReadersSeen({"wfs": {"desk": DESK}}, is_announced=False, other=later)) == []

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.desired import Desired
 from daosup.core.host_facts import HostFacts
 from daosup.core.mirror import ADOPTED_S
 from tests.unit.hosts import ENDPOINT, HOST, IP, PORT, REMOTE, Story, mirror, mirroring, only, record
 
-ONE_WAY = e.StartWorker(mirror(), 0, ENDPOINT)
+ONE_WAY = do.StartWorker(mirror(), 0, ENDPOINT)
 WRITTEN_BACK = replace(ONE_WAY, terms=(None, 9), is_written_back=True)
 
 
-def asking(story: Story, holder: str = "operator", *, is_written_back: bool = True) -> list[e.Action]:
+def asking(story: Story, holder: str = "operator", *, is_written_back: bool = True) -> list[do.Action]:
     return story.say(e.MirrorAsked(REMOTE, holder, is_written_back))
 
 
@@ -28,10 +29,10 @@ def writing(holder: str = "operator") -> Story:
     return story
 
 
-def replaced(story: Story, actions: list[e.Action], order: e.StartWorker) -> None:
+def replaced(story: Story, actions: list[do.Action], order: do.StartWorker) -> None:
     """The mirror's process makes room for one that is told otherwise."""
     worker = story.state.crew.workers[mirror()]
-    assert actions == [e.StopWorker(mirror(), worker.pid)]
+    assert actions == [do.StopWorker(mirror(), worker.pid)]
     assert story.end(mirror(), worker.pid) == [order]
     story.run(mirror(), worker.pid + 1)
 
@@ -61,9 +62,9 @@ def test_a_release_by_the_one_who_writes_leaves_the_mirror_one_way() -> None:
 def test_the_owner_s_list_of_readers_says_who_writes() -> None:
     story = Story()
     story.connect()
-    assert e.Ask((REMOTE,), 1, is_news=True, written_back=frozenset({REMOTE})) in asking(story)
+    assert do.Ask((REMOTE,), 1, is_news=True, written_back=frozenset({REMOTE})) in asking(story)
     asking(story, is_written_back=False)
-    asks = only(story.after(10.5), e.Ask)
+    asks = only(story.after(10.5), do.Ask)
     assert asks
     assert not asks[-1].written_back
 
@@ -109,8 +110,8 @@ def test_one_that_was_found_goes_on_writing_until_its_holders_had_time_to_come_b
     assert story.say(e.WorkersFound((FOUND,), (REMOTE,))) == []
     story.connect()
     story.records(record())
-    assert only(story.after(ADOPTED_S - 1.0), e.StopWorker) == []
-    replaced(story, only(story.after(2.0), e.StopWorker), ONE_WAY)  # type: ignore[arg-type]
+    assert only(story.after(ADOPTED_S - 1.0), do.StopWorker) == []
+    replaced(story, only(story.after(2.0), do.StopWorker), ONE_WAY)  # type: ignore[arg-type]
 
 
 def test_one_that_was_found_stays_if_its_holder_comes_back() -> None:
@@ -119,7 +120,7 @@ def test_one_that_was_found_stays_if_its_holder_comes_back() -> None:
     story.connect()
     assert asking(story, "client") == []
     story.records(record())
-    assert only(story.after(ADOPTED_S + 1.0), e.StopWorker) == []
+    assert only(story.after(ADOPTED_S + 1.0), do.StopWorker) == []
 
 
 def test_what_was_written_back_before_a_crash_is_after_it() -> None:
@@ -127,16 +128,16 @@ def test_what_was_written_back_before_a_crash_is_after_it() -> None:
         story = Story()
         story.say(e.WorkersFound((), by_operator, by_others, written_back=(REMOTE,)))
         story.connect()
-        assert only(story.records(record()), e.StartWorker) == [WRITTEN_BACK]
+        assert only(story.records(record()), do.StartWorker) == [WRITTEN_BACK]
 
 
 def test_what_is_remembered_says_what_the_operator_wants() -> None:
     story = Story()
     story.connect()
 
-    def remembered(event: e.Event) -> list[e.RememberMirrors]:
-        return only(story.state.handle(event, story.now), e.RememberMirrors)
+    def remembered(event: e.Event) -> list[do.RememberMirrors]:
+        return only(story.state.handle(event, story.now), do.RememberMirrors)
 
-    assert remembered(e.MirrorAsked(REMOTE, "client", True)) == [e.RememberMirrors((), (REMOTE,), (REMOTE,))]
-    assert remembered(e.MirrorAsked(REMOTE, "operator", False)) == [e.RememberMirrors((REMOTE,), (), ())]
-    assert remembered(e.MirrorAsked(REMOTE, "operator", True)) == [e.RememberMirrors((REMOTE,), (), (REMOTE,))]
+    assert remembered(e.MirrorAsked(REMOTE, "client", True)) == [do.RememberMirrors((), (REMOTE,), (REMOTE,))]
+    assert remembered(e.MirrorAsked(REMOTE, "operator", False)) == [do.RememberMirrors((REMOTE,), (), ())]
+    assert remembered(e.MirrorAsked(REMOTE, "operator", True)) == [do.RememberMirrors((REMOTE,), (), (REMOTE,))]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from daosup.adapters.control import Request
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.desired import Desired
 from daosup.core.types import WorkerKey
@@ -50,11 +51,11 @@ class Supervisor:
 
     def post(self, event: e.Event) -> None:
         for action in self.story.say(event):
-            if isinstance(action, e.StartWorker):
+            if isinstance(action, do.StartWorker):
                 self._pid += 1
                 self.seen.forget(action.key)
                 self.post(e.WorkerStarted(action.key, self._pid))
-            elif isinstance(action, e.StopWorker):
+            elif isinstance(action, do.StopWorker):
                 self.post(e.WorkerExited(action.key, action.pid, "exited with code 0"))
 
     def is_running(self, key: WorkerKey) -> bool:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.host_facts import HostFacts
 from daosup.core.old_owners import DOUBT_S, followed
 from daosup.core.types import WorkerKey, WorkerKind
 from tests.unit.hosts import DESK, DM, ENDPOINT, HOST, IP, PORT, REMOTE, WFS, Story, mirror, only, publisher, record
 
-REQUEST = e.RequestStream(REMOTE)
-LOOK = e.ReadRecords((REMOTE,))
+REQUEST = do.RequestStream(REMOTE)
+LOOK = do.ReadRecords((REMOTE,))
 
 
 def seen(*records: object, is_host_known: bool = True, is_segment_known: bool = True) -> e.RecordsSeen:
@@ -39,7 +40,7 @@ def test_an_old_host_is_asked_and_its_stream_followed_when_it_has_written_us_dow
     story = holding()
     assert story.say(seen()) == [REQUEST]
     assert story.say(seen()) == []  # the same look again
-    assert story.say(seen(old())) == [e.StartWorker(mirror(), 0, ENDPOINT, protocol=1)]
+    assert story.say(seen(old())) == [do.StartWorker(mirror(), 0, ENDPOINT, protocol=1)]
     assert REQUEST not in story.after(60.0)
 
 
@@ -54,7 +55,7 @@ def test_a_stream_for_another_reader_is_followed_at_once_and_a_record_of_our_own
     story = holding()
     assert story.say(seen(old(7000, "lab"))) == [
         REQUEST,
-        e.StartWorker(mirror(), 0, "tcp://10.0.0.2:7000", protocol=1),
+        do.StartWorker(mirror(), 0, "tcp://10.0.0.2:7000", protocol=1),
     ]
     story.run(mirror(), 7)
     assert story.say(seen(old(7000, "lab"), old(7000))) == []
@@ -91,8 +92,8 @@ def test_a_new_place_is_followed_although_the_old_record_still_stands_there() ->
     story = holding()
     story.say(seen(old(6000)))
     story.run(mirror(), 7)
-    assert story.say(seen(old(6000), old(6001))) == [e.StopWorker(mirror(), 7)]
-    (order,) = only(story.end(mirror(), 7), e.StartWorker)
+    assert story.say(seen(old(6000), old(6001))) == [do.StopWorker(mirror(), 7)]
+    (order,) = only(story.end(mirror(), 7), do.StartWorker)
     assert (order.endpoint, order.protocol) == ("tcp://10.0.0.2:6001", 1)
 
 
@@ -100,8 +101,8 @@ def test_a_host_that_changed_to_our_daemon_is_followed_there() -> None:
     story = holding()
     story.say(seen(old()))
     story.run(mirror(), 7)
-    assert story.records(record()) == [e.StopWorker(mirror(), 7)]
-    (order,) = only(story.end(mirror(), 7), e.StartWorker)
+    assert story.records(record()) == [do.StopWorker(mirror(), 7)]
+    (order,) = only(story.end(mirror(), 7), do.StartWorker)
     assert (order.endpoint, order.protocol) == (ENDPOINT, 2)
 
 
@@ -114,11 +115,11 @@ def test_what_is_not_there_is_not_asked_for() -> None:
 
 def test_a_mirror_of_an_old_host_is_adopted_as_such() -> None:
     story = Story()
-    order = e.StartWorker(mirror(), 0, ENDPOINT, protocol=1)
+    order = do.StartWorker(mirror(), 0, ENDPOINT, protocol=1)
     story.say(e.WorkersFound((e.FoundWorker(order, 7, is_ready=True),)))
     assert mirrors_from(story) == ENDPOINT
     story.connect()
-    assert only(story.say(seen(old())), e.StopWorker, e.StartWorker) == []
+    assert only(story.say(seen(old())), do.StopWorker, do.StartWorker) == []
 
 
 def test_a_stream_of_protocol_2_is_followed_first_then_our_own_record_then_the_last() -> None:
@@ -133,16 +134,16 @@ def test_a_stream_of_protocol_2_is_followed_first_then_our_own_record_then_the_l
 # -- and writing back
 
 
-def asks(port: int) -> e.RequestStream:
-    return e.RequestStream(REMOTE, bidirectional=True, client_pub_port=port)
+def asks(port: int) -> do.RequestStream:
+    return do.RequestStream(REMOTE, bidirectional=True, client_pub_port=port)
 
 
 def followed_from(port: int, client: str = HOST) -> object:
     return record(6000, client, protocol=1, bidirectional=True, client_pub_port=port)
 
 
-def order(port: int) -> e.StartWorker:
-    return e.StartWorker(mirror(), port, ENDPOINT, (None, 9), 1, is_written_back=True)
+def order(port: int) -> do.StartWorker:
+    return do.StartWorker(mirror(), port, ENDPOINT, (None, 9), 1, is_written_back=True)
 
 
 def writing(**facts: Any) -> Story:
@@ -156,7 +157,7 @@ def test_an_old_host_is_asked_to_follow_a_port_that_is_chosen_like_a_publisher_s
     story = writing()
     assert story.say(seen()) == [asks(PORT)]
     assert story.say(seen(followed_from(PORT))) == [order(PORT)]
-    assert not only(story.after(60.0), e.RequestStream)
+    assert not only(story.after(60.0), do.RequestStream)
 
 
 def test_a_record_that_is_one_way_or_names_another_port_is_none_of_ours() -> None:
@@ -175,12 +176,12 @@ def test_a_mirror_that_is_followed_one_way_asks_again_when_it_is_to_be_written_b
     story.run(mirror(), 7)
     story.after(5.0)
     asked = story.say(e.MirrorAsked(REMOTE, "client", is_written_back=True))
-    assert asked == [LOOK, e.StopWorker(mirror(), 7)]
+    assert asked == [LOOK, do.StopWorker(mirror(), 7)]
     assert story.say(seen(old())) == [asks(PORT)]
     assert story.end(mirror(), 7) == [order(PORT)]
     story.run(mirror(), 8)
     assert story.say(seen(old(), followed_from(PORT))) == []
-    assert story.say(e.MirrorAsked(REMOTE, "client", is_written_back=False)) == [e.StopWorker(mirror(), 8)]
+    assert story.say(e.MirrorAsked(REMOTE, "client", is_written_back=False)) == [do.StopWorker(mirror(), 8)]
     assert story.say(seen(old(), followed_from(PORT))) == []
 
 
@@ -192,15 +193,15 @@ def test_the_port_is_none_that_a_publisher_has_and_no_publisher_gets_it() -> Non
     assert story.say(seen()) == [asks(PORT + 1)]
     story.say(seen(followed_from(PORT + 1)))
     readers = {"wfs": {"desk": DESK}, "dm": {"desk": DESK}}
-    started = only(story.say(e.ReadersSeen(readers, True, entry_count=2)), e.StartWorker)
-    assert started == [e.StartWorker(publisher("dm"), PORT + 2)]
+    started = only(story.say(e.ReadersSeen(readers, True, entry_count=2)), do.StartWorker)
+    assert started == [do.StartWorker(publisher("dm"), PORT + 2)]
 
 
 def test_the_port_is_the_same_after_a_restart() -> None:
     story = writing()
     story.say(seen())
-    told = only(story.state.handle(e.Ticked(), story.now), e.RememberPorts)
-    assert told == [e.RememberPorts({"desk:cam": PORT})]
+    told = only(story.state.handle(e.Ticked(), story.now), do.RememberPorts)
+    assert told == [do.RememberPorts({"desk:cam": PORT})]
     again = Story()
     again.say(e.PortsRemembered({"desk:cam": PORT + 3}))
     again.connect()
@@ -216,7 +217,7 @@ def test_a_mirror_that_got_another_port_has_its_owner_told_and_goes_on() -> None
     assert story.say(seen(followed_from(PORT))) == []  # too soon
     story.after(2.0)
     assert story.say(seen(followed_from(PORT))) == [asks(PORT + 5)]
-    assert only(story.after(60.0), e.StopWorker) == []
+    assert only(story.after(60.0), do.StopWorker) == []
 
 
 def test_without_ports_of_our_own_the_one_it_got_is_told_when_it_is_known() -> None:
@@ -235,7 +236,7 @@ def test_one_that_is_found_keeps_the_port_that_its_owner_knows() -> None:
     assert story.say(e.WorkersFound((found,), (REMOTE,), (), (REMOTE,))) == []
     story.connect()
     assert story.say(seen(followed_from(PORT + 4))) == []
-    assert only(story.after(60.0), e.StopWorker) == []
+    assert only(story.after(60.0), do.StopWorker) == []
 
 
 def test_ports_that_are_configured_otherwise_are_taken_at_once() -> None:
@@ -244,7 +245,7 @@ def test_ports_that_are_configured_otherwise_are_taken_at_once() -> None:
     story.say(seen(followed_from(PORT)))
     story.run(mirror(), 7, PORT)
     facts = HostFacts(HOST, IP, base_port=7000)
-    assert story.say(e.ConfigChanged(facts)) == [e.StopWorker(mirror(), 7)]
+    assert story.say(e.ConfigChanged(facts)) == [do.StopWorker(mirror(), 7)]
     story.after(2.0)
     assert asks(7000) in story.say(seen(followed_from(PORT)))
     assert story.end(mirror(), 7) == [order(7000)]
@@ -252,5 +253,5 @@ def test_ports_that_are_configured_otherwise_are_taken_at_once() -> None:
 
 def test_a_host_of_ours_follows_no_port() -> None:
     story = writing()
-    assert story.records(record()) == [e.StartWorker(mirror(), 0, ENDPOINT, (None, 9), is_written_back=True)]
-    assert only(story.after(60.0), e.RequestStream) == []
+    assert story.records(record()) == [do.StartWorker(mirror(), 0, ENDPOINT, (None, 9), is_written_back=True)]
+    assert only(story.after(60.0), do.RequestStream) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.readers import LONGEST_PAUSE_S
 from daosup.core.registry_values import StreamRequest
@@ -20,15 +21,15 @@ def owner() -> Story:
     return story
 
 
-def asked(story: Story, request: StreamRequest = OLD, name: str = "wfs") -> list[e.Action]:
+def asked(story: Story, request: StreamRequest = OLD, name: str = "wfs") -> list[do.Action]:
     return story.say(e.RequestsTaken({name: request}))
 
 
-def beat(story: Story, stamp: str, *pairs: tuple[str, str]) -> list[e.Action]:
+def beat(story: Story, stamp: str, *pairs: tuple[str, str]) -> list[do.Action]:
     return story.say(e.HeartbeatsSeen(dict.fromkeys(pairs or [PAIR], stamp)))
 
 
-def raw(story: Story, seconds: float) -> list[e.Action]:
+def raw(story: Story, seconds: float) -> list[do.Action]:
     """As ``Story.after``, with what that leaves out."""
     actions = []
     for _ in range(int(2 * seconds)):
@@ -42,15 +43,15 @@ def hosts_of(story: Story, name: str = "wfs") -> list[str]:
 
 
 def test_requests_are_looked_for_every_two_seconds() -> None:
-    taken = only(raw(owner(), 20.0), e.TakeRequests)
+    taken = only(raw(owner(), 20.0), do.TakeRequests)
     assert [set(each.names) for each in taken] == [{"wfs", "dm"}] * 10
 
 
 def test_whoever_asked_is_published_for_and_told_where() -> None:
     story = owner()
-    assert asked(story) == [e.StartWorker(publisher(), PORT)]
+    assert asked(story) == [do.StartWorker(publisher(), PORT)]
     told = (StreamRecord(IP, PORT, "old", "10.0.0.7"),)
-    assert story.run(publisher(), 7, PORT) == [e.PutRecords("wfs", told, ("old",))]
+    assert story.run(publisher(), 7, PORT) == [do.PutRecords("wfs", told, ("old",))]
     assert asked(story) == []  # again
 
 
@@ -64,7 +65,7 @@ def test_he_counts_as_long_as_his_heartbeat_changes_and_25_s_more() -> None:
     story.after(25.0)
     assert beat(story, "at 90") == []
     story.after(0.5)
-    assert beat(story, "at 90") == [e.StopWorker(publisher(), 7), e.PutRecords("wfs", (), ("old",))]
+    assert beat(story, "at 90") == [do.StopWorker(publisher(), 7), do.PutRecords("wfs", (), ("old",))]
 
 
 def test_a_heartbeat_that_is_gone_is_one_that_did_not_change() -> None:
@@ -79,9 +80,9 @@ def test_a_heartbeat_that_is_gone_is_one_that_did_not_change() -> None:
 
 def test_heartbeats_of_known_readers_are_looked_at_and_only_theirs() -> None:
     story = owner()
-    assert only(story.after(20.0), e.ReadHeartbeats) == []
+    assert only(story.after(20.0), do.ReadHeartbeats) == []
     asked(story)
-    assert only(story.after(20.0), e.ReadHeartbeats) == [e.ReadHeartbeats((PAIR,))] * 4
+    assert only(story.after(20.0), do.ReadHeartbeats) == [do.ReadHeartbeats((PAIR,))] * 4
 
 
 def test_time_without_the_registry_is_held_against_nobody() -> None:
@@ -98,25 +99,25 @@ def test_one_that_only_subscribes_is_searched_for_by_its_heartbeat_and_counts_wh
     story = owner()
     story.readers(DESK)
     story.run(publisher(), 7, PORT)
-    assert len(only(raw(story, 60.0), e.FindHeartbeats)) == 1  # in the beginning
+    assert len(only(raw(story, 60.0), do.FindHeartbeats)) == 1  # in the beginning
     story.say(e.LinksSeen(frozenset(), frozenset({"wfs"}), {"wfs": 2}))
-    assert len(only(raw(story, 1.0), e.FindHeartbeats)) == 1
+    assert len(only(raw(story, 1.0), do.FindHeartbeats)) == 1
     assert beat(story, "then") == []
     assert hosts_of(story) == ["desk"]
     told = (StreamRecord(IP, PORT, "desk", DESK.ip), StreamRecord(IP, PORT, "old", ""))
-    assert beat(story, "10 s later") == [e.PutRecords("wfs", told, ("desk", "old"))]
+    assert beat(story, "10 s later") == [do.PutRecords("wfs", told, ("desk", "old"))]
     assert hosts_of(story) == ["desk", "old"]
     story.say(e.LinksSeen(frozenset(), frozenset({"wfs"}), {"wfs": 2}))
-    assert only(raw(story, 20.0), e.FindHeartbeats) == []
+    assert only(raw(story, 20.0), do.FindHeartbeats) == []
 
 
 def test_the_search_for_one_that_has_no_heartbeat_gets_ever_rarer_and_begins_anew_with_the_next_one() -> None:
     story = owner()
     story.say(e.LinksSeen(frozenset(), frozenset({"wfs"}), {"wfs": 1}))
-    assert len(only(raw(story, 3600.0), e.FindHeartbeats)) < 20
-    assert len(only(raw(story, LONGEST_PAUSE_S), e.FindHeartbeats)) == 1
+    assert len(only(raw(story, 3600.0), do.FindHeartbeats)) < 20
+    assert len(only(raw(story, LONGEST_PAUSE_S), do.FindHeartbeats)) == 1
     story.say(e.LinksSeen(frozenset(), frozenset({"wfs"}), {"wfs": 2}))
-    assert len(only(raw(story, 40.0), e.FindHeartbeats)) >= 2
+    assert len(only(raw(story, 40.0), do.FindHeartbeats)) >= 2
 
 
 def test_a_heartbeat_that_somebody_left_is_nobody() -> None:
@@ -128,7 +129,7 @@ def test_a_heartbeat_that_somebody_left_is_nobody() -> None:
     assert story.state.crew.workers == {}
     story.after(1.0)
     story.say(e.HeartbeatsSeen({}))
-    assert only(story.after(10.0), e.ReadHeartbeats) == []
+    assert only(story.after(10.0), do.ReadHeartbeats) == []
 
 
 def test_a_host_of_ours_is_no_old_reader_though_it_keeps_that_heartbeat() -> None:
@@ -161,12 +162,12 @@ def test_one_that_leaves_cuts_off_nobody() -> None:
 def test_after_a_crash_the_publisher_goes_on_and_its_old_reader_is_found_again() -> None:
     story = Story()
     story.segments(WFS)
-    story.say(e.WorkersFound((e.FoundWorker(e.StartWorker(publisher(), PORT), 7, is_ready=True),)))
+    story.say(e.WorkersFound((e.FoundWorker(do.StartWorker(publisher(), PORT), 7, is_ready=True),)))
     story.connect()
     story.readers()
-    assert len(only(raw(story, 1.0), e.FindHeartbeats)) == 1
+    assert len(only(raw(story, 1.0), do.FindHeartbeats)) == 1
     beat(story, "then")
-    assert e.ReadHeartbeats((PAIR,)) in story.after(10.0)
+    assert do.ReadHeartbeats((PAIR,)) in story.after(10.0)
     beat(story, "10 s later")
     for _ in range(10):
         story.after(5.0)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.old_writers import MOST_WRITERS, old_writer
 from daosup.core.readership import READER_TIMEOUT_S
@@ -29,14 +30,14 @@ def request(writer: OldWriter = GUI, **changes: Any) -> StreamRequest:
     return StreamRequest(writer.ip, writer.host, **fields)
 
 
-def asked(story: Story, *requests: StreamRequest, name: str = "wfs") -> list[e.TellOldWriters]:
-    actions: list[e.Action] = []
+def asked(story: Story, *requests: StreamRequest, name: str = "wfs") -> list[do.TellOldWriters]:
+    actions: list[do.Action] = []
     for each in requests:
         actions += story.say(e.RequestsTaken({name: each}))
-    return only(actions, e.TellOldWriters)
+    return only(actions, do.TellOldWriters)
 
 
-def beat(story: Story, stamp: str, *hosts: str, name: str = "wfs") -> list[e.Action]:
+def beat(story: Story, stamp: str, *hosts: str, name: str = "wfs") -> list[do.Action]:
     return story.say(e.HeartbeatsSeen({(name, host): stamp for host in hosts}))
 
 
@@ -50,30 +51,30 @@ def owner() -> Story:
 
 def test_a_publisher_is_told_who_writes_when_that_changes_and_when_it_begins() -> None:
     story = owner()
-    assert asked(story, request()) == [e.TellOldWriters("wfs", (GUI,))]
+    assert asked(story, request()) == [do.TellOldWriters("wfs", (GUI,))]
     assert asked(story, request()) == []
-    assert asked(story, request(LAB)) == [e.TellOldWriters("wfs", (GUI, LAB))]
+    assert asked(story, request(LAB)) == [do.TellOldWriters("wfs", (GUI, LAB))]
     assert asked(story, request(LAB, client_pub_port=7000)) == [
-        e.TellOldWriters("wfs", (GUI, OldWriter("lab", LAB.ip, 7000)))
+        do.TellOldWriters("wfs", (GUI, OldWriter("lab", LAB.ip, 7000)))
     ]
-    assert only(story.run(publisher(), 7, PORT), e.TellOldWriters) == [
-        e.TellOldWriters("wfs", (GUI, OldWriter("lab", LAB.ip, 7000)))
+    assert only(story.run(publisher(), 7, PORT), do.TellOldWriters) == [
+        do.TellOldWriters("wfs", (GUI, OldWriter("lab", LAB.ip, 7000)))
     ]
-    assert asked(story, request(LAB, bidirectional=False)) == [e.TellOldWriters("wfs", (GUI,))]
+    assert asked(story, request(LAB, bidirectional=False)) == [do.TellOldWriters("wfs", (GUI,))]
 
 
 def test_its_record_says_that_it_writes_and_from_where() -> None:
     story = owner()
     asked(story, request())
     told = StreamRecord(IP, PORT, "gui", GUI.ip, "zmq", True, GUI.port)
-    assert e.PutRecords("wfs", (told,), ("gui",)) in story.run(publisher(), 7, PORT)
+    assert do.PutRecords("wfs", (told,), ("gui",)) in story.run(publisher(), 7, PORT)
 
 
 def test_one_of_ours_that_writes_has_a_record_that_says_so() -> None:
     story = owner()
     story.readers(Reader("desk", "10.0.0.2", 1, "instance", bidirectional=True))
     told = StreamRecord(IP, PORT, "desk", "10.0.0.2", bidirectional=True)
-    assert story.run(publisher(), 7, PORT) == [e.PutRecords("wfs", (told,), ("desk",))]
+    assert story.run(publisher(), 7, PORT) == [do.PutRecords("wfs", (told,), ("desk",))]
 
 
 def test_whoever_is_no_reader_any_more_writes_no_more_and_has_to_ask_again() -> None:
@@ -83,18 +84,20 @@ def test_whoever_is_no_reader_any_more_writes_no_more_and_has_to_ask_again() -> 
         story.after(1.0)
         beat(story, f"at {second}", "gui")
     assert story.state.readership.writers.of("wfs", "lab") is None
-    assert only(story.run(publisher(), 7, PORT), e.TellOldWriters) == [e.TellOldWriters("wfs", (GUI,))]
+    assert only(story.run(publisher(), 7, PORT), do.TellOldWriters) == [do.TellOldWriters("wfs", (GUI,))]
     for stamp in ("then", "back"):
         beat(story, stamp, "gui", "lab")
     assert [reader.host for reader in story.state.readership.of("wfs")] == ["gui", "lab"]
-    assert only(story.after(5.0), e.TellOldWriters) == []
-    assert asked(story, request(LAB)) == [e.TellOldWriters("wfs", (GUI, LAB))]
+    assert only(story.after(5.0), do.TellOldWriters) == []
+    assert asked(story, request(LAB)) == [do.TellOldWriters("wfs", (GUI, LAB))]
 
 
 def test_a_host_that_reads_as_one_of_ours_is_no_old_writer_any_more() -> None:
     story = owner()
     asked(story, request())
-    assert only(story.readers(Reader("gui", GUI.ip, 1, "instance")), e.TellOldWriters) == [e.TellOldWriters("wfs", ())]
+    assert only(story.readers(Reader("gui", GUI.ip, 1, "instance")), do.TellOldWriters) == [
+        do.TellOldWriters("wfs", ())
+    ]
 
 
 @pytest.mark.parametrize(
@@ -105,8 +108,8 @@ def test_whoever_says_nothing_usable_only_reads(changes: dict[str, Any]) -> None
     story = owner()
     fields = {"client_ip": GUI.ip, "client_hostname": "gui", "bidirectional": True, "client_pub_port": 6001, **changes}
     actions = story.state.handle(e.RequestsTaken({"wfs": StreamRequest(**fields)}), story.now)
-    assert only(actions, e.TellOldWriters) == []
-    assert [report.notice.level for report in only(actions, e.Report)] == ["info", "warning"]
+    assert only(actions, do.TellOldWriters) == []
+    assert [report.notice.level for report in only(actions, do.Report)] == ["info", "warning"]
     assert [reader.host for reader in story.state.readership.of("wfs")] == ["gui"]
 
 
@@ -114,27 +117,27 @@ def test_there_are_only_so_many() -> None:
     story = owner()
     told = asked(story, *(request(OldWriter(f"h{number}", "10.0.1.1", 7000 + number)) for number in range(100)))
     assert len(told[-1].writers) == MOST_WRITERS
-    assert asked(story, request(), name="dm") == [e.TellOldWriters("dm", (GUI,))]
+    assert asked(story, request(), name="dm") == [do.TellOldWriters("dm", (GUI,))]
 
 
 def test_a_request_that_cannot_be_followed_takes_back_the_one_before() -> None:
     story = owner()
     asked(story, request())
-    assert asked(story, request(client_pub_port=None)) == [e.TellOldWriters("wfs", ())]
+    assert asked(story, request(client_pub_port=None)) == [do.TellOldWriters("wfs", ())]
 
 
 def test_after_a_crash_writers_go_on_until_they_had_the_time_to_show_that_they_live() -> None:
     story = Story()
     story.segments(WFS)
     story.say(e.OldWritersRemembered({"wfs": (GUI, LAB)}))
-    story.say(e.WorkersFound((e.FoundWorker(e.StartWorker(publisher(), PORT), 7, is_ready=True),)))
-    assert only(story.after(100.0), e.TellOldWriters) == [], "as long as nobody can be asked"
+    story.say(e.WorkersFound((e.FoundWorker(do.StartWorker(publisher(), PORT), 7, is_ready=True),)))
+    assert only(story.after(100.0), do.TellOldWriters) == [], "as long as nobody can be asked"
     story.connect()
-    actions: list[e.Action] = story.readers()
+    actions: list[do.Action] = story.readers()
     for second in range(int(READER_TIMEOUT_S) - 1):
         actions += story.after(1.0) + beat(story, f"at {second}", "gui")
-    assert only(actions, e.TellOldWriters) == []
-    assert only(story.after(3.0), e.TellOldWriters) == [e.TellOldWriters("wfs", (GUI,))]
+    assert only(actions, do.TellOldWriters) == []
+    assert only(story.after(3.0), do.TellOldWriters) == [do.TellOldWriters("wfs", (GUI,))]
 
 
 @pytest.mark.parametrize(
@@ -181,22 +184,22 @@ def files_in(folder: Path) -> OldWriterFiles:
 def test_a_publisher_reads_what_it_is_told_once(tmp_path: Path) -> None:
     files, writers = files_in(tmp_path), OldWriters(page_of(tmp_path))
     assert writers.poll() is None
-    files.tell(e.TellOldWriters("wfs", (GUI, LAB)))
+    files.tell(do.TellOldWriters("wfs", (GUI, LAB)))
     assert writers.poll() == (GUI, LAB)
     assert writers.poll() is None
-    files.tell(e.TellOldWriters("wfs", (LAB,)))
+    files.tell(do.TellOldWriters("wfs", (LAB,)))
     assert writers.poll() == (LAB,)
-    files.tell(e.TellOldWriters("wfs", ()))
+    files.tell(do.TellOldWriters("wfs", ()))
     assert writers.poll() == ()
     assert writers.poll() is None
-    files.tell(e.TellOldWriters("wfs", ()))
+    files.tell(do.TellOldWriters("wfs", ()))
     assert os.listdir(tmp_path) == []
 
 
 def test_a_supervisor_remembers_what_the_one_before_told(tmp_path: Path) -> None:
     told = {"wfs": (GUI, LAB), "a.dotted-name_1": (GUI,)}
     for name, writers in told.items():
-        files_in(tmp_path).tell(e.TellOldWriters(name, writers))
+        files_in(tmp_path).tell(do.TellOldWriters(name, writers))
     assert files_in(tmp_path).remembered() == told
     assert OldWriterFiles("other", lambda key: tmp_path / page_name(key), Told()).remembered() == {}
 

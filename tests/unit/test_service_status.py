@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from daosup.core.actions import StartWorker
 from daosup.core.crew import Phase, Worker
-from daosup.core.events import StartWorker
 from daosup.core.service_status import PATIENCE_S, is_serving, status_line
 from daosup.core.standing import Standing
 from daosup.core.types import Role, Source, WorkerKey, WorkerKind

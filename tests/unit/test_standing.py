@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daosup.core.events import ConnectRegistry, Report
+from daosup.core.actions import ConnectRegistry, Report
 from daosup.core.standing import HEALTHY_S, MAX_PAUSE_S, RegistryPhase, Standing
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from daosup.config import Config
+from daosup.core.actions import RememberMirrors, StartWorker
 from daosup.core.crew import Phase, Worker
-from daosup.core.events import RememberMirrors, StartWorker
 from daosup.core.types import Source
 from daosup.supervisor.workers_folder import WorkersFolder
 from daosup.supervisor.workers_seen import WorkersSeen, WritingBack
