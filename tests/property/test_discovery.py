@@ -7,7 +7,7 @@ from typing import Optional
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from daosup.core.discovery import MISSED_S, PATIENCE_S, PAUSES_S, Discovery
+from daosup.core.discovery import MISSED_S, PATIENCE_S, PAUSES_S, TOLD_S, Discovery
 from daosup.core.types import SegmentFacts
 
 NAMES = ("wfs", "dm", "cam")
@@ -106,6 +106,7 @@ class Files(RuleBasedStateMachine):
         for name in NAMES:
             if not self.files.get(name) and end_s > self.touched_s[name] + MISSED_S + 2 * SEEN_S:
                 assert name not in self.believed
+            if not self.files.get(name) and end_s > self.touched_s[name] + TOLD_S + 2 * SEEN_S:
                 assert (name in self.discovery.refused) == (name in self.files)
         if end_s > max(self.touched_s.values()) + PATIENCE_S + 2 * SEEN_S:
             assert self.discovery.next_s is None, "looks at files that nothing happens to"
