@@ -61,7 +61,7 @@ def test_a_worker_that_is_killed_is_replaced(streaming: Story, name: str) -> Non
     seen = whole(streaming, began_ns, f"worker of {name}: SIGKILL")
     assert seen.silence_s < 3
     died = wait_for_notice(host, "worker-died", since, WORKER_PID=str(pid))
-    assert died["SEGMENT"] == "cam" if name == "alpha" else "remote_alpha_cam"
+    assert died["SEGMENT"] == {"alpha": "cam", "beta": "remote_alpha_cam"}[name]
     assert died["WORKER_KIND"] == {"alpha": "publisher", "beta": "mirror"}[name]
     assert streaming.main_pid(host) > 0
 
