@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tests.e2e.story import Story, measured, status
+from tests.waiting import wait_until
 
 
 def test_readme_brings_both_hosts_up(serving: Story) -> None:
@@ -55,3 +56,16 @@ def test_it_runs_as_its_own_user(serving: Story) -> None:
             "ps", "-o", "user=", "--pid", str(serving.main_pid(host)), "--ppid", str(serving.main_pid(host))
         )
         assert set(running.stdout.split()) == {"dao"}, unit
+
+
+def test_a_host_starts_without_redis_and_says_so(serving: Story) -> None:
+    alpha = serving.alpha
+    alpha.systemctl("stop", "redis-server")
+    try:
+        alpha.systemctl("restart", serving.unit(alpha))
+        shown = alpha.properties(serving.unit(alpha), "ActiveState", "StatusText")
+        assert shown["ActiveState"] == "active"
+        assert shown["StatusText"].startswith("degraded: "), shown
+    finally:
+        alpha.systemctl("start", "redis-server")
+    wait_until(lambda: status(alpha)["registry"]["state"] == "up", 20, "Redis to be found")
