@@ -92,7 +92,7 @@ def _tell_service_manager(error: DaosupError, mistakes: list[str]) -> None:
 
     cause = error.__cause__
     number = cause.errno if isinstance(cause, OSError) and cause.errno else None
-    usual = errno.EINVAL if isinstance(error, ConfigError) else errno.EAGAIN
+    usual = errno.EINVAL if isinstance(error, ConfigError) else errno.EBUSY
     more = f" (and {len(mistakes) - 1} more, see its log)" if len(mistakes) > 1 else ""
     Systemd().failed(f"failed: {mistakes[0]}{more}", number or usual)
 

@@ -246,7 +246,7 @@ def resolve(
         The address, and the server if one was started; its :meth:`EmbeddedRedis.stop` is the caller's duty.
 
     Raises:
-        UnavailableError: If one of our own is wanted and does not start.
+        UnavailableError: If one of our own is to be started and does not start.
         ConfigError: If the password's file cannot be read.
     """
     address = address_of(config)
@@ -259,6 +259,8 @@ def resolve(
     answer = answer_to_ping(("localhost", address.port), address.timeout_s)
     if config.embedded is Embedded.AUTO and (answer == "PONG" or (answer == "NOAUTH" and address.has_password)):
         return address, None
+    if config.embedded is Embedded.AUTO and find_server_binary() is None:
+        return address, None  # it is away, and may come
     # On the usual port other programs of this machine find it; a second daemon will use it like any local one.
     server = EmbeddedRedis(folder, address.port if answer is None else 0, address.read_password())
     server.start()

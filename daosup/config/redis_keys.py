@@ -76,8 +76,8 @@ class RedisConfig:
     )
     embedded: Embedded = key(
         one_of(Embedded),
-        '"auto": use the configured server, else one running at localhost:6379, else start one of our own; '
-        '"never": do not start one; "always": start one without looking for another.',
+        '"auto": use the configured server, else one running at localhost:6379, else start one of our own, '
+        'if a server is installed; "never": do not start one; "always": start one without looking for another.',
         "auto",
     )
     timeout_s: float = key(seconds(0.05, 60), "How long to wait for an answer before Redis counts as away.", 2.0)

@@ -64,8 +64,12 @@ renew_instances() {
     is_systemd_running || return 0
     running daoserver | while read -r unit; do
         instance=${unit#daoserver@}
-        timeout 90 /usr/bin/daosupctl --instance "${instance%.service}" reexec >/dev/null </dev/null ||
-            { echo "daosup: restarting $unit" >&2 && systemctl try-restart "$unit" </dev/null; } || :
+        # One that waits to be started again, or still begins, is of the new version next.
+        if ! systemctl --quiet is-active "$unit" ||
+            ! timeout 90 /usr/bin/daosupctl --instance "${instance%.service}" reexec >/dev/null </dev/null; then
+            echo "daosup: restarting $unit" >&2
+            systemctl try-restart --no-block "$unit" </dev/null || :
+        fi
     done
     running daosup-access | while read -r unit; do systemctl try-restart "$unit" </dev/null || :; done
 }

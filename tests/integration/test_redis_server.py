@@ -175,6 +175,19 @@ def test_without_any_binary_the_message_says_what_to_install(tmp_path: Path, mon
         EmbeddedRedis(tmp_path).start()
 
 
+def test_without_any_binary_the_usual_one_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(module, "_PACKAGED", ())
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        config = RedisConfig(port=taken.getsockname()[1])
+        address, server = resolve(config, tmp_path)
+        assert server is None
+        assert (address.host, address.port) == ("localhost", config.port)
+        with pytest.raises(UnavailableError, match="no Redis server here"):
+            resolve(replace(config, embedded=Embedded.ALWAYS), tmp_path)
+
+
 def test_which_redis_is_used(tmp_path: Path, redis_server: EmbeddedRedis) -> None:
     assert redis_server.port is not None
     with socket.socket() as probe:
