@@ -5,9 +5,10 @@ Upstream, on the connection of protocol 2 (kind ``write``), both with the writer
 ``write``  a frame for the source. The header has the stream's epoch and layout id, the counter that the frame has in
            the mirror, its frame id and write time.
 ``ask``    no frame but the writer's host: whether it may write. Sent once a second, so it is a sign of life too; with
-           the flag ``leaving`` it is the last one.
+           the flag ``leaving`` it is the last one. The header has the counter of the last frame that was sent.
 
-Downstream, to that writer alone (the topic has its name): an answer to each.
+Downstream, to that writer alone (the topic has its name): an answer to each, which says how many of its frames were
+taken so far. So an answer that is lost, as a frame may be for a reader that is too slow, is made up for by the next.
 
 Invariants: of a segment with a single writer never two write: whoever comes first does, until it leaves or is silent
 for ``HOLD_S``. A frame is taken only if its size, epoch and layout are those of the segment as it is now.
@@ -37,9 +38,11 @@ FRAME_AT = HEADER_BYTES + WRITER_BYTES
 MOST_ASK_BYTES = FRAME_AT + 64
 
 _TOPIC = b"DAOW"
-#: topic, writer, version, verdict, reserved, counter; the reason follows
+#: topic, writer, version, verdict, taken, counter; the reason follows
 _ANSWER = struct.Struct("<4s8sBBHQ")
 _MOST_REASON_BYTES = 400
+#: What is told of the number of frames that were taken; many more than may be under way.
+TAKEN_MODULUS = 1 << 16
 
 
 class Verdict(IntEnum):
@@ -53,11 +56,12 @@ class Verdict(IntEnum):
 
 
 class Ask(NamedTuple):
-    """A writer asks whether it may write."""
+    """A writer asks whether it may write. ``counter``: of the last frame that it sent before."""
 
     writer: bytes
     host: str
     is_leaving: bool
+    counter: int = 0
 
 
 class Write(NamedTuple):
@@ -70,11 +74,15 @@ class Write(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the owner says of a write (``counter``: the mirror's), or of an ask (0). ``reason``: why not."""
+    """What the owner says of a write or an ask. ``counter``: the mirror's, as it was asked. ``reason``: why not.
+
+    ``taken``: how many frames of the writer were taken so far, modulo `TAKEN_MODULUS`; it begins anew with each stream.
+    """
 
     verdict: Verdict
     counter: int
     reason: str
+    taken: int = 0
 
 
 def writer_of(host: str) -> bytes:
@@ -92,10 +100,10 @@ def is_answer(message: Buffer) -> bool:
     return bytes(message[: len(_TOPIC)]) == _TOPIC
 
 
-def ask_header(epoch: int, layout_id: int, host: str, *, is_leaving: bool) -> tuple[int, ...]:
-    """The header of an ``ask``."""
+def ask_header(epoch: int, layout_id: int, counter: int, host: str, *, is_leaving: bool) -> tuple[int, ...]:
+    """The header of an ``ask``; ``counter``: of the last frame that was sent."""
     flags = Flag.LEAVING if is_leaving else Flag.NONE
-    return (Kind.WRITE, flags, epoch, 0, 0, 0, 0, 0, layout_id, WRITER_BYTES + len(host.encode()))
+    return (Kind.WRITE, flags, epoch, 0, counter, 0, 0, 0, layout_id, WRITER_BYTES + len(host.encode()))
 
 
 def write_header(
@@ -131,13 +139,13 @@ def decode_upstream(message: Buffer, frame_bytes: int) -> tuple[Header, Union[As
         raise ProtocolError("writer whose name is that of no host") from None
     if writer != writer_of(host):
         raise ProtocolError(f"writer {writer.hex()} calls itself {host}")
-    return header, Ask(writer, host, bool(header.flags & Flag.LEAVING))
+    return header, Ask(writer, host, bool(header.flags & Flag.LEAVING), header.counter)
 
 
 def encode_answer(writer: bytes, answer: Answer) -> bytes:
     """An answer on the wire."""
     reason = answer.reason.encode()[:_MOST_REASON_BYTES]
-    return _ANSWER.pack(_TOPIC, writer, VERSION, answer.verdict, 0, answer.counter) + reason
+    return _ANSWER.pack(_TOPIC, writer, VERSION, answer.verdict, answer.taken, answer.counter) + reason
 
 
 def decode_answer(message: Buffer, writer: bytes) -> Answer:
@@ -148,11 +156,11 @@ def decode_answer(message: Buffer, writer: bytes) -> Answer:
     """
     if not _ANSWER.size <= len(message) <= _ANSWER.size + _MOST_REASON_BYTES:
         raise ProtocolError(f"answer of {len(message)} bytes")
-    topic, to, version, verdict, _, counter = _ANSWER.unpack_from(message)
+    topic, to, version, verdict, taken, counter = _ANSWER.unpack_from(message)
     if (topic, to, version) != (_TOPIC, writer, VERSION):
         raise ProtocolError("answer that is for another writer, or in another version")
     try:
-        return Answer(Verdict(verdict), counter, bytes(message[_ANSWER.size :]).decode(errors="replace"))
+        return Answer(Verdict(verdict), counter, bytes(message[_ANSWER.size :]).decode(errors="replace"), taken)
     except ValueError:
         raise ProtocolError(f"answer with unknown verdict {verdict}") from None
 
@@ -161,6 +169,7 @@ def decode_answer(message: Buffer, writer: bytes) -> Answer:
 class _Writer:
     host: str
     heard_s: float
+    taken: int = 0
 
 
 class Writers:
@@ -183,13 +192,15 @@ class Writers:
             self._writers.pop(ask.writer, None)
             if self._holder == ask.writer:
                 self._holder = None
-            return Answer(Verdict.WRITTEN, 0, "")
-        if ask.writer not in self._writers:
+            return Answer(Verdict.WRITTEN, ask.counter, "")
+        writer = self._writers.get(ask.writer)
+        if writer is None:
             self.expire(now)
             if len(self._writers) >= MOST_WRITERS:
-                return Answer(Verdict.UNWRITABLE, 0, f"{self._source} has {MOST_WRITERS} writers already")
-        self._writers[ask.writer] = _Writer(ask.host, now)
-        return self._judge(ask.writer, 0, now)
+                return Answer(Verdict.UNWRITABLE, ask.counter, f"{self._source} has {MOST_WRITERS} writers already")
+            writer = self._writers[ask.writer] = _Writer(ask.host, now)
+        writer.heard_s = now
+        return self._judge(ask.writer, ask.counter, now)
 
     def wrote(self, write: Write, now: float) -> Answer:
         """Somebody sent a frame; WRITTEN: it may be written."""
@@ -212,6 +223,15 @@ class Writers:
                     Verdict.HELD, counter, f"{self._source} has a single writer, at present {self.holder}; ask there"
                 )
         return Answer(Verdict.WRITTEN, counter, "")
+
+    def took(self, writer: bytes) -> None:
+        """A frame of a writer was written."""
+        if writer in self._writers:
+            self._writers[writer].taken = (self._writers[writer].taken + 1) % TAKEN_MODULUS
+
+    def taken_of(self, writer: bytes) -> int:
+        """How many of its frames were written so far, modulo `TAKEN_MODULUS`."""
+        return self._writers[writer].taken if writer in self._writers else 0
 
     def expire(self, now: float) -> None:
         """Forget whoever fell silent."""

@@ -123,8 +123,11 @@ class TakingWrites:
                 answer = self._write(message, said, answer) if is_now else _stale(said, self._source)
             if answer.verdict is Verdict.WRITTEN:
                 self._written += 1
+                with self._lock:
+                    self._writers.took(said.writer)
             else:
                 self._refused += 1
+        answer = answer._replace(taken=self._writers.taken_of(said.writer))
         self.answer(encode_answer(said.writer, answer))
 
     def _openable(self, answer: Answer) -> Answer:

@@ -4,7 +4,8 @@ Invariants:
 - A frame that comes back is known by its frame id and write time. It is not written again, unless frames of others were
   written here after it: then it is, for at the owner it came after them. So in the end both ends have the same frame.
 - Each write is answered by the owner, or counts as refused; a frame that the owner does not take is replaced by the
-  owner's. What the owner is not known to allow, or cannot be sent at once, is refused here.
+  owner's. An answer that is lost is made up for by the next one, which says how many were taken. What the owner is not
+  known to allow, or cannot be sent at once, is refused here.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from daosup.core.header import HEADER_BYTES, Buffer, pack_header
 from daosup.core.writing import (
     ASK_INTERVAL_S,
     FRAME_AT,
+    TAKEN_MODULUS,
     Answer,
     Verdict,
     ask_header,
@@ -37,6 +39,8 @@ from daosup.workers.written_here import Stamps, WrittenHere
 
 #: A write that is not answered within this time counts as refused.
 ANSWER_S = 1.0
+#: Of one that waits for longer, the answer may be lost: it is asked for.
+_ASK_AGAIN_S = 0.2
 #: The first question may come before there is a connection, and is then not sent.
 _FIRST_ASK_S = 0.02
 #: Of so many writes it is remembered that they are to come back.
@@ -71,7 +75,8 @@ class WritingBack(WrittenHere):
         # One connection for as long as the mirror lasts: what is sent while there is none is lost.
         self._upstream = Upstream(order.endpoint)
         self._most_waiting = 0
-        self._epoch = self._layout_id = 0
+        self._epoch = self._layout_id = self._sent_counter = self._asked_counter = 0
+        self._taken: Optional[int] = None
         self._is_open = False
         self._told: Optional[tuple[bool, str]] = None
         self._waiting: deque[_Sent] = deque()
@@ -113,24 +118,39 @@ class WritingBack(WrittenHere):
             self._tell("writing", state="open" if self._is_open else "refused", reason=reason or None)
 
     def _answered(self, answer: Answer) -> None:
+        """All up to the counter that the owner answers is decided: it answers in the order of the writes."""
         with self._lock:
-            # Answers come in the order of the writes: one before it that has none will get none.
-            while self._waiting and self._waiting[0].counter < answer.counter:
-                self._give_up_first()
-            if self._waiting and self._waiting[0].counter == answer.counter:
-                if answer.verdict is Verdict.WRITTEN:
+            decided = []
+            while self._waiting and self._waiting[0].counter <= answer.counter:
+                decided.append(self._waiting.popleft())
+            sent = [each.counter for each in decided if not each.is_refused]
+            taken = self._taken_of(sent, answer)
+            for each in decided:
+                if each.counter in taken:
                     self._page.written += 1
-                    self._waiting.popleft()
-                    self._put_answer(written=answer.counter)
+                    self._put_answer(written=each.counter)
                 else:
-                    self._give_up_first()
+                    self._give_up(each)
             while self._waiting and self._waiting[0].is_refused:
                 self._put_answer(refused=self._waiting.popleft().counter)
         self._has_room_now.set()
 
-    def _give_up_first(self) -> None:
-        """The first that waits for an answer will not be written."""
-        sent = self._waiting.popleft()
+    def _taken_of(self, sent: list[int], answer: Answer) -> set[int]:
+        """Which of the frames that are decided now were taken.
+
+        How many is certain; which ones, if some were and some not, is not, but for the one that the verdict is of.
+        """
+        told = len(sent) + 1 if self._taken is None else (answer.taken - self._taken) % TAKEN_MODULUS
+        self._taken = answer.taken
+        if answer.verdict is not Verdict.WRITTEN and sent[-1:] == [answer.counter]:
+            sent = sent[:-1]
+        if told > len(sent):  # the owner counts anew, so only what it says of this one is known
+            is_of_a_write = answer.verdict is Verdict.WRITTEN and answer.counter != self._asked_counter
+            told = int(is_of_a_write and sent[-1:] == [answer.counter])
+        return set(sent[len(sent) - told :])
+
+    def _give_up(self, sent: _Sent) -> None:
+        """One that waited for an answer is not written."""
         self._page.refused += not sent.is_refused
         self.needs_frame = True
         self._put_answer(refused=sent.counter)
@@ -148,11 +168,13 @@ class WritingBack(WrittenHere):
         self.check()
         with self._lock:
             while self._waiting and (not has_link or now > self._waiting[0].sent_s + ANSWER_S):
-                self._give_up_first()
+                self._give_up(self._waiting.popleft())
         if not has_link and self._is_open:
             self._is_open = False
             self._say(f"no link to {self._endpoint}")
-        if has_link and now >= self._asked_s + (ASK_INTERVAL_S if self._told else _FIRST_ASK_S):
+        is_late = bool(self._waiting) and now > self._waiting[0].sent_s + _ASK_AGAIN_S
+        pause_s = _ASK_AGAIN_S if is_late else ASK_INTERVAL_S
+        if has_link and now >= self._asked_s + (pause_s if self._told else _FIRST_ASK_S):
             self._ask(now)
 
     def _ask(self, now: float, *, is_leaving: bool = False) -> None:
@@ -160,8 +182,10 @@ class WritingBack(WrittenHere):
         name = self._host.encode()
         message = bytearray(FRAME_AT + len(name))
         message[HEADER_BYTES:] = self._writer + name
-        pack_header(message, ask_header(self._epoch, self._layout_id, self._host, is_leaving=is_leaving))
         with self._lock:
+            self._asked_counter = self._sent_counter
+            header = ask_header(self._epoch, self._layout_id, self._sent_counter, self._host, is_leaving=is_leaving)
+            pack_header(message, header)
             self._upstream.send(message)
 
     def close(self) -> None:
@@ -193,6 +217,7 @@ class WritingBack(WrittenHere):
         header = write_header(self._epoch, self._layout_id, *stamps, time.time_ns(), frame_bytes)
         pack_header(self._buffer, header)
         self._upstream.send(self._buffer)
+        self._sent_counter = stamps.counter
 
     def _refuse(self, counter: int, count: int = 1) -> None:
         self._page.refused += count

@@ -13,6 +13,7 @@ from daosup.core.writing import (
     FRAME_AT,
     HOLD_S,
     MOST_WRITERS,
+    TAKEN_MODULUS,
     Answer,
     Ask,
     Verdict,
@@ -36,7 +37,7 @@ FRAME = bytes(range(100))
 def asking(host: str = "lab", *, is_leaving: bool = False) -> bytes:
     message = bytearray(FRAME_AT + len(host))
     message[HEADER_BYTES:] = writer_of(host) + host.encode()
-    pack_header(message, ask_header(7, 8, host, is_leaving=is_leaving))
+    pack_header(message, ask_header(7, 8, 5, host, is_leaving=is_leaving))
     return bytes(message)
 
 
@@ -55,7 +56,7 @@ def test_a_write_says_whose_it_is_and_which() -> None:
 
 @pytest.mark.parametrize("is_leaving", [False, True])
 def test_a_question_says_whose_it_is(is_leaving: bool) -> None:
-    assert decode_upstream(asking(is_leaving=is_leaving), len(FRAME))[1] == Ask(LAB, "lab", is_leaving)
+    assert decode_upstream(asking(is_leaving=is_leaving), len(FRAME))[1] == Ask(LAB, "lab", is_leaving, 5)
 
 
 def changed(message: bytes, offset: int, piece: bytes) -> bytes:
@@ -86,7 +87,7 @@ def test_what_is_neither_is_refused(what: str) -> None:
 
 @pytest.mark.parametrize("verdict", Verdict)
 def test_an_answer_comes_back_as_it_was(verdict: Verdict) -> None:
-    answer = Answer(verdict, 2**63, "because ä")
+    answer = Answer(verdict, 2**63, "because ä", 65535)
     message = encode_answer(LAB, answer)
     assert is_answer(message)
     assert message.startswith(topic_of(LAB))
@@ -174,3 +175,16 @@ def test_there_are_not_more_than_so_many() -> None:
         assert ask(writers, f"host{number}", 0.0).verdict is Verdict.WRITTEN
     assert ask(writers, "one-more", 1.0).verdict is Verdict.UNWRITABLE
     assert ask(writers, "one-more", HOLD_S).verdict is Verdict.WRITTEN
+
+
+def test_what_was_taken_of_a_writer_is_counted_for_as_long_as_it_is_known() -> None:
+    writers = Writers("rts:dm", Writing.OPEN)
+    ask(writers, "lab", 0.0)
+    for _ in range(TAKEN_MODULUS + 2):
+        writers.took(writer_of("lab"))
+    ask(writers, "lab", 1.0)
+    assert writers.taken_of(writer_of("lab")) == 2
+    writers.took(writer_of("stranger"))
+    assert writers.taken_of(writer_of("stranger")) == 0
+    writers.expire(1.0 + HOLD_S)
+    assert writers.taken_of(writer_of("lab")) == 0
