@@ -16,9 +16,9 @@ from daosup.core.types import SegmentFacts
 
 #: Pauses between the looks at one file; the last one is repeated.
 PAUSES_S = (0.01, 0.02, 0.04, 0.08, 0.15, 0.3)
-#: A segment that is not there, or is none, for so long is gone.
+#: A segment that is not there, or is none, for so long is gone; what it is then is told of.
 MISSED_S = 0.5
-#: A file that is none for so long is told of: one of another user is to be opened up first (giving_access.py).
+#: A file that never was one is told of later: one of another user is to be opened up first (giving_access.py).
 TOLD_S = 2.0
 #: A file that is no segment for so long is left to itself until something happens to it.
 PATIENCE_S = 5.0
@@ -103,13 +103,14 @@ class Discovery:
         """Draw the conclusions from a look that found no segment; whether no further one is needed."""
         if name in self.segments and since_s < MISSED_S:
             return False
-        if self.segments.pop(name, None) is not None:
+        was_segment = self.segments.pop(name, None) is not None
+        if was_segment:
             self._found.pop(name, None)
             self._gone.add(name)
         if reason is None:
             self.refused.pop(name, None)
             return True
-        if since_s >= TOLD_S or name in self.refused:
+        if was_segment or since_s >= TOLD_S or name in self.refused:
             self.refused[name] = reason
         return False
 
