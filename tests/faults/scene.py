@@ -216,7 +216,8 @@ def scene(*preparing: Optional[Prepare]) -> Iterator[Scene]:
     try:
         with ExitStack() as stack:
             for name in ("rts", "lab"):
-                hosts.add(name)
+                # Faults come faster here than the log would tell of them, and some are seen by what it tells.
+                hosts.add(name).before = "from daosup.core import repeats; repeats.MOST_WRITTEN = 1000"
             made = Scene(hosts)
             for prepare in preparing:
                 if prepare is not None:

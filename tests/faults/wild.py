@@ -23,7 +23,7 @@ _LIMIT_MB = 100
 def unruly(scene: Scene, _stack: ExitStack) -> None:
     """Workers that misbehave when they are told to, and are otherwise the product's."""
     for host in (scene.rts, scene.lab):
-        host.program = "tests.integration.unruly"
+        host.program, host.before = "tests.integration.unruly", ""
         host.configure(f'[[worker]]\nmatch = "{scene.hit.name}"\nmemory_limit_mb = {_LIMIT_MB}\n')
 
 
