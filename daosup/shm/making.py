@@ -96,11 +96,15 @@ def create_file(
         ) from error
 
 
+def semaphore_files(path: Path) -> list[str]:
+    """The files of a segment's semaphores, whether or not they are there; where glibc and musl keep them is fixed."""
+    ends = [f"{index:02d}" for index in range(tables.SEMAPHORE_COUNT)] + ["log"]
+    return [f"/dev/shm/sem.{semaphore_base(path)}_sem{end}" for end in ends]
+
+
 def permit(path: Path, mode: int) -> None:
     """Give a segment's file and semaphores these permissions, as far as they are ours."""
-    # Where glibc and musl keep semaphores is fixed.
-    ends = [f"{index:02d}" for index in range(tables.SEMAPHORE_COUNT)] + ["log"]
-    for each in (path, *(f"/dev/shm/sem.{semaphore_base(path)}_sem{end}" for end in ends)):
+    for each in (path, *semaphore_files(path)):
         with suppress(FileNotFoundError, PermissionError):
             if stat.S_IMODE(os.stat(each).st_mode) != mode:
                 os.chmod(each, mode)

@@ -27,10 +27,10 @@ from daosup.adapters.segment_folder import SegmentFolder
 from daosup.adapters.systemd import Systemd
 from daosup.config import Config
 from daosup.core.discovery import Discovery
-from daosup.core.layout import SEMAPHORE_COUNT
 from daosup.core.mirror_names import semaphore_base_of
 from daosup.core.notices import streams
 from daosup.errors import ConfigError, SegmentError
+from daosup.shm.making import semaphore_files
 from daosup.shm.memory import examine
 
 #: Where glibc and musl keep semaphores is fixed; one is a sem_t.
@@ -124,9 +124,8 @@ class AccessGiver:
         path = self._segments.path_of(name)
         owner = self._let_in(path, None)
         if owner is not None:
-            base = semaphore_base_of(name)
-            for end in (*(f"{index:02d}" for index in range(SEMAPHORE_COUNT)), "log"):
-                self._let_in(str(SEMAPHORES / f"sem.{base}_sem{end}"), owner)
+            for each in semaphore_files(path):
+                self._let_in(each, owner)
 
     def _let_in(self, path: str, owner: Optional[int]) -> Optional[int]:
         """Give access to a segment, or to a semaphore of ``owner``; returns whose file it is, if it is one of those."""
