@@ -18,7 +18,7 @@ from bench.children import camera
 from bench.figures import recovery_s
 from bench.watch import Sight, Watcher
 from daosup.core.restart import HEALTHY_S
-from tests.integration.fleet import Fleet, Host
+from tests.integration.fleet import TELLING_ALL, Fleet, Host
 from tests.waiting import wait_until
 
 HIT_HZ = 100
@@ -217,7 +217,7 @@ def scene(*preparing: Optional[Prepare]) -> Iterator[Scene]:
         with ExitStack() as stack:
             for name in ("rts", "lab"):
                 # Faults come faster here than the log would tell of them, and some are seen by what it tells.
-                hosts.add(name).before = "from daosup.core import repeats; repeats.MOST_WRITTEN = 1000"
+                hosts.add(name).before = TELLING_ALL
             made = Scene(hosts)
             for prepare in preparing:
                 if prepare is not None:

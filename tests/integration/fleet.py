@@ -28,6 +28,8 @@ from tests.waiting import wait_until
 START_S = 40.0
 STOP_S = 10.0
 _TAIL_BYTES = 6000
+#: Has a daemon write each entry of its log, however often one repeats: for ``Host.before``.
+TELLING_ALL = "from daosup.core import repeats; repeats.MOST_WRITTEN = 1000"
 _MAIN = """
 import sys
 from daosup.daosupd import main

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.fleet import Fleet, Host
+from tests.integration.fleet import TELLING_ALL, Fleet, Host
 from tests.integration.registry_faults import BACK_S, FAULTS, World, check, check_unbroken, pids, prompt, reach
 from tests.integration.streams import filming, wait_for_frames
 from tests.integration.tcp_proxy import free_port, proxy
@@ -35,7 +35,7 @@ def world(proxied: Fleet) -> Iterator[World]:
         for name in ("rts", "lab"):
             # One fault follows the other more quickly than the log would tell of each.
             host = proxied.add(name)
-            host.before = "from daosup.core import repeats; repeats.MOST_WRITTEN = 1000"
+            host.before = TELLING_ALL
             reach(host, f'host = "127.0.0.1"\nport = {made.port}\npassword_file = "{password_file}"')
         proxied.start("rts", "lab")
         yield World(proxied, made, password_file)
