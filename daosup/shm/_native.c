@@ -1,9 +1,14 @@
 /* The module daosup.shm._native: class Window, and what belongs to no window. */
+#include "direct_sending.h"
 #include "window.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "direct_receiver.h"
+#include "direct_receiving.h"
 #include "guard.h"
+#include "packing.h"
 
 static PyObject *guard_memory(PyObject *Py_UNUSED(module), PyObject *memory)
 {
@@ -58,11 +63,63 @@ static PyObject *load_libzmq(PyObject *Py_UNUSED(module), PyObject *arguments)
     Py_RETURN_NONE;
 }
 
+static PyObject *load_liblz4(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
+{
+    return PyBool_FromLong(packing_load());
+}
+
+/* As direct connections do it, for who wants to know what it gives. */
+static PyObject *pack_frame(PyObject *Py_UNUSED(module), PyObject *arguments)
+{
+    const char *frame;
+    Py_ssize_t bytes, element_bytes;
+    if (!PyArg_ParseTuple(arguments, "y#n", &frame, &bytes, &element_bytes))
+        return NULL;
+    if (bytes < 1 || element_bytes < 1 || element_bytes > PACKING_ELEMENT_MOST || !packing_load()) {
+        PyErr_SetString(PyExc_ValueError, "a frame of at least one byte, elements of 1 to 16 bytes, and liblz4 are needed");
+        return NULL;
+    }
+    unsigned char *packed = malloc((size_t)bytes), *scratch = malloc((size_t)bytes);
+    size_t length = 0;
+    if (packed != NULL && scratch != NULL)
+        length = pack((const unsigned char *)frame, packed, (size_t)bytes, (size_t)element_bytes, scratch);
+    PyObject *result = packed == NULL || scratch == NULL ? PyErr_NoMemory()
+                                                         : PyBytes_FromStringAndSize((char *)packed, (Py_ssize_t)length);
+    free(packed);
+    free(scratch);
+    return result;
+}
+
+static PyObject *unpack_frame(PyObject *Py_UNUSED(module), PyObject *arguments)
+{
+    const char *packed;
+    Py_ssize_t length, bytes, element_bytes;
+    if (!PyArg_ParseTuple(arguments, "y#nn", &packed, &length, &bytes, &element_bytes))
+        return NULL;
+    unsigned char *frame = bytes > 0 ? malloc((size_t)bytes) : NULL, *scratch = bytes > 0 ? malloc((size_t)bytes) : NULL;
+    bool is_frame = frame != NULL && scratch != NULL && element_bytes > 0 && packing_load() &&
+                    unpack((const unsigned char *)packed, (size_t)length, frame, (size_t)bytes, (size_t)element_bytes, scratch);
+    PyObject *result = is_frame ? PyBytes_FromStringAndSize((char *)frame, bytes) : NULL;
+    if (!is_frame)
+        PyErr_SetString(PyExc_ValueError, "no packed frame of that size");
+    free(frame);
+    free(scratch);
+    return result;
+}
+
 static PyMethodDef module_methods[] = {
     {"guard", guard_memory, METH_O, "guard(memory) -> slot: from now on a missing page of it is no fault."},
     {"unguard", unguard_memory, METH_O, "unguard(slot)"},
     {"renew_guards", renew_guards, METH_NOARGS, "renew_guards(): take SIGBUS again if somebody else took it since."},
     {"load_libzmq", load_libzmq, METH_VARARGS, "load_libzmq(path): send and take frames by the libzmq of this module, pyzmq's."},
+    {"load_liblz4", load_liblz4, METH_NOARGS, "load_liblz4() -> whether it is there: frames can be packed and unpacked."},
+    {"pack_frame", pack_frame, METH_VARARGS,
+     "pack_frame(frame, element_bytes) -> bytes: packed as for a direct connection; empty: it does not get smaller."},
+    {"unpack_frame", unpack_frame, METH_VARARGS, "unpack_frame(packed, frame_bytes, element_bytes) -> the frame; ValueError: it is none."},
+    {"note_latency", note_latency, METH_VARARGS,
+     "note_latency(latency, written_ns, now_ns): count a frame that was written then and is there now, ns since 1970 UTC."},
+    {"latencies_since", latencies_since, METH_VARARGS,
+     "latencies_since(before, now, shares) -> (frames, ahead, [seconds of each share]): what was counted between."},
     {"unlink_semaphores", unlink_semaphores, METH_VARARGS, "unlink_semaphores(base, count)"},
     {NULL, NULL, 0, NULL},
 };
@@ -78,12 +135,18 @@ static struct PyModuleDef module_definition = {
 PyMODINIT_FUNC PyInit__native(void)
 {
     PyObject *module = PyModule_Create(&module_definition);
-    PyObject *window = window_type();
-    if (!module || !window || PyModule_AddObject(module, "Window", window) != 0 ||
+    PyObject *window = window_type(), *direct_sender = direct_sender_type(), *direct_receiver = direct_receiver_type();
+    if (!module || !window || !direct_sender || !direct_receiver || PyModule_AddObject(module, "Window", window) != 0 ||
+        PyModule_AddObject(module, "DirectSender", direct_sender) != 0 ||
+        PyModule_AddObject(module, "DirectReceiver", direct_receiver) != 0 ||
         PyModule_AddIntConstant(module, "NEW", FRAMES_OK) != 0 ||
         PyModule_AddIntConstant(module, "TIMEOUT", FRAMES_TIMEOUT) != 0 ||
         PyModule_AddIntConstant(module, "WOKEN", FRAMES_WOKEN) != 0 ||
-        PyModule_AddIntConstant(module, "OTHER", PUMP_OTHER) != 0) {
+        PyModule_AddIntConstant(module, "OTHER", PUMP_OTHER) != 0 ||
+        PyModule_AddIntConstant(module, "CLOSED", DIRECT_CLOSED) != 0 ||
+        PyModule_AddIntConstant(module, "BAD", DIRECT_BAD) != 0 ||
+        PyModule_AddIntConstant(module, "MOST_FORMS", DIRECT_FORMS_MAX) != 0 ||
+        PyModule_AddIntConstant(module, "LATENCY_BYTES", sizeof(struct latency)) != 0) {
         Py_XDECREF(module);
         return NULL;
     }

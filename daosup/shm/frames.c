@@ -30,7 +30,17 @@
 #define DOUBTING_POLL_NS (1 * MS)
 #define SHORTEST_POLL_NS (200 * US)
 #define LONGEST_POLL_NS (10 * MS)
-#define WRITER_PATIENCE_NS (20 * MS)
+/* A writer that lives can lose the processor for longer than any copy takes, on a machine that has too much to do. */
+#define WRITER_PATIENCE_NS (200 * MS)
+/* Who spins looks at the clock after so many looks at the counter: some microseconds. */
+#define SPINS_PER_LOOK 64
+
+/* No writer writes faster: it is beyond what the memory of any host takes. While a frame is copied its writer's flag is
+ * looked at after so many bytes, or so many times; frames that are smaller than that is worth are compared instead. */
+#define QUICKEST_BYTES_PER_NS 500
+#define LEAST_PIECE_BYTES 4096
+#define MOST_LOOKS 1024
+#define WATCHED_BYTES (256u << 10)
 
 static unsigned char *block(const struct frames *self, uint32_t slot)
 {
@@ -128,11 +138,39 @@ static bool is_still(unsigned char *metadata, uint64_t cnt0, uint64_t atime)
            atomic_load_explicit(u64(metadata, ATIME_NS), memory_order_acquire) == atime;
 }
 
+/* Copy a slot, and look at its flag so often that no writer can have gone through all of it between two looks. Where this
+ * thread was put aside for longer, one may have: what was copied before is doubtful then. How many bytes that are; of a
+ * small frame all, as to compare it is quicker. SIZE_MAX: the writer is there. */
+static size_t copy_watching(const struct frames *self, unsigned char *into, uint32_t slot)
+{
+    const unsigned char *from = frame(self, slot);
+    size_t length = self->frame_bytes, doubtful = 0;
+    if (length < WATCHED_BYTES) {
+        memcpy(into, from, length);
+        return length;
+    }
+    size_t piece = length / MOST_LOOKS > LEAST_PIECE_BYTES ? length / MOST_LOOKS : LEAST_PIECE_BYTES;
+    int64_t quickest_ns = (int64_t)(length / QUICKEST_BYTES_PER_NS), seen_ns = monotonic_ns();
+    for (size_t at = 0; at < length; at += piece) {
+        if (piece > length - at)
+            piece = length - at;
+        memcpy(into + at, from + at, piece);
+        atomic_thread_fence(memory_order_acquire);
+        if (atomic_load_explicit(u8(block(self, slot), WRITE), memory_order_acquire) != 0)
+            return SIZE_MAX;
+        int64_t now_ns = monotonic_ns();
+        if (now_ns - seen_ns >= quickest_ns)
+            doubtful = at + piece;
+        seen_ns = now_ns;
+    }
+    return doubtful;
+}
+
 /* One attempt. All looks at the flag and the counters must agree, or the writer was there in between.
  *
  * libdao lowers the flag a moment before it stores the new time and counter. At that moment all looks agree, but
- * the data are new throughout: a copy that began on the old ones differs from them. So it is compared, unless the
- * writer must have gone through the slot before first, which shows in that slot's counter. */
+ * the data are new throughout: a copy that began on the old ones differs from them. So it is compared; unless the
+ * writer must have gone through the slot before first, which shows in that slot's counter, or would have been seen. */
 static enum frames_result try_snapshot(struct frames *self, void *into, uint32_t slot)
 {
     unsigned char *metadata = block(self, slot);
@@ -144,11 +182,11 @@ static enum frames_result try_snapshot(struct frames *self, void *into, uint32_t
     uint64_t cnt2 = atomic_load_explicit(u64(metadata, CNT2), memory_order_relaxed);
     uint32_t previous = (slot + self->depth - 1) % self->depth;
     uint64_t before = frames_counter(self, previous);
-    memcpy(into, frame(self, slot), self->frame_bytes);
-    if (!is_still(metadata, cnt0, atime))
+    size_t doubtful = copy_watching(self, into, slot);
+    if (doubtful == SIZE_MAX || !is_still(metadata, cnt0, atime))
         return FRAMES_BUSY;
-    bool is_safe = before < cnt0 && frames_counter(self, previous) == before;
-    if (!is_safe && (memcmp(into, frame(self, slot), self->frame_bytes) != 0 || !is_still(metadata, cnt0, atime)))
+    bool is_safe = doubtful == 0 || (before < cnt0 && frames_counter(self, previous) == before);
+    if (!is_safe && (memcmp(into, frame(self, slot), doubtful) != 0 || !is_still(metadata, cnt0, atime)))
         return FRAMES_BUSY;
     self->cnt0 = cnt0;
     self->cnt1 = cnt1;
@@ -332,10 +370,13 @@ enum frames_result frames_spin(struct frames *self, uint64_t last, int64_t deadl
         if (seen != FRAMES_TIMEOUT)
             return seen;
         pause_briefly();
-        if (turn % 65536 == 0) {
+        if (turn % SPINS_PER_LOOK != 0)
+            continue;
+        bool is_over = monotonic_ns() >= deadline_ns;
+        if (is_over || turn % 65536 == 0) {
             if (frames_lost(self))
                 return FRAMES_LOST;
-            return monotonic_ns() >= deadline_ns ? FRAMES_TIMEOUT : FRAMES_INTERRUPTED;
+            return is_over ? FRAMES_TIMEOUT : FRAMES_INTERRUPTED;
         }
     }
 }

@@ -19,6 +19,9 @@ _NAME_BYTES = 16
 _TEXT_BYTES = 16
 _COMMENT_BYTES = 80
 _UNUSED = b"N"
+#: A value that is an int lies where a text begins.
+_INT = struct.Struct("<q")
+_VALUE_AT = KEYWORD.size - _COMMENT_BYTES - _TEXT_BYTES
 
 
 class Keyword(NamedTuple):
@@ -45,10 +48,19 @@ def encode(keyword: Keyword) -> bytes:
     if isinstance(value, Integral):  # NumPy's integers too
         if not -(2**63) <= value < 2**63:
             raise UsageError(f"keyword {keyword.name!r}: {value} does not fit into 64 bits")
-        return KEYWORD.pack(name, b"L", struct.pack("<q", value), comment)
+        return KEYWORD.pack(name, b"L", _INT.pack(value), comment)
     if isinstance(value, Real):
         return KEYWORD.pack(name, b"D", struct.pack("<d", value), comment)
     raise UsageError(f"keyword {keyword.name!r}: a value is an int, a float or a text, not {type(value).__name__}")
+
+
+def pack_keyword_value(raw: bytearray, start: int, value: int) -> None:
+    """Change the value of an encoded keyword that is an int, and begins at byte ``start``.
+
+    Raises:
+        struct.error: If it does not fit into 64 bits.
+    """
+    _INT.pack_into(raw, start + _VALUE_AT, value)
 
 
 def _text(text: str, what: str, most_bytes: int, keyword: Keyword) -> bytes:
@@ -65,7 +77,7 @@ def decode(raw: bytes) -> Keyword | None:
     name, kind, value, comment = KEYWORD.unpack(raw)
     texts = [part.split(b"\0", 1)[0].decode(errors="replace") for part in (name, comment)]
     if kind == b"L":
-        return Keyword(texts[0], struct.unpack_from("<q", value)[0], texts[1])
+        return Keyword(texts[0], _INT.unpack_from(value)[0], texts[1])
     if kind == b"D":
         return Keyword(texts[0], struct.unpack_from("<d", value)[0], texts[1])
     if kind == b"S":
@@ -118,7 +130,7 @@ class Keywords(MutableMapping[str, Value]):
         """All slots as they lie in the file, or the last ones."""
         return bytes(self._memory[-last * KEYWORD_BYTES :])
 
-    def replace_raw(self, start: int, raw: bytes) -> None:
+    def replace_raw(self, start: int, raw: Union[bytes, bytearray]) -> None:
         """Overwrite whole slots, from byte ``start`` on, with encoded keywords; they must fit.
 
         Raises:

@@ -5,16 +5,10 @@
 #include <errno.h>
 #include <malloc.h>
 #include <stdbool.h>
-#include <string.h>
+
+#include "symbols.h"
 
 struct libzmq libzmq;
-
-static bool find(void *library, const char *name, void *place)
-{
-    void *symbol = dlsym(library, name);
-    memcpy(place, &symbol, sizeof symbol); /* the way from an object's pointer to a function's that C allows */
-    return symbol != NULL;
-}
 
 /* A frame's memory is asked for and freed again and again. Where the C library would give it back to the kernel in
  * between (of large frames, two at a time are enough), each page of each frame would be a fault. */
@@ -36,13 +30,16 @@ const char *libzmq_load(const char *path)
     if (module == NULL)
         return "is not an extension module that is in use";
     struct libzmq found;
-    bool is_whole = find(module, "zmq_version", &found.version) && find(module, "zmq_getsockopt", &found.getsockopt) &&
-                    find(module, "zmq_msg_init", &found.msg_init) &&
-                    find(module, "zmq_msg_init_size", &found.msg_init_size) &&
-                    find(module, "zmq_msg_copy", &found.msg_copy) &&
-                    find(module, "zmq_msg_close", &found.msg_close) && find(module, "zmq_msg_data", &found.msg_data) &&
-                    find(module, "zmq_msg_size", &found.msg_size) && find(module, "zmq_msg_send", &found.msg_send) &&
-                    find(module, "zmq_msg_recv", &found.msg_recv);
+    bool is_whole = symbol_find(module, "zmq_version", &found.version) &&
+                    symbol_find(module, "zmq_getsockopt", &found.getsockopt) &&
+                    symbol_find(module, "zmq_msg_init", &found.msg_init) &&
+                    symbol_find(module, "zmq_msg_init_size", &found.msg_init_size) &&
+                    symbol_find(module, "zmq_msg_init_data", &found.msg_init_data) &&
+                    symbol_find(module, "zmq_msg_close", &found.msg_close) &&
+                    symbol_find(module, "zmq_msg_data", &found.msg_data) &&
+                    symbol_find(module, "zmq_msg_size", &found.msg_size) &&
+                    symbol_find(module, "zmq_msg_send", &found.msg_send) &&
+                    symbol_find(module, "zmq_msg_recv", &found.msg_recv);
     dlclose(module); /* only our count of it: Python never unloads an extension module */
     if (!is_whole)
         return "does not show the functions of libzmq";

@@ -8,7 +8,10 @@
 #include <stddef.h>
 
 /* What zmq.h says of them, all of it fixed since 4.2; so its headers are not needed to build. */
+#define LIBZMQ_FD 14
 #define LIBZMQ_EVENTS 15
+#define LIBZMQ_SNDHWM 23
+#define LIBZMQ_RCVHWM 24
 #define LIBZMQ_POLLIN 1
 #define LIBZMQ_DONTWAIT 1
 #define LIBZMQ_SNDMORE 2
@@ -23,7 +26,9 @@ struct libzmq {
     int (*getsockopt)(void *socket, int option, void *value, size_t *length);
     int (*msg_init)(libzmq_message *message);
     int (*msg_init_size)(libzmq_message *message, size_t length);
-    int (*msg_copy)(libzmq_message *copy, libzmq_message *message); /* of what both then share */
+    /* The message is those bytes themselves; when libzmq needs them no more it says so, in whatever thread that is. */
+    int (*msg_init_data)(libzmq_message *message, void *bytes, size_t length, void (*give_back)(void *bytes, void *hint),
+                         void *hint);
     int (*msg_close)(libzmq_message *message);
     void *(*msg_data)(libzmq_message *message);
     size_t (*msg_size)(const libzmq_message *message);

@@ -2,7 +2,6 @@
 #include "messages.h"
 
 #include <string.h>
-#include <time.h>
 
 #define SEQUENCE 16
 #define CNT0 24
@@ -10,13 +9,6 @@
 #define WRITE_TIME 40
 #define SEND_TIME 48
 #define END 56
-
-static int64_t utc_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000000LL + now.tv_nsec;
-}
 
 static void put(unsigned char *message, size_t offset, uint64_t value)
 {
@@ -30,17 +22,14 @@ static uint64_t get(const unsigned char *message, size_t offset)
     return value;
 }
 
-enum frames_result message_fill(struct frames *self, unsigned char *message, uint64_t sequence, int64_t deadline_ns)
+void message_head(struct pool_frame *frame, const unsigned char *header, uint64_t sequence)
 {
-    enum frames_result result = frames_snapshot(self, message + MESSAGE_HEADER_BYTES, -1, deadline_ns);
-    if (result != FRAMES_OK)
-        return result;
-    put(message, SEQUENCE, sequence);
-    put(message, CNT0, self->cnt0);
-    put(message, CNT2, self->cnt2);
-    put(message, WRITE_TIME, (uint64_t)self->atime_ns);
-    put(message, SEND_TIME, (uint64_t)utc_ns());
-    return result;
+    memcpy(frame->head, header, MESSAGE_HEADER_BYTES);
+    put(frame->head, SEQUENCE, sequence);
+    put(frame->head, CNT0, frame->cnt0);
+    put(frame->head, CNT2, frame->cnt2);
+    put(frame->head, WRITE_TIME, (uint64_t)frame->atime_ns);
+    put(frame->head, SEND_TIME, (uint64_t)frame->sent_ns);
 }
 
 bool message_belongs(const struct frames *self, const unsigned char *message, size_t length, const unsigned char *begin,

@@ -6,14 +6,15 @@
 #ifndef DAOSUP_MESSAGES_H
 #define DAOSUP_MESSAGES_H
 
+#include "frame_pool.h"
 #include "frames.h"
 
-#define MESSAGE_HEADER_BYTES 64
+#define MESSAGE_HEADER_BYTES POOL_HEAD_BYTES
 #define MESSAGE_BEGIN_BYTES 16 /* magic, version, kind, flags, epoch: the same for all frames of a stream */
 #define MESSAGE_END_BYTES 8    /* layout id, payload bytes: the same, too */
 
-/* Put the newest frame and what its header says of it into a message whose begin and end are there already. */
-enum frames_result message_fill(struct frames *self, unsigned char *message, uint64_t sequence, int64_t deadline_ns);
+/* Make a frame the message that its head begins: with that header, but for what differs from frame to frame. */
+void message_head(struct pool_frame *frame, const unsigned char *header, uint64_t sequence);
 /* Whether this is a frame of the stream with that begin and end; only then may it be asked for more, or written. */
 bool message_belongs(const struct frames *self, const unsigned char *message, size_t length, const unsigned char *begin,
                      const unsigned char *end);

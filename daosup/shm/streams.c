@@ -6,9 +6,10 @@
 
 #include <errno.h>
 
+#include "direct_sending.h"
 #include "guard.h"
 
-static int64_t monotonic_of(double time_s)
+int64_t monotonic_of(double time_s)
 {
     return time_s < 9e9 ? (int64_t)(time_s * 1e9) : INT64_MAX;
 }
@@ -30,34 +31,91 @@ static bool has_length(Py_ssize_t length, Py_ssize_t wanted, const char *what)
     return false;
 }
 
-PyObject *window_send_frames(PyObject *object, PyObject *arguments)
+bool latency_in(PyObject *buffer, struct latency **place)
 {
-    Window *self = (Window *)object;
-    unsigned long long socket;
-    const char *header;
-    Py_ssize_t header_length, begin_length = 0, end_length = 0;
-    double rest_s, read_timeout_s, until_s;
-    struct sending sending = {
-        .frames = &self->frames, .semaphores = &self->semaphores, .outgoing = &self->outgoing};
+    void *address = NULL;
+    Py_ssize_t length;
 
-    if (!PyArg_ParseTuple(arguments, "Ky#iddd|y#y#", &socket, &header, &header_length, &sending.semaphore, &rest_s,
-                          &read_timeout_s, &until_s, &sending.ends.begin, &begin_length, &sending.ends.end,
-                          &end_length) ||
-        !can_pump(socket) || !has_length(header_length, MESSAGE_HEADER_BYTES, "a header"))
+    *place = NULL;
+    if (buffer == NULL || buffer == Py_None)
+        return true;
+    if (PyObject_AsWriteBuffer(buffer, &address, &length) != 0 ||
+        !has_length(length, sizeof(struct latency), "a place for latencies"))
+        return false;
+    if ((uintptr_t)address % sizeof(uint64_t) != 0) {
+        PyErr_SetString(PyExc_ValueError, "a place for latencies begins at a multiple of 8 bytes");
+        return false;
+    }
+    *place = address;
+    return true;
+}
+
+PyObject *note_latency(PyObject *Py_UNUSED(module), PyObject *arguments)
+{
+    PyObject *buffer;
+    struct latency *place;
+    long long written_ns, now_ns;
+
+    if (!PyArg_ParseTuple(arguments, "OLL", &buffer, &written_ns, &now_ns) || !latency_in(buffer, &place))
         return NULL;
-    sending.socket = (void *)(uintptr_t)socket;
-    sending.header = (const unsigned char *)header;
-    sending.ends.begin_bytes = (size_t)begin_length;
-    sending.ends.end_bytes = (size_t)end_length;
-    sending.deadline_ns = deadline_of(rest_s);
-    sending.rest_ns = (int64_t)(rest_s * 1e9);
-    sending.read_ns = (int64_t)(read_timeout_s * 1e9);
-    sending.until_ns = monotonic_of(until_s);
+    latency_note(place, written_ns, now_ns);
+    Py_RETURN_NONE;
+}
+
+PyObject *latencies_since(PyObject *Py_UNUSED(module), PyObject *arguments)
+{
+    const char *before_bytes, *now_bytes;
+    Py_ssize_t before_length, now_length;
+    PyObject *shares;
+    struct latency before, now;
+
+    if (!PyArg_ParseTuple(arguments, "y#y#O", &before_bytes, &before_length, &now_bytes, &now_length, &shares) ||
+        !has_length(before_length, sizeof before, "counts of latencies") ||
+        !has_length(now_length, sizeof now, "counts of latencies"))
+        return NULL;
+    memcpy(&before, before_bytes, sizeof before); /* they may lie anywhere */
+    memcpy(&now, now_bytes, sizeof now);
+    struct latency since = latency_since(&before, &now);
+
+    Py_ssize_t count = PySequence_Size(shares);
+    PyObject *quantiles_s = count < 0 ? NULL : PyList_New(0);
+    for (Py_ssize_t i = 0; quantiles_s != NULL && i < count; i++) {
+        PyObject *share = PySequence_GetItem(shares, i);
+        double part = share == NULL ? -1 : PyFloat_AsDouble(share);
+        PyObject *quantile_s = PyErr_Occurred() ? NULL : PyFloat_FromDouble(latency_quantile_ns(&since, part) / 1e9);
+        if (quantile_s == NULL || PyList_Append(quantiles_s, quantile_s) != 0)
+            Py_CLEAR(quantiles_s);
+        Py_XDECREF(quantile_s);
+        Py_XDECREF(share);
+    }
+    if (quantiles_s == NULL)
+        return NULL;
+    return Py_BuildValue("NKN", PyLong_FromDouble(latency_frames(&since)), (unsigned long long)since.ahead, quantiles_s);
+}
+
+/* Whose readers get the frames of this window; None: there is no such sender. */
+static bool direct_in(Window *self, PyObject *object, DirectSender **direct)
+{
+    *direct = NULL;
+    if (object == NULL || object == Py_None)
+        return true;
+    *direct = direct_sender_of(object);
+    if (*direct == NULL)
+        return false;
+    if ((*direct)->sender.pool.frame_bytes == self->frames.frame_bytes)
+        return true;
+    PyErr_Format(PyExc_ValueError, "the sender was begun with frames of %zu bytes, those of %U have %zu",
+                 (*direct)->sender.pool.frame_bytes, self->path, self->frames.frame_bytes);
+    return false;
+}
+
+static PyObject *send_until(Window *self, struct sending *sending)
+{
     for (;;) {
         int result;
         Py_BEGIN_ALLOW_THREADS
         guard_renew();
-        result = pump_send(&sending);
+        result = pump_send(sending);
         Py_END_ALLOW_THREADS
         if (result == FRAMES_LOST || result == FRAMES_BUSY)
             return window_raise(self, (enum frames_result)result);
@@ -68,6 +126,47 @@ PyObject *window_send_frames(PyObject *object, PyObject *arguments)
         if (PyErr_CheckSignals() != 0)
             return NULL;
     }
+}
+
+PyObject *window_send_frames(PyObject *object, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"socket", "header", "semaphore", "rest_s", "read_timeout_s", "until_s", "begin", "end",
+                            "latency", "direct", "has_zmq", "spin_s", NULL};
+    Window *self = (Window *)object;
+    PyObject *latency = NULL, *direct_object = NULL;
+    DirectSender *direct;
+    int has_zmq = 1;
+    unsigned long long socket;
+    const char *header;
+    Py_ssize_t header_length, begin_length = 0, end_length = 0;
+    double rest_s, read_timeout_s, until_s, spin_s = 0.0;
+    struct sending sending = {
+        .frames = &self->frames, .semaphores = &self->semaphores, .outgoing = &self->outgoing, .pool = &self->pool};
+
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "Ky#iddd|y#y#OOpd", names, &socket, &header, &header_length,
+                                     &sending.semaphore, &rest_s, &read_timeout_s, &until_s, &sending.ends.begin,
+                                     &begin_length, &sending.ends.end, &end_length, &latency, &direct_object, &has_zmq,
+                                     &spin_s) ||
+        !latency_in(latency, &sending.latency) || !can_pump(socket) ||
+        !has_length(header_length, MESSAGE_HEADER_BYTES, "a header") || !direct_in(self, direct_object, &direct))
+        return NULL;
+    sending.direct = direct != NULL ? &direct->sender : NULL;
+    sending.has_zmq = has_zmq != 0;
+    sending.socket = (void *)(uintptr_t)socket;
+    sending.header = (const unsigned char *)header;
+    sending.ends.begin_bytes = (size_t)begin_length;
+    sending.ends.end_bytes = (size_t)end_length;
+    sending.deadline_ns = deadline_of(rest_s);
+    sending.rest_ns = (int64_t)(rest_s * 1e9);
+    sending.read_ns = (int64_t)(read_timeout_s * 1e9);
+    sending.spin_ns = (int64_t)(spin_s * 1e9);
+    sending.until_ns = monotonic_of(until_s);
+    if (direct != NULL)
+        direct->is_sending = true;
+    PyObject *outcome = send_until(self, &sending);
+    if (direct != NULL)
+        direct->is_sending = false;
+    return outcome;
 }
 
 PyObject *window_note_sent(PyObject *object, PyObject *Py_UNUSED(unused))
@@ -89,6 +188,7 @@ static PyObject *other_message(struct receiving *receiving)
 PyObject *window_take_frames(PyObject *object, PyObject *arguments)
 {
     Window *self = (Window *)object;
+    PyObject *latency = NULL;
     unsigned long long socket, counter;
     const char *begin, *end;
     Py_ssize_t begin_length, end_length;
@@ -96,8 +196,9 @@ PyObject *window_take_frames(PyObject *object, PyObject *arguments)
     int result;
     struct receiving receiving = {.frames = &self->frames, .semaphores = &self->semaphores};
 
-    if (!PyArg_ParseTuple(arguments, "Ky#y#Kd", &socket, &begin, &begin_length, &end, &end_length, &counter, &until_s) ||
-        !can_pump(socket) || !has_length(begin_length, MESSAGE_BEGIN_BYTES, "a header's begin") ||
+    if (!PyArg_ParseTuple(arguments, "Ky#y#Kd|O", &socket, &begin, &begin_length, &end, &end_length, &counter, &until_s,
+                          &latency) ||
+        !latency_in(latency, &receiving.latency) || !can_pump(socket) || !has_length(begin_length, MESSAGE_BEGIN_BYTES, "a header's begin") ||
         !has_length(end_length, MESSAGE_END_BYTES, "a header's end"))
         return NULL;
     if (!self->is_writable) {

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "direct_receiving.h"
 #include "guard.h"
 
 static PyObject *lost_error, *busy_error, *segment_error;
@@ -74,6 +75,7 @@ static int window_init(PyObject *object, PyObject *arguments, PyObject *keywords
         PyErr_Format(segment_error, "%U: cannot be opened: %s", path, strerror(errno));
         return -1;
     }
+    frame_pool_resize(&self->pool, (size_t)frame_bytes);
     semaphores_init(&self->semaphores, base, semaphore_count);
     frames_init(&self->frames);
     Py_INCREF(memory);
@@ -90,6 +92,7 @@ static void window_dealloc(PyObject *object)
     if (self->memory != NULL) {
         semaphores_close(&self->semaphores);
         close(self->frames.fd);
+        frame_pool_end(&self->pool);
     }
     Py_CLEAR(self->memory);
     Py_CLEAR(self->path);
@@ -262,14 +265,20 @@ static PyMethodDef window_methods[] = {
     {"commit", window_commit, METH_VARARGS, "commit(buffer, offset, cnt2, atime_ns, after=-1) -> bool:\n"
      "copy a frame in and tell the readers; False, and nothing done, if the newest frame's counter is not `after`."},
     {"wait", window_wait, METH_VARARGS, "wait(last, semaphore, timeout_s, spin) -> NEW, TIMEOUT or WOKEN."},
-    {"send_frames", window_send_frames, METH_VARARGS,
-     "send_frames(socket, header, semaphore, rest_s, read_timeout_s, until_s, begin=b'', end=b'') -> NEW, TIMEOUT or WOKEN:\n"
-     "send each new frame, and with a `begin` pickled, too: between `begin` and `end`, to readers of the old protocol;\n"
+    {"send_frames", (PyCFunction)(void (*)(void))window_send_frames, METH_VARARGS | METH_KEYWORDS,
+     "send_frames(socket, header, semaphore, rest_s, read_timeout_s, until_s, begin=b'', end=b'', latency=None,\n"
+     "direct=None, has_zmq=True) -> NEW, TIMEOUT or WOKEN:\n"
+     "send each new frame, to the readers of `direct` first; and with a `begin` pickled, too: between `begin` and `end`,\n"
+     "to readers of the old protocol; while `direct` has readers, nothing goes to the socket without has_zmq;\n"
      "NEW: one is left, as a reader said something or it came after until_s (time.monotonic())."},
     {"note_sent", window_note_sent, METH_NOARGS, "note_sent(): the frame last read was sent, by other means."},
     {"take_frames", window_take_frames, METH_VARARGS,
-     "take_frames(socket, begin, end, counter, until_s) -> (NEW or TIMEOUT, None) or (OTHER, message):\n"
+     "take_frames(socket, begin, end, counter, until_s, latency=None) -> (NEW or TIMEOUT, None) or (OTHER, message):\n"
      "write the frame `counter` of the stream with that begin and end, and those after it; NEW: it is past until_s."},
+    {"take_direct", window_take_direct, METH_VARARGS,
+     "take_direct(receiver, counter, until_s, latency=None) -> (NEW, TIMEOUT, CLOSED or BAD, None, None)\n"
+     "or (OTHER, header, payload):\n"
+     "write the frame `counter` that comes through a DirectReceiver, and those after it; NEW: it is past until_s."},
     {"counter", window_counter, METH_VARARGS, "counter(slot=-1) -> cnt0."},
     {"newest_slot", window_newest_slot, METH_NOARGS, "newest_slot() -> index of the newest whole frame."},
     {"check", window_check, METH_NOARGS, "check(): raise SegmentLostError unless the file is still the one mapped."},
@@ -288,6 +297,8 @@ static PyMemberDef window_members[] = {
     {"sequence", T_ULONGLONG, offsetof(Window, outgoing.sequence), 0, "Frames sent; may be set."},
     {"sent", T_ULONGLONG, offsetof(Window, outgoing.sent), 0, "Counter of the frame sent last; may be set."},
     {"skipped", T_ULONGLONG, offsetof(Window, outgoing.skipped), READONLY, "Frames that were never sent."},
+    {"is_doubtful", T_BOOL, offsetof(Window, outgoing.is_doubtful), READONLY,
+     "Whether the frame sent last may not have found room in the queue of some reader of the socket."},
     {"gaps", T_ULONGLONG, offsetof(Window, outgoing.gaps), READONLY, "How often at least one was not."},
     {"taken", T_ULONGLONG, offsetof(Window, taken), READONLY, "Frames that take_frames wrote."},
     {"passed_over", T_ULONGLONG, offsetof(Window, passed_over), READONLY,

@@ -27,6 +27,7 @@ typedef struct {
     struct frames frames;
     struct semaphores semaphores;
     struct outgoing outgoing; /* where its publisher is */
+    struct frame_pool pool;   /* frames that it sends */
     unsigned long long taken; /* frames that take_frames wrote */
     unsigned long long passed_over; /* frames that it did not, for a newer one was there */
 } Window;
@@ -36,10 +37,15 @@ PyObject *window_type(void);
 /* Raise SegmentLostError, or SegmentBusyError for anything but FRAMES_LOST; returns NULL. */
 PyObject *window_raise(Window *self, enum frames_result result);
 int64_t deadline_of(double timeout_s);
+int64_t monotonic_of(double time_s);
+/* Memory to count latencies in, NULL or None: none is wanted; false with an exception set. */
+bool latency_in(PyObject *buffer, struct latency **place);
 
-/* Its methods for streams, in streams.c. */
-PyObject *window_send_frames(PyObject *window, PyObject *arguments);
+/* Its methods for streams, and what belongs to them, in streams.c. */
+PyObject *window_send_frames(PyObject *window, PyObject *arguments, PyObject *keywords);
 PyObject *window_note_sent(PyObject *window, PyObject *unused);
 PyObject *window_take_frames(PyObject *window, PyObject *arguments);
+PyObject *note_latency(PyObject *module, PyObject *arguments);
+PyObject *latencies_since(PyObject *module, PyObject *arguments);
 
 #endif

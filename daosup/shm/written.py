@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import time
+from typing import Optional
 
 from daosup.core.layout import KEYWORD_BYTES
 from daosup.core.mirror_names import FRESHNESS
@@ -22,7 +23,9 @@ UNACKNOWLEDGED = -2
 _PAUSE_S = 0.00005
 _VALUE_AT = 24
 _VALUE = struct.Struct("<q")
-_LINK, _WRITTEN, _REFUSED = (FRESHNESS.index(name) for name in ("NET_LINK", "NET_WRITTEN", "NET_REFUSED"))
+_LINK, _DROPPED, _WRITTEN, _REFUSED = (
+    FRESHNESS.index(name) for name in ("NET_LINK", "NET_DROPPED", "NET_WRITTEN", "NET_REFUSED")
+)
 
 
 def is_mirror(keywords: Keywords) -> bool:
@@ -30,6 +33,26 @@ def is_mirror(keywords: Keywords) -> bool:
     raw = keywords.raw(len(FRESHNESS))
     slots = [decode(raw[start : start + KEYWORD_BYTES]) for start in range(0, len(raw), KEYWORD_BYTES)]
     return tuple(slot.name for slot in slots if slot is not None) == FRESHNESS
+
+
+def link_of(keywords: Keywords) -> Optional[bool]:
+    """Whether a mirror is linked to its source, as its keywords tell; None of a segment that is no mirror."""
+    if not is_mirror(keywords):
+        return None
+    return bool(_VALUE.unpack_from(keywords.raw(len(FRESHNESS)), _LINK * KEYWORD_BYTES + _VALUE_AT)[0])
+
+
+def skipped_of(keywords: Keywords) -> int:
+    """How many frames of its source a mirror did not get, as its keywords tell; 0 of a segment that is no mirror."""
+    if not is_mirror(keywords):
+        return 0
+    return int(_VALUE.unpack_from(keywords.raw(len(FRESHNESS)), _DROPPED * KEYWORD_BYTES + _VALUE_AT)[0])
+
+
+def is_written_back(keywords: Keywords) -> bool:
+    """Whether what is written into a mirror goes to its source, as its keywords tell."""
+    raw = keywords.raw(len(FRESHNESS))
+    return bool(_VALUE.unpack_from(raw, _WRITTEN * KEYWORD_BYTES + _VALUE_AT)[0] != NOT_WRITTEN_BACK)
 
 
 def wait_until_written(keywords: Keywords, counter: int, timeout_s: float, path: str) -> None:

@@ -1,0 +1,370 @@
+#define _GNU_SOURCE
+#include "direct_receiver.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+/* With a heartbeat each second that makes four wake-ups a second of an idle reader. */
+#define WAIT_US 300000
+/* Of messages up to this size whatever has come is read at once; larger ones are read one by one. */
+#define SMALL_BYTES (128u << 10)
+#define ROOM_BYTES (512u << 10)
+/* Frames that came in a burst are all written as long as that takes next to no time: up to so many bytes of them. If more
+ * wait behind a frame, it is passed over. */
+#define BURST_BYTES (256u << 10)
+/* While large frames pour in faster than they are taken out, one is taken after so many at the latest. */
+#define MOST_PASSED_OVER 4
+
+/* As daosup/core/dnet.py has them. */
+#define META_BYTES 288u
+#define DESCRIPTION_BYTES 32u
+#define MOST_KEYWORDS_BYTES (65535u * 120u)
+#define MOST_ANSWER_BYTES 1024u
+#define MOST_REASON_BYTES 255u
+
+int direct_receiver_init(struct direct_receiver *self, int fd, bool is_every, bool is_packed)
+{
+    struct timeval wait = {.tv_usec = WAIT_US};
+    int on = 1, flags = fcntl(fd, F_GETFL);
+
+    memset(self, 0, sizeof *self);
+    self->fd = fd;
+    self->is_every = is_every;
+    self->unpacking.is_wanted = is_packed;
+    self->heard_ns = monotonic_ns();
+    if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) != 0)
+        return errno;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* a socket of another kind needs none */
+    return 0;
+}
+
+void direct_receiver_close(struct direct_receiver *self, bool is_abrupt)
+{
+    struct linger none = {.l_onoff = 1, .l_linger = 0};
+    if (self->fd >= 0 && is_abrupt)
+        (void)setsockopt(self->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    if (self->fd >= 0)
+        close(self->fd);
+    self->fd = -1;
+    free(self->buffer);
+    self->buffer = NULL;
+    self->capacity = self->begin = self->end = 0;
+    direct_unpacking_free(&self->unpacking);
+}
+
+/* -- what may come */
+
+static bool is_between(uint64_t bytes, uint64_t least, uint64_t most)
+{
+    return least <= bytes && bytes <= most;
+}
+
+/* Whether a message of that kind can have a payload of that size. */
+static bool is_possible(uint16_t kind, uint64_t bytes)
+{
+    switch (kind) {
+    case DNET_META:
+        return is_between(bytes, META_BYTES, META_BYTES + MOST_KEYWORDS_BYTES);
+    case DNET_DESCRIBE:
+        return is_between(bytes, DESCRIPTION_BYTES, DESCRIPTION_BYTES + MOST_KEYWORDS_BYTES);
+    case DNET_ANSWER:
+        return is_between(bytes, 1, MOST_ANSWER_BYTES);
+    case DNET_BYE:
+        return bytes <= MOST_REASON_BYTES;
+    default: /* heartbeat */
+        return bytes == 0;
+    }
+}
+
+static int bad(struct direct_receiver *self, const char *what, uint64_t number)
+{
+    snprintf(self->wrong, sizeof self->wrong, what, (unsigned long long)number);
+    return DIRECT_BAD;
+}
+
+static int check(struct direct_receiver *self, const struct dnet_header *header, uint64_t frame_bytes)
+{
+    if (header->magic != DNET_MAGIC)
+        return bad(self, "no message begins with 0x%08llx", header->magic);
+    if (header->version != DNET_VERSION)
+        return bad(self, "message of version %llu, expected 1", header->version);
+    switch (header->kind) {
+    case DNET_FRAME:
+        if (frame_bytes == 0)
+            return bad(self, "frame of %llu bytes, and none is described", header->payload_bytes);
+        if (header->flags & DNET_PACKED ? !direct_unpacking_is_possible(&self->unpacking, header, frame_bytes)
+                                        : header->payload_bytes != frame_bytes + DNET_TRAILER_BYTES)
+            return bad(self, "frame of %llu bytes, with its counter, is not of the size described", header->payload_bytes);
+        if (header->cnt0 > INT64_MAX)
+            return bad(self, "frame with counter %llu", header->cnt0);
+        return FRAMES_OK;
+    case DNET_META:
+    case DNET_DESCRIBE:
+    case DNET_ANSWER:
+    case DNET_HEARTBEAT:
+    case DNET_BYE:
+        if (!is_possible(header->kind, header->payload_bytes))
+            return bad(self, "message of %llu bytes, and none of its kind has as many", header->payload_bytes);
+        return FRAMES_OK;
+    default:
+        return bad(self, "message of kind %llu from a sender of frames", header->kind);
+    }
+}
+
+/* -- bytes */
+
+/* Make room for so many bytes from the first one that is here on. */
+static bool has_room(struct direct_receiver *self, size_t bytes)
+{
+    if (self->begin > 0) {
+        self->end -= self->begin;
+        memmove(self->buffer, self->buffer + self->begin, self->end);
+        self->begin = 0;
+    }
+    if (bytes <= self->capacity)
+        return true;
+    size_t capacity = bytes > ROOM_BYTES ? bytes : ROOM_BYTES;
+    unsigned char *buffer = realloc(self->buffer, capacity);
+    if (buffer == NULL)
+        return false;
+    self->buffer = buffer;
+    self->capacity = capacity;
+    return true;
+}
+
+/* As recv, but look again and again before sleeping: until nothing has come for spin_ns. */
+static ssize_t spin(struct direct_receiver *self, size_t wanted, bool is_all)
+{
+    int64_t end = monotonic_ns() + self->spin_ns;
+    size_t here = 0;
+    do {
+        ssize_t got = recv(self->fd, self->buffer + self->end + here, wanted - here, MSG_DONTWAIT);
+        if (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+            return here > 0 ? (ssize_t)here : got;
+        if (got == 0)
+            return (ssize_t)here;
+        if (got > 0) {
+            here += (size_t)got;
+            if (!is_all || here == wanted)
+                return (ssize_t)here;
+            end = monotonic_ns() + self->spin_ns;
+        }
+    } while (monotonic_ns() < end);
+    return here > 0 ? (ssize_t)here : recv(self->fd, self->buffer + self->end, wanted, is_all ? MSG_WAITALL : 0);
+}
+
+/* Have more of a message that has so many bytes; whether that is certain or only what usually comes. */
+static int fill(struct direct_receiver *self, size_t message_bytes, bool is_certain)
+{
+    size_t here = self->end - self->begin;
+    bool is_small = message_bytes <= SMALL_BYTES;
+    if (!has_room(self, message_bytes))
+        return DIRECT_FAILED;
+    size_t wanted = is_small ? self->capacity - here : message_bytes - here;
+    bool is_all = is_certain && !is_small;
+    ssize_t got = self->spin_ns > 0 ? spin(self, wanted, is_all)
+                                    : recv(self->fd, self->buffer + self->end, wanted, is_all ? MSG_WAITALL : 0);
+    if (got > 0) {
+        int on = 1;
+        if (self->is_quick) /* the kernel forgets it now and then */
+            (void)setsockopt(self->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+        self->end += (size_t)got;
+        return FRAMES_OK;
+    }
+    if (got < 0 && errno == EINTR)
+        return FRAMES_INTERRUPTED;
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return FRAMES_TIMEOUT;
+    snprintf(self->wrong, sizeof self->wrong, "%s", got == 0 ? "the owner closed the connection" : strerror(errno));
+    return DIRECT_CLOSED;
+}
+
+/* Wait for a message to be here whole, and no longer than until then. */
+static int next(struct direct_receiver *self, uint64_t frame_bytes, int64_t until_ns, struct dnet_header *header)
+{
+    for (bool has_waited = false;; has_waited = true) {
+        size_t here = self->end - self->begin;
+        bool is_certain = here >= DNET_HEADER_BYTES;
+        size_t message_bytes = DNET_HEADER_BYTES + (frame_bytes == 0 ? 0 : (size_t)frame_bytes + DNET_TRAILER_BYTES);
+        if (is_certain) {
+            memcpy(header, self->buffer + self->begin, sizeof *header);
+            int wrong = check(self, header, frame_bytes);
+            if (wrong != FRAMES_OK)
+                return wrong;
+            message_bytes = DNET_HEADER_BYTES + (size_t)header->payload_bytes;
+            if (here >= message_bytes)
+                return FRAMES_OK;
+        }
+        if (has_waited && self->heard_ns >= until_ns)
+            return FRAMES_TIMEOUT; /* it comes, but slowly */
+        int result = fill(self, message_bytes, is_certain);
+        if (result != FRAMES_OK)
+            return result;
+        self->heard_ns = monotonic_ns();
+    }
+}
+
+static void consume(struct direct_receiver *self, const struct dnet_header *header)
+{
+    self->begin += DNET_HEADER_BYTES + (size_t)header->payload_bytes;
+    if (self->begin == self->end)
+        self->begin = self->end = 0;
+}
+
+/* -- messages */
+
+/* Of a packed frame what was packed. */
+static int unpack_frame(struct direct_receiver *self, const struct dnet_header *header, size_t frame_bytes,
+                        const unsigned char **frame)
+{
+    bool has_memory;
+    *frame = direct_unpacking_take(&self->unpacking, header, *frame, frame_bytes, &has_memory);
+    if (!has_memory)
+        return DIRECT_FAILED;
+    return *frame != NULL ? FRAMES_OK : bad(self, "what is packed in frame %llu is no frame", header->cnt0);
+}
+
+static int hand_over(struct direct_receiver *self, const struct dnet_header *header, size_t frame_bytes,
+                     struct direct_message *message)
+{
+    message->header = *header;
+    message->payload = self->buffer + self->begin + DNET_HEADER_BYTES;
+    if (header->kind == DNET_FRAME && header->flags & DNET_PACKED) {
+        int result = unpack_frame(self, header, frame_bytes, &message->payload);
+        if (result != FRAMES_OK)
+            return result;
+        message->header = direct_unpacking_header(header, frame_bytes);
+    }
+    consume(self, header);
+    return DIRECT_OTHER;
+}
+
+static bool is_newer(const unsigned char *raw, const struct dnet_header *than, bool is_packed)
+{
+    struct dnet_header header;
+    memcpy(&header, raw, sizeof header);
+    return header.magic == DNET_MAGIC && header.version == DNET_VERSION && header.kind == DNET_FRAME &&
+           (header.flags & DNET_ECHO) == 0 && (is_packed || header.payload_bytes == than->payload_bytes) &&
+           header.cnt0 > than->cnt0;
+}
+
+/* The same where frames are packed, each of another size: whether the next one is here whole. */
+static bool is_packed_behind(struct direct_receiver *self, const struct dnet_header *header, size_t behind)
+{
+    unsigned char raw[DNET_HEADER_BYTES];
+    struct dnet_header next;
+    int waiting = 0;
+    if (self->passed_over_in_a_row >= MOST_PASSED_OVER || ioctl(self->fd, FIONREAD, &waiting) != 0 || waiting < 0)
+        return false;
+    if (behind >= sizeof raw)
+        memcpy(raw, self->buffer + self->end - behind, sizeof raw);
+    else if (behind > 0 || recv(self->fd, raw, sizeof raw, MSG_PEEK | MSG_DONTWAIT) != (ssize_t)sizeof raw)
+        return false;
+    memcpy(&next, raw, sizeof next);
+    return is_newer(raw, header, true) && behind + (size_t)waiting - sizeof raw >= next.payload_bytes;
+}
+
+/* Whether so much waits behind the frame at the beginning, a newer one first, that this one is of no use any more. */
+static bool is_behind(struct direct_receiver *self, const struct dnet_header *header)
+{
+    size_t message_bytes = DNET_HEADER_BYTES + (size_t)header->payload_bytes;
+    size_t behind = self->end - self->begin - message_bytes;
+    if (self->is_every)
+        return false;
+    if (self->unpacking.is_wanted)
+        return is_packed_behind(self, header, behind);
+    if (message_bytes <= SMALL_BYTES)
+        return behind > BURST_BYTES && is_newer(self->buffer + self->begin + message_bytes, header, false);
+    unsigned char raw[DNET_HEADER_BYTES];
+    int waiting = 0;
+    return behind == 0 && self->passed_over_in_a_row < MOST_PASSED_OVER && ioctl(self->fd, FIONREAD, &waiting) == 0 &&
+           waiting > 0 && (size_t)waiting >= message_bytes &&
+           recv(self->fd, raw, sizeof raw, MSG_PEEK | MSG_DONTWAIT) == (ssize_t)sizeof raw &&
+           is_newer(raw, header, false);
+}
+
+int direct_receive(struct direct_receiver *self, uint64_t frame_bytes, int64_t until_ns, struct direct_message *message)
+{
+    for (;;) {
+        struct dnet_header header;
+        int result = next(self, frame_bytes, until_ns, &header);
+        if (result != FRAMES_OK)
+            return result;
+        bool is_passed = header.kind == DNET_FRAME && (header.flags & DNET_ECHO) == 0 && is_behind(self, &header);
+        if (header.kind != DNET_HEARTBEAT && !is_passed) {
+            self->passed_over_in_a_row = 0;
+            return hand_over(self, &header, (size_t)frame_bytes, message);
+        }
+        self->passed_over += is_passed;
+        self->passed_over_in_a_row += is_passed;
+        consume(self, &header);
+        if (self->heard_ns >= until_ns)
+            return FRAMES_TIMEOUT;
+    }
+}
+
+/* The frame at the beginning, which is here whole. */
+static int take(struct direct_receiver *self, struct direct_taking *taking, const struct dnet_header *header)
+{
+    const unsigned char *frame = self->buffer + self->begin + DNET_HEADER_BYTES;
+    uint64_t after;
+    memcpy(&after, frame + header->payload_bytes - DNET_TRAILER_BYTES, sizeof after);
+    if (header->cnt0 < taking->expected)
+        return FRAMES_OK;
+    if (after != header->cnt0 || is_behind(self, header)) {
+        taking->passed_over++;
+        self->passed_over_in_a_row++;
+        return FRAMES_OK;
+    }
+    if (header->flags & DNET_PACKED) {
+        int result = unpack_frame(self, header, taking->frames->frame_bytes, &frame);
+        if (result != FRAMES_OK)
+            return result;
+    }
+    uint64_t cnt2 = header->flags & DNET_HAS_FRAME_ID ? header->reserved[0] : header->cnt0;
+    int result = (int)frames_commit(taking->frames, frame, cnt2, header->atime_ns, FRAMES_ANY);
+    if (result != FRAMES_OK)
+        return result;
+    semaphores_post(taking->semaphores);
+    if (taking->latency != NULL)
+        latency_note(taking->latency, header->atime_ns, utc_ns());
+    self->passed_over_in_a_row = 0;
+    if (header->cnt0 > taking->expected) {
+        taking->skipped += header->cnt0 - taking->expected;
+        taking->gaps++;
+    }
+    taking->expected = header->cnt0 + 1;
+    taking->taken++;
+    return FRAMES_OK;
+}
+
+int direct_take(struct direct_receiver *self, struct direct_taking *taking, struct direct_message *message)
+{
+    for (;;) {
+        struct dnet_header header;
+        int result = next(self, taking->frames->frame_bytes, taking->until_ns, &header);
+        if (result != FRAMES_OK)
+            return result;
+        bool is_frame = header.kind == DNET_FRAME && (header.flags & DNET_ECHO) == 0;
+        if (!is_frame && header.kind != DNET_HEARTBEAT)
+            return hand_over(self, &header, taking->frames->frame_bytes, message);
+        if (is_frame) {
+            result = take(self, taking, &header);
+            if (result != FRAMES_OK)
+                return result;
+        }
+        consume(self, &header);
+        if (self->heard_ns >= taking->until_ns)
+            return FRAMES_OK;
+    }
+}
