@@ -13,22 +13,24 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
 from typing import Optional
 
 from daosup.config import kinds
+from daosup.config.dnet import DnetConfig
+from daosup.config.hooks import HookConfig
 from daosup.config.kinds import found, key, one_of, seconds, whole
 from daosup.config.mirrors import MirrorConfig, MirrorLayout, MirrorsConfig, check_mirrors, names_of
-from daosup.config.reading import Source, build, line_numbers, read_dotted, read_nested, table, tables
+from daosup.config.reading import Source, arrays_of, build, line_numbers, read_dotted, read_nested, table, tables
 from daosup.config.redis_keys import REDIS_ADDRESS, Embedded, RedisConfig, Verify, check_redis, settle_address
 from daosup.config.settling import LAST_PORT, settle_names, settle_ports
 from daosup.config.workers import WorkerConfig, WorkersConfig
 from daosup.core import types
 from daosup.core.mirror_names import MirrorNames
-from daosup.core.types import Role, Writing
+from daosup.core.types import Role, Transport, Writing
 from daosup.errors import ConfigError
 
 CONFIG_FOLDER = Path("/etc/daosup")
@@ -65,8 +67,19 @@ class ControlConfig:
     socket: Path = key(
         kinds.PATH, "The control socket; at most 107 bytes.", derived="`<runtime_folder>/<instance>.sock`"
     )
-    mode: int = key(kinds.MODE, "Permissions of the socket: who may write may command.", "0660")
-    group: Optional[str] = key(kinds.GROUP, "Group of the socket; without it, the service's own group.")
+    mode: int = key(kinds.MODE, "Permissions of the socket: who may write to it may look.", "0666")
+    group: Optional[str] = key(
+        kinds.GROUP,
+        "Group of the socket, whose members may also change things, as root and the service's own user may; without "
+        "it, the service's own group.",
+    )
+    secret_file: Optional[Path] = key(
+        kinds.PATH,
+        "File of at least 32 bytes, the same on all hosts, that only root and the service's group may read "
+        "(`head -c 32 /dev/urandom | base64`, mode 0640). With it, hosts may change things on each other "
+        "(`daosupctl -H HOST ...`); without it, they may only look.",
+        is_live=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -84,6 +97,13 @@ class PublishConfig:
         9,
         is_live=True,
     )
+    direct: bool = key(
+        kinds.YES_OR_NO,
+        "Whether frames can also be had directly, at a second port of each publisher, which is taken from the end of "
+        "the range of `[network]`, as long as half of that is room enough for all segments.",
+        True,
+        is_live=True,
+    )
     read_only: tuple[str, ...] = key(
         kinds.GLOBS, "Segments that mirrors on other hosts may not write back to.", [], is_live=True
     )
@@ -91,6 +111,18 @@ class PublishConfig:
         kinds.GLOBS,
         "Segments that one other host at a time may write back to; what `read_only` names as well is read-only.",
         [],
+        is_live=True,
+    )
+
+
+@dataclass(frozen=True)
+class MetricsConfig:
+    """Where Prometheus finds metrics. ``listen`` is an IP address, or ``*`` for all, and a port; None: nowhere."""
+
+    listen: Optional[tuple[str, int]] = key(
+        kinds.LISTEN,
+        'Where metrics are served to whoever asks, by HTTP at `/metrics`; `"127.0.0.1:9777"`: to this host alone.',
+        unset="nowhere",
         is_live=True,
     )
 
@@ -106,7 +138,11 @@ class LogConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """All settings of one supervisor. ``file`` is None if there was no file and all is default."""
+    """All settings of one supervisor. ``file`` is None if there was no file and all is default.
+
+    ``origins`` says where each key was set, by its dotted name (``log.level``, ``mirror[0].source``): ``FILE:LINE`` or
+    ``command line``. What is not in it has its default.
+    """
 
     instance: str
     file: Optional[Path]
@@ -129,6 +165,12 @@ class Config:
     publish: PublishConfig = table("What this host gives to others.", PublishConfig)
     mirrors: MirrorsConfig = table("How this host mirrors segments of others.", MirrorsConfig)
     workers: WorkersConfig = table("The processes that move frames, and what they may use.", WorkersConfig)
+    metrics: MetricsConfig = table("Metrics for Prometheus; docs/metrics.md lists them.", MetricsConfig)
+    dnet: DnetConfig = table(
+        "Hosts that run DAO's own network service, in the same network: their segments can be mirrored like those of "
+        "other hosts. Nobody proves there who he is: for closed networks.",
+        DnetConfig,
+    )
     log: LogConfig = table("Logging.", LogConfig)
     worker: tuple[WorkerConfig, ...] = tables(
         "Workers that are to be limited otherwise than `[workers]` says; the first table that matches counts.",
@@ -145,6 +187,13 @@ class Config:
     )
     segment_folder: Path = key(kinds.PATH, "Folder of the segments.", "/tmp")
     mirror: tuple[MirrorConfig, ...] = tables("A mirror that comes up by itself.", MirrorConfig, is_live=True)
+    hook: tuple[HookConfig, ...] = tables(
+        "A program that is run for each event of a kind, as the service's user and within what the service may do. At "
+        "most four run at a time, and a hundred wait; what they write is in the log.",
+        HookConfig,
+        is_live=True,
+    )
+    origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def names(self) -> MirrorNames:
@@ -166,6 +215,11 @@ class Config:
             if any(fnmatchcase(name, each) for each in patterns):
                 return writing
         return Writing.OPEN
+
+    def transport_of(self, source: types.Source) -> Transport:
+        """How the frames of ``source`` are to come."""
+        own = next((each for each in self.mirror if each.source == source), None)
+        return (own.transport if own else None) or self.mirrors.transport
 
     def making_of(self, source: types.Source) -> tuple[int, MirrorLayout]:
         """Mode and layout of the mirror of ``source``."""
@@ -205,50 +259,60 @@ class Config:
         return config
 
 
-def load(path: Path | None, instance: str, overrides: Mapping[str, object] = _NO_OVERRIDES) -> Config:
+def load(
+    path: Path | None, instance: str, overrides: Mapping[str, object] = _NO_OVERRIDES, text: str | None = None
+) -> Config:
     """Read the configuration of ``instance``.
 
     Args:
         path: The file; None for ``/etc/daosup/<instance>.toml``, which may be missing (all defaults).
         instance: Name of the instance, as in ``daoserver@<instance>``.
         overrides: Dotted keys from the command line, which win over the file; None counts as not given.
+        text: What the file says; without it, it is read.
 
     Raises:
         ConfigError: With all mistakes in the file and in ``overrides``.
     """
     mistakes: list[str] = []
-    file, text = path, ""
+    file = path
     mapping: dict[str, object] = {}
     if path is None and re.match(_INSTANCE, instance):
         default = CONFIG_FOLDER / f"{instance}.toml"
         file = default if os.path.lexists(default) else None
     if file is not None:
-        text, mapping = _parse(file, mistakes)
-    config = _read(mapping, Source(str(file), line_numbers(text)), instance, overrides, file, mistakes)
+        if text is None:
+            text = _text_of(file, mistakes)
+        mapping = _parse(file, text, mistakes)
+    config = _read(mapping, Source(str(file), line_numbers(text or "")), instance, overrides, file, mistakes)
     if config is None:
         raise ConfigError(mistakes)
     return config
 
 
-def _parse(file: Path, mistakes: list[str]) -> tuple[str, dict[str, object]]:
+def _text_of(file: Path, mistakes: list[str]) -> str:
+    try:
+        return file.read_bytes().decode("utf-8")
+    except OSError as error:
+        mistakes.append(f"{file}: cannot be read: {error.strerror}; name a file that this user may read")
+    except UnicodeDecodeError as error:
+        mistakes.append(f"{file}: is not UTF-8 text (byte {error.start}); save it as UTF-8")
+    return ""
+
+
+def _parse(file: Path, text: str, mistakes: list[str]) -> dict[str, object]:
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib
     try:
-        text = file.read_bytes().decode("utf-8")
-        return text, tomllib.loads(text)
-    except OSError as error:
-        mistakes.append(f"{file}: cannot be read: {error.strerror}; name a file that this user may read")
-    except UnicodeDecodeError as error:
-        mistakes.append(f"{file}: is not UTF-8 text (byte {error.start}); save it as UTF-8")
+        return tomllib.loads(text)
     except RecursionError:
         mistakes.append(f"{file}: is not valid TOML: nested too deeply")
     except ValueError as error:  # TOMLDecodeError, and int() of too many digits
         line = re.search(r"at line (\d+)", str(error))
         place = f"{file}:{line.group(1)}" if line else str(file)
         mistakes.append(f"{place}: is not valid TOML: {error}")
-    return "", {}
+    return {}
 
 
 def _read(
@@ -267,6 +331,8 @@ def _read(
     read_nested(Config, mapping, source, mistakes)
     read_dotted(Config, overrides, command_line, mistakes)
     settle_address(source, command_line)
+    for array in arrays_of(Config).keys() & command_line.values.keys():
+        source.values.pop(array, None)
     values: dict[str, object] = {**source.values, **command_line.values}
     places = {dotted: (command_line if dotted in command_line.values else source).place(dotted) for dotted in values}
     # Only keys that were right themselves are compared with each other, so one mistake is not told twice.
@@ -278,6 +344,8 @@ def _read(
     check_mirrors(values.get("mirror", ()), pattern, values.get("host"), place, mistakes)
     if mistakes:
         return None
-    values.update({"instance": instance, "file": file})
+    # An array of tables that the command line has replaces that of the file.
+    of_file = {dotted: place for dotted, place in source.places.items() if dotted.partition("[")[0] in source.values}
+    values.update({"instance": instance, "file": file, "origins": {**places, **of_file, **command_line.places}})
     values["redis.is_configured"] = not values.keys().isdisjoint(REDIS_ADDRESS)
     return build(Config, values)

@@ -11,6 +11,7 @@ from dataclasses import fields, replace
 from typing import Any, NamedTuple, TypeVar
 
 from daosup.config import Config
+from daosup.config.reading import arrays_of, keys_of
 
 T = TypeVar("T")
 
@@ -25,10 +26,21 @@ class Change(NamedTuple):
 
 def adopt(running: Config, read: Config) -> Change:
     """Take from ``read`` what a running supervisor can; the rest stays as in ``running``."""
-    config = replace(_merged(running, read), file=read.file)
+    config = replace(_merged(running, read), file=read.file, origins=_origins(running, read))
     return Change(
         config, tuple(_differing(running, read, is_live=True)), tuple(_differing(running, read, is_live=False))
     )
+
+
+def _origins(running: Config, read: Config) -> dict[str, str]:
+    """Each from where its value is from."""
+    live = {dotted for dotted, key in keys_of(Config).items() if key.is_live}
+    live |= {name for name, array in arrays_of(Config).items() if array.is_live}
+
+    def chosen(config: Config, *, is_live: bool) -> dict[str, str]:
+        return {key: place for key, place in config.origins.items() if (key.partition("[")[0] in live) is is_live}
+
+    return {**chosen(running, is_live=False), **chosen(read, is_live=True)}
 
 
 def _is_live(metadata: Any) -> bool:

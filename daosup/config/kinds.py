@@ -14,9 +14,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from daosup.core.delivery import LEAST_RATE_HZ, MOST_RATE_HZ, Delivery, roi_text, stride_text
 from daosup.core.mirror_names import check_pattern
 from daosup.core.types import SEGMENT_SUFFIX, Source, check_host
-from daosup.errors import UsageError
+from daosup.errors import ProtocolError, UsageError
 
 SHOWN_CHARACTERS = 80
 
@@ -42,16 +43,27 @@ class Refused(Exception):
         super().__init__(hint)
 
 
+def _as_written(value: object) -> object:
+    """What most kinds write: words for names and members of an Enum, an array for a tuple."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, (Path, Source)):
+        return str(value)
+    return [_as_written(item) for item in value] if isinstance(value, tuple) else value
+
+
 class Kind(NamedTuple):
     """One kind of value: ``allowed`` in words, ``read`` from what TOML gives to what the program uses.
 
-    ``item_allowed`` is said of an item of an array; of a value that ``is_secret``, no password is ever shown.
+    ``item_allowed`` is said of an item of an array; of a value that ``is_secret``, no password is ever shown. ``write``
+    is the reverse of ``read``: it gives what would be read as the same value.
     """
 
     allowed: str
     read: Callable[[object], object]
     item_allowed: str = ""
     is_secret: bool = False
+    write: Callable[[Any], object] = _as_written
 
 
 class Key(NamedTuple):
@@ -95,12 +107,20 @@ def key(
 
 
 def as_toml(value: object) -> str:
-    """A default as it would stand in the file."""
+    """A value as it would stand in the file."""
     if isinstance(value, list):
         return "[" + ", ".join(as_toml(item) for item in value) + "]"
     if isinstance(value, bool):
         return found(value)
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    if isinstance(value, str):
+        return '"' + "".join(map(_in_toml, value)) + '"'
+    return str(value)
+
+
+def _in_toml(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    return character if character.isprintable() else f"\\U{ord(character):08x}"
 
 
 def found(value: object) -> str:
@@ -260,6 +280,28 @@ def _is_ip(text: str) -> bool:
     return True
 
 
+def _read_rate(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise Refused("write it without quotes" if isinstance(value, str) else "")
+    return _of_line(f"rate={value:.6f}" if abs(value) < MOST_RATE_HZ + 1 else "rate=").rate_hz
+
+
+def _read_roi(value: object) -> tuple[tuple[int, int], ...]:
+    return _of_line(f"roi={_text(value)}").roi
+
+
+def _read_stride(value: object) -> tuple[int, ...]:
+    return _of_line(f"stride={_text(value)}").stride
+
+
+def _of_line(option: str) -> Delivery:
+    """An option as it is said to the owner."""
+    try:
+        return Delivery.parse([option])
+    except ProtocolError:
+        raise Refused from None
+
+
 def _read_group(value: object) -> str:
     text = _text(value)
     if not re.match(_GROUP, text):
@@ -312,13 +354,31 @@ def _read_sentinels(value: object) -> tuple[tuple[str, int], ...]:
 
 
 def _read_sentinel(item: object, index: int) -> tuple[str, int]:
-    match = re.match(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+)):([0-9]{1,5})\Z", item) if isinstance(item, str) else None
-    if match is None:
-        raise Refused("", index)
-    host, port = match[1] or match[2], int(match[3])
-    if not (_is_ip(host) or re.match(_DNS_NAME, host)) or not 1 <= port <= 65535:
+    host, port = _host_and_port(item) or ("", 0)
+    if not (_is_ip(host) or re.match(_DNS_NAME, host)):
         raise Refused("", index)
     return host, port
+
+
+def _read_listen(value: object) -> tuple[str, int]:
+    host, port = _host_and_port(_text(value)) or ("", 0)
+    if host != "*" and not _is_ip(host):
+        raise Refused("a name or an interface is not enough" if port else "")
+    return host, port
+
+
+def _host_and_port(value: object) -> tuple[str, int] | None:
+    """Of ``host:port``, an IPv6 address in brackets; None if it is something else."""
+    match = re.match(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+)):([0-9]{1,5})\Z", value) if isinstance(value, str) else None
+    if match is None or not 1 <= int(match[3]) <= 65535:
+        return None
+    return match[1] or match[2], int(match[3])
+
+
+def address_text(address: tuple[str, int]) -> str:
+    """Host and port as one text, an IPv6 address in brackets."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def matching(allowed: str, pattern: str) -> Kind:
@@ -334,14 +394,30 @@ def matching(allowed: str, pattern: str) -> Kind:
 
 
 PATH = Kind("an absolute path", _read_path)
-MODE = Kind('an octal mode in quotes such as "0660", with reading and writing for the owner', _read_mode)
+MODE = Kind(
+    'an octal mode in quotes such as "0660", with reading and writing for the owner',
+    _read_mode,
+    write=lambda mode: f"{mode:04o}",
+)
 HOST = Kind("1 to 63 letters, digits, '-', '_' or '.', beginning with a letter or digit", _read_host)
 SERVER = Kind("an IP address or a host name", _read_server)
 BIND = Kind('an IP address of this host, or "*" for all', _read_bind)
+LISTEN = Kind(
+    '"ADDRESS:PORT" with an IP address of this host, an IPv6 one in brackets, or "*" for all',
+    _read_listen,
+    write=address_text,
+)
 ADVERTISE = Kind("an IPv4 address or a host name", _read_advertise)
 SOURCE = Kind("a segment of another host as HOST:NAME", _read_source)
 MIRROR_NAME = Kind("a segment's name, in which {host} and {name} stand for its owner and source", _read_mirror_name)
 MIRROR_NAMES = Kind("a segment's name with {name}, and {host} if need be", _read_mirror_names)
+RATE = Kind(
+    f"a number of frames a second from {LEAST_RATE_HZ:g} to {MOST_RATE_HZ:.0f}",
+    _read_rate,
+    write=lambda rate_hz: int(rate_hz) if rate_hz == int(rate_hz) else rate_hz,
+)
+ROI = Kind('the first of each axis and the one behind its last, as "Y0:Y1,X0:X1"', _read_roi, write=roi_text)
+STRIDE = Kind('whole numbers from 1 on, one for each axis, as "SY,SX"', _read_stride, write=stride_text)
 GROUP = Kind("the name of a group", _read_group)
 GLOBS = Kind(f"an array of patterns for {_GLOB_WORDS}", _read_globs, f"a pattern for {_GLOB_WORDS}")
 YES_OR_NO = Kind("true or false", _read_yes_or_no)
@@ -351,7 +427,10 @@ REDIS_URL = Kind(
     is_secret=True,
 )
 SENTINELS = Kind(
-    'an array of "host:port", an IPv6 address in brackets', _read_sentinels, '"host:port", an IPv6 address in brackets'
+    'an array of "host:port", an IPv6 address in brackets',
+    _read_sentinels,
+    '"host:port", an IPv6 address in brackets',
+    write=lambda sentinels: [address_text(each) for each in sentinels],
 )
 SERVICE = matching("1 to 128 letters, digits, '.', '-' or '_'", r"[A-Za-z0-9._-]{1,128}\Z")
 USER = matching("1 to 128 characters without blanks", r"[^\s\x00-\x1f\x7f]{1,128}\Z")

@@ -15,8 +15,9 @@ from typing import Any, Optional
 
 from daosup.config import kinds
 from daosup.config.kinds import found, key, one_of
+from daosup.core.delivery import COMPRESSIONS, MODES, PLAIN, Delivery
 from daosup.core.mirror_names import USUAL_PATTERN, MirrorNames, check_mirror_name
-from daosup.core.types import Source
+from daosup.core.types import Source, Transport
 from daosup.errors import UsageError
 
 
@@ -49,6 +50,14 @@ class MirrorsConfig:
         USUAL_PATTERN,
         is_live=True,
     )
+    transport: Transport = key(
+        one_of(Transport),
+        'How frames come: "direct", by a TCP connection of this mirror alone (which takes the least time); "zmq", by '
+        'ZeroMQ; "auto", directly where the owner offers that and can be reached so, else by ZeroMQ. What is written '
+        "back goes the same way.",
+        "auto",
+        is_live=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -59,9 +68,40 @@ class MirrorConfig:
     mode: Optional[int] = key(kinds.MODE, "Permissions of this mirror.", unset="as in `[mirrors]`")
     layout: Optional[MirrorLayout] = key(one_of(MirrorLayout), "Layout of this mirror.", unset="as in `[mirrors]`")
     name: Optional[str] = key(kinds.MIRROR_NAME, "What this mirror is called.", unset="as in `[mirrors]`")
+    transport: Optional[Transport] = key(
+        one_of(Transport), "How frames of this mirror come.", unset="as in `[mirrors]`"
+    )
+    frames: Optional[str] = key(
+        one_of(MODES),
+        'Which frames come: "newest", of several that wait only the newest one; "every", each of them, as long as '
+        'network and host keep up on average (for recorders). "every", and each of the next four keys, needs a direct '
+        "connection: without one the mirror waits.",
+        unset='`"newest"`',
+    )
+    rate: Optional[float] = key(kinds.RATE, "At most so many frames a second come, for displays.", unset="all")
+    roi: Optional[tuple[tuple[int, int], ...]] = key(
+        kinds.ROI, "Which part of each frame comes; the mirror has that shape.", unset="all of it"
+    )
+    stride: Optional[tuple[int, ...]] = key(
+        kinds.STRIDE, "Every how manyth element of each axis comes, of that part.", unset="each"
+    )
+    compress: Optional[str] = key(
+        one_of(COMPRESSIONS), "How frames are packed for the way, for slow lines.", unset='`"none"`'
+    )
     write_back: bool = key(
         kinds.YES_OR_NO, "Whether what is written into this mirror goes to its source, if the owner allows it.", False
     )
+
+    @property
+    def delivery(self) -> Delivery:
+        """In which form its frames are to come."""
+        return Delivery(
+            self.frames or PLAIN.mode,
+            self.rate or 0.0,
+            self.roi or (),
+            self.stride or (),
+            self.compress or PLAIN.compress,
+        )
 
 
 def names_of(pattern: str, mirrors: Iterable[MirrorConfig]) -> MirrorNames:
@@ -91,6 +131,8 @@ def check_mirrors(mirrors: Any, pattern: str, host: object, place: Callable[[str
             mistakes.append(f"{where}, a segment of this host itself; name one of another host, or take it out")
         elif same != index:
             mistakes.append(f"{where}, as mirror[{same}].source is already; give each source once")
+        elif (why_not := _why_no_such_delivery(mirror)) is not None:
+            mistakes.append(f"{where}, whose {why_not}")
         elif first != index:
             mistakes.append(
                 f"{where}, which would be mirrored as {name} just as mirror[{first}].source, "
@@ -101,3 +143,17 @@ def check_mirrors(mirrors: Any, pattern: str, host: object, place: Callable[[str
                 check_mirror_name(name)
             except UsageError as error:
                 mistakes.append(f"{where}, which would be mirrored as {found(name)}, and that {error}; give it a name")
+
+
+def _why_no_such_delivery(mirror: MirrorConfig) -> Optional[str]:
+    """What of a mirror's delivery does not fit together, and what to do; None if all does."""
+    delivery = mirror.delivery
+    if delivery.rate_hz and delivery.mode == "every":
+        return 'rate and frames = "every" exclude each other; take out one of the two'
+    if delivery.is_plain:
+        return None
+    if mirror.write_back:
+        return f"write_back needs whole frames, so take it out, or {delivery.text}"
+    if mirror.transport is Transport.ZMQ:
+        return f'transport is "zmq", by which {delivery.text} cannot be had; take out one of the two'
+    return None

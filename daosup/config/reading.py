@@ -74,12 +74,14 @@ class Source:
         where: The place, in words.
         lines: Line numbers by dotted key, as far as known.
         values: Checked values by dotted key.
+        places: Where each key of an array of tables stands that is set there, by its name (``worker[0].match``).
     """
 
     def __init__(self, where: str, lines: Mapping[str, int]) -> None:
         self.where = where
         self.lines = lines
         self.values: dict[str, object] = {}
+        self.places: dict[str, str] = {}
 
     def place(self, dotted: str) -> str:
         """Where ``dotted`` (``log.level``, ``worker[0].match``) stands: ``file:line``, or as much as is known."""
@@ -161,6 +163,7 @@ def _read_array(
         mistakes.append(f"{source.place(name)}: {name} is {found(value)}, not an array of tables; {hint}")
         return
     mistakes_before = len(mistakes)
+    places: dict[str, str] = {}
     own_keys = keys_of(cls)
     items = []
     for index, table in enumerate(value):
@@ -176,9 +179,11 @@ def _read_array(
             for f in fields(cls)
             if f.default is MISSING and f.name not in table
         )
+        places.update((dotted, item.place(dotted)) for dotted in item.values)
         items.append({dotted[len(prefix) + 1 :]: checked for dotted, checked in item.values.items()})
     if len(mistakes) == mistakes_before:
         source.values[name] = tuple(build(cls, values) for values in items)
+        source.places.update(places)
 
 
 def _read_one(
@@ -213,18 +218,19 @@ def _is_table(value: object) -> bool:
 
 def _nearest(keys: Mapping[str, Key], arrays: Collection[str], name: str) -> str:
     """What to do about an unknown key: the nearest known one, or the list of those allowed there."""
-    from difflib import get_close_matches  # only a mistake pays for this import
+    from daosup.core.nearest import nearest  # only a mistake pays for this import
 
     group, _, last = name.rpartition(".")
     tables = {table: f"[{table}]" for table in sorted({dotted.partition(".")[0] for dotted in keys if "." in dotted})}
     tables |= {array: f"[[{array}]]" for array in arrays}
     beside = {dotted.rpartition(".")[2]: dotted for dotted in keys if dotted.rpartition(".")[0] == group}
     here = beside if group else {**beside, **tables}
-    near = [here[match] for match in get_close_matches(last, list(here), 1, 0.6)]
-    near = near or get_close_matches(name, [dotted for dotted in keys if dotted.rpartition(".")[2] == last], 1, 0.0)
-    near = near or get_close_matches(name, list(keys), 1, 0.75)
+    # Keys are short, and many are a little like each other.
+    beside_it = nearest(last, here, 0.6)
+    elsewhere = [dotted for dotted in keys if dotted.rpartition(".")[2] == last]
+    near = here[beside_it] if beside_it else nearest(name, elsewhere, 0.0) or nearest(name, keys, 0.75)
     if near:
-        return f"did you mean {near[0]}?"
+        return f"did you mean {near}?"
     if group and beside:
         header = f"[[{group.partition('[')[0]}]]" if "[" in group else f"[{group}]"
         return f"{header} may have " + ", ".join(beside)

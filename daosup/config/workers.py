@@ -40,6 +40,8 @@ _CPUS = Kind("an array of CPU numbers", _read_cpus, f"a whole number from 0 to {
 _MEMORY_MB = whole(32, 10_000_000)
 _NICE = whole(-20, 19)
 _FIFO = whole(1, 99, zero_means="no real-time priority")
+_SPIN_MS = whole(1, 100, zero_means="it never does")
+_BUSY_POLL_US = whole(1, 10_000, zero_means="it does not")
 _AS_ALL = "as in `[workers]`"
 
 
@@ -70,6 +72,29 @@ class WorkersConfig:
     lock_memory: bool = key(
         YES_OR_NO, "Whether its memory, and the segments it maps, stay in RAM.", False, is_live=True
     )
+    spin_ms: int = key(
+        _SPIN_MS,
+        "Spins for the next frame (looks again and again instead of sleeping, which saves the time to wake up and "
+        "takes a whole CPU) while frames come faster than one each so many milliseconds, and somebody reads them. Of "
+        "all workers of a machine no more do so than there are CPUs they may run on. Publishers, and mirrors whose "
+        "frames come directly.",
+        0,
+        is_live=True,
+    )
+    busy_poll_us: int = key(
+        _BUSY_POLL_US,
+        "For how many microseconds the kernel looks at the network device itself before a mirror sleeps "
+        "(SO_BUSY_POLL), where its frames come directly; not every device can.",
+        0,
+        is_live=True,
+    )
+    quick_ack: bool = key(
+        YES_OR_NO,
+        "Whether a mirror acknowledges all that comes directly at once (TCP_QUICKACK), which takes a system call more "
+        "each time.",
+        False,
+        is_live=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -84,6 +109,9 @@ class WorkerConfig:
     nice: Optional[int] = key(_NICE, "As there.", unset=_AS_ALL)
     fifo_priority: Optional[int] = key(_FIFO, "As there.", unset=_AS_ALL)
     lock_memory: Optional[bool] = key(YES_OR_NO, "As there.", unset=_AS_ALL)
+    spin_ms: Optional[int] = key(_SPIN_MS, "As there.", unset=_AS_ALL)
+    busy_poll_us: Optional[int] = key(_BUSY_POLL_US, "As there.", unset=_AS_ALL)
+    quick_ack: Optional[bool] = key(YES_OR_NO, "As there.", unset=_AS_ALL)
 
     def matches(self, host: str, name: str) -> bool:
         """Whether it is about the workers for ``name`` of ``host``."""

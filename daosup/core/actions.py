@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Optional, Union
 
+from daosup.core.delivery import PLAIN, Delivery
 from daosup.core.lease import Lease
 from daosup.core.notices.notice import Notice
 from daosup.core.types import (
@@ -18,6 +19,9 @@ from daosup.core.types import (
     StreamRecord,
     WorkerKey,
 )
+
+#: In place of a port: none at all.
+NO_PORT = -1
 
 
 @dataclass(frozen=True)
@@ -197,9 +201,15 @@ class Withdraw:
 class StartWorker:
     """Start a process. A publisher should take ``port`` if it can (0: any); a mirror connects to ``endpoint``.
 
+    ``direct_port`` is likewise where a publisher should also offer its frames directly (`NO_PORT`: nowhere), and where
+    a mirror's owner does (0: nowhere).
+
     ``terms`` are what the configuration says of it, only to be compared. ``protocol`` is that of a mirror's source, and
     ``looks`` what is known of that before its first frame, which makes no other order of it. ``is_written_back``: a
     mirror sends what is written into it to its source; if that speaks the old protocol, from ``port``, as a publisher.
+
+    A mirror's frames come in the form of its ``delivery`` or not at all; if that is plain, ``enough_hz`` frames a
+    second are enough (0: all are wanted).
     """
 
     key: WorkerKey
@@ -209,6 +219,9 @@ class StartWorker:
     protocol: int = PROTOCOL
     looks: Optional[Looks] = field(default=None, compare=False)
     is_written_back: bool = False
+    direct_port: int = 0
+    delivery: Delivery = PLAIN
+    enough_hz: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -255,6 +268,15 @@ class TellOldWriters:
 
 
 @dataclass(frozen=True)
+class FetchCatalogue:
+    """Fetch what a node of DAO's network service has; answered by CatalogueRead or CatalogueFailed."""
+
+    node: str
+    address: str
+    port: int
+
+
+@dataclass(frozen=True)
 class Finish:
     """The supervisor may end: nothing is left to do, or with an ``error`` it cannot serve here now (exit 69)."""
 
@@ -275,5 +297,5 @@ Action = Union[
     ConnectRegistry, CheckRegistry, LookAtLease, TakeLease, RenewLease, GiveUpLease, ReadHosts, Evict, ReadReaders,
     TakeRequests, ReadHeartbeats, FindHeartbeats, RequestStream, ReadRecords, Announce, PutSegment, DropSegment,
     DropLeftovers, PutRecords, DropReaders, Ask, Unask, Withdraw, StartWorker, StopWorker, RemoveMirror,
-    RememberMirrors, RememberPorts, TellOldWriters, Finish, Report,
+    RememberMirrors, RememberPorts, TellOldWriters, FetchCatalogue, Finish, Report,
 ]  # fmt: skip

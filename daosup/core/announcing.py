@@ -137,6 +137,15 @@ class Announcing:
         if worker is None or worker.phase is not Phase.RUNNING:
             return ()
         return tuple(
-            StreamRecord(facts.ip, worker.port, each.host, each.ip, "zmq", each.bidirectional, each.client_pub_port)
+            StreamRecord(
+                facts.ip,
+                worker.port,
+                each.host,
+                each.ip,
+                "zmq",
+                each.bidirectional,
+                each.client_pub_port,
+                direct_port=worker.direct_port or None,
+            )
             for each in self._readership.of(name)
         )

@@ -17,6 +17,8 @@ from daosup.errors import ProtocolError, UsageError
 MAX_VALUE_BYTES = 256 * 1024
 """No value of the registry needs more: a thousand connection records are about 200 kB."""
 
+_MAX_DIGITS = 40
+
 WORD = re.compile(r"[\x21-\x7e]{1,255}\Z")
 
 
@@ -38,6 +40,40 @@ def parse_json(raw: bytes, max_bytes: int = MAX_VALUE_BYTES) -> object:
     except (ValueError, RecursionError):
         raise ProtocolError(f"not JSON: {raw[:80]!r}") from None
     return parsed
+
+
+def parse_strictly(raw: bytes, max_bytes: int) -> object:
+    """As ``parse_json``, of which every number can be written as JSON again and none takes long to read.
+
+    Raises:
+        ProtocolError: If it is too long, too deep or no JSON, or holds NaN, Infinity or a number of many digits.
+    """
+    if len(raw) > max_bytes:
+        raise ProtocolError(f"a value of more than {max_bytes} bytes")
+    try:
+        parsed: object = json.loads(
+            raw.decode("utf-8"), parse_int=_short_int, parse_float=_finite, parse_constant=_no_number
+        )
+    except (ValueError, RecursionError):
+        raise ProtocolError(f"not JSON, or with odd numbers: {raw[:80]!r}") from None
+    return parsed
+
+
+def _short_int(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError("too many digits")
+    return int(digits)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError("too large")
+    return number
+
+
+def _no_number(name: str) -> object:
+    raise ValueError(f"{name} is no number")
 
 
 def as_object(value: object, what: str) -> Mapping[str, object]:

@@ -21,7 +21,7 @@ from daosup.core.events import FoundWorker
 from daosup.core.notices import workers as notices
 from daosup.core.notices.notice import Notice
 from daosup.core.restart import HEALTHY_S, Backoff
-from daosup.core.types import WorkerKey
+from daosup.core.types import WorkerKey, WorkerKind
 
 #: How long a worker may take to end when asked politely.
 STOP_TIMEOUT_S = 2.0
@@ -71,7 +71,8 @@ class Worker:
     """One worker as its host knows it; times are the supervisor's monotonic clock in seconds.
 
     ``has_begun``: its process's loop goes round, though it may still wait for what it needs to do its work.
-    ``since_s`` is when its phase began, ``began_s`` when its process was ordered, ``retry_s`` when its next one comes.
+    ``since_s`` is when its phase began, ``began_s`` when its process was ordered, ``retry_s`` when its next one comes,
+    ``last_exit_s`` when one ended that was not asked to.
     """
 
     order: StartWorker
@@ -79,11 +80,13 @@ class Worker:
     since_s: float
     pid: int = 0
     port: int = 0
+    direct_port: int = 0
     restarts: int = 0
     backoff: Backoff = field(default_factory=Backoff)
     retry_s: float = 0.0
     last_exit: Optional[str] = None
     last_details: str = ""
+    last_exit_s: Optional[float] = None
     is_killed: bool = False
     has_begun: bool = False
     began_s: float = 0.0
@@ -151,6 +154,8 @@ class Crew:
             self._room -= 1
             if worker.order.port != order.port:
                 worker.port = order.port  # it may not have the one it had any more
+            if worker.order.direct_port != order.direct_port:
+                worker.direct_port = 0
             worker.order, worker.phase, worker.since_s, worker.began_s = order, Phase.STARTING, now, now
             worker.is_killed, worker.has_begun, worker.replacement = False, False, None
             yield self._with_port(worker)
@@ -164,6 +169,7 @@ class Crew:
         elif worker.phase not in WAITING:
             return  # known, or about to find out by itself that there is another
         worker.order, worker.pid, worker.port = found.order, found.pid, port
+        worker.direct_port = max(0, found.order.direct_port) if key.kind is WorkerKind.PUBLISHER else 0
         worker.since_s = worker.began_s = now
         worker.is_killed, worker.replacement = False, None
         worker.phase = Phase.RUNNING if found.is_ready else Phase.STARTING
@@ -187,13 +193,13 @@ class Crew:
         if worker is not None and worker.pid == pid:
             worker.has_begun = True
 
-    def ready(self, key: WorkerKey, pid: int, port: int) -> bool:
+    def ready(self, key: WorkerKey, pid: int, port: int, direct_port: int = 0) -> bool:
         """A process does its work; False if that is nothing new."""
         worker = self.workers.get(key)
         if worker is None or worker.pid != pid or worker.phase not in (Phase.STARTING, Phase.RUNNING):
             return False
-        is_new = worker.phase is Phase.STARTING or worker.port != port
-        worker.phase, worker.port = Phase.RUNNING, port
+        is_new = worker.phase is Phase.STARTING or (worker.port, worker.direct_port) != (port, direct_port)
+        worker.phase, worker.port, worker.direct_port = Phase.RUNNING, port, direct_port
         return is_new
 
     def exited(self, key: WorkerKey, pid: int, cause: str, now: float, details: str = "") -> Iterator[Action]:
@@ -216,7 +222,7 @@ class Crew:
         delay_s, worker.backoff = backoff.died(replacement.lived_s, str(key), replacement.healthy_s)
         worker.phase = Phase.FAILED if worker.backoff.is_quarantined else Phase.RESTARTING
         worker.retry_s = now + delay_s
-        worker.last_exit, worker.last_details = replacement.cause, details
+        worker.last_exit, worker.last_details, worker.last_exit_s = replacement.cause, details, now
         worker.restarts += 1
         notice = notices.WORKER_GAVE_UP if worker.phase is Phase.FAILED else replacement.notice
         notice = notice if pid or notice is not notices.WORKER_DIED else notices.WORKER_UNSTARTABLE
@@ -281,6 +287,7 @@ class Crew:
 
     @staticmethod
     def _with_port(worker: Worker) -> StartWorker:
-        """A publisher comes back on the port that its readers know."""
+        """A publisher comes back on the ports that its readers know."""
         order = worker.order
-        return replace(order, port=worker.port or order.port)
+        ports = worker.port or order.port, worker.direct_port or order.direct_port
+        return replace(order, port=ports[0], direct_port=ports[1])

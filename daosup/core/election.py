@@ -22,6 +22,7 @@ from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.lease import GUARD_S, LEASE_TTL_S, LONGEST_TTL_S, LOOK_INTERVAL_S, RENEWAL_INTERVAL_S, Lease
 from daosup.core.notices import fleet
+from daosup.core.presence import Presence
 from daosup.core.silence import EVICTION_S, SCAN_INTERVAL_S, Silence
 from daosup.core.types import Role
 
@@ -47,6 +48,7 @@ class Election:
         self.yields_to: Optional[str] = None
         self.refusal: Optional[str] = None
         self.silence = Silence(host)
+        self._presence = Presence(host)
         self._host, self._instance, self._wish = host, instance, wish
         self._is_takeover = self._may_take_over = is_takeover
         self._is_settled = False
@@ -85,10 +87,12 @@ class Election:
     def connected(self, now: float) -> Iterator[do.Action]:
         """Redis answers (again)."""
         self.silence.begin_anew()
+        self._presence.begin_anew()
         yield self._ask(now)
 
     def forgotten(self, now: float) -> Iterator[do.Action]:
         """Redis has lost what was written down, the lease perhaps as well: whoever held it is to have it again."""
+        self._presence.begin_anew()
         if not self._is_over:
             yield self._ask(now)
 
@@ -129,6 +133,7 @@ class Election:
         if self.lease(now) is None or self._is_over:
             return
         yield from self.silence.look(event.signs, event.redis_s)
+        yield from self._presence.look(event.signs, event.redis_s)
         self._is_scanned = True
         yield from self._consider(self.silence.masters())
         self._settle_role(now)
@@ -172,6 +177,7 @@ class Election:
         self._is_scanned = False
         self._scan_s = now + SCAN_INTERVAL_S
         self.silence.begin_anew()
+        self._presence.begin_anew()
         yield do.Report(fleet.LEASE_TAKEN, fields=self._epoch_field())
         yield do.ReadHosts()
 

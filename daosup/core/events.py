@@ -8,6 +8,7 @@ from typing import Optional, Union
 
 from daosup.core.actions import StartWorker
 from daosup.core.desired import Desired
+from daosup.core.dnet_catalogue import Beacon, Catalogue
 from daosup.core.host_facts import HostFacts
 from daosup.core.lease import Lease
 from daosup.core.registry_values import Instance, StreamRequest
@@ -184,12 +185,14 @@ class SegmentsChanged:
 class MirrorAsked:
     """Somebody wants a source mirrored here, or, if it does already, wants it otherwise than before.
 
-    ``is_written_back``: what is written into the mirror is to go to the source.
+    ``is_written_back``: what is written into the mirror is to go to the source. ``enough_hz``: so many frames a second
+    are enough for this one (0: all are wanted).
     """
 
     source: Source
     holder: str
     is_written_back: bool = False
+    enough_hz: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -241,12 +244,14 @@ class WorkerBegan:
 class WorkerReady:
     """A worker does its work: a publisher is bound to ``port``, a mirror has its segment.
 
-    A mirror has no port (0) but the one at which an old owner finds what is written back.
+    A mirror has no port (0) but the one at which an old owner finds what is written back. At ``direct_port`` a
+    publisher offers its frames directly (0: it does not).
     """
 
     key: WorkerKey
     pid: int
     port: int
+    direct_port: int = 0
 
 
 @dataclass(frozen=True)
@@ -340,6 +345,41 @@ class WithdrawAsked:
 
 
 @dataclass(frozen=True)
+class BeaconHeard:
+    """A node of DAO's network service said from ``address`` that it is there."""
+
+    beacon: Beacon
+    address: str
+
+
+@dataclass(frozen=True)
+class CatalogueRead:
+    """What FetchCatalogue asked for came."""
+
+    node: str
+    address: str
+    port: int
+    catalogue: Catalogue
+
+
+@dataclass(frozen=True)
+class NodeAsked:
+    """A node of DAO's network service came for a segment of this host, which nobody publishes yet."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class CatalogueFailed:
+    """What FetchCatalogue asked for did not come."""
+
+    node: str
+    address: str
+    port: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class Ticked:
     """Time went by."""
 
@@ -355,5 +395,6 @@ Event = Union[
     LinksSeen, SegmentsChanged, MirrorAsked, MirrorReleased, HolderGone, WorkerStarted, WorkerBegan, WorkerReady,
     WorkerExited, WorkerHung, WorkerGrown, WorkersFound, PortsRemembered,
     OldWritersRemembered, RestartAsked, RenewAsked, AnnounceAsked,
-    WithdrawAsked, ConfigChanged, DesiredChanged, Ticked, StopAsked,
+    WithdrawAsked, ConfigChanged, DesiredChanged, BeaconHeard, CatalogueRead, CatalogueFailed, NodeAsked, Ticked,
+    StopAsked,
 ]  # fmt: skip

@@ -76,9 +76,11 @@ class GapTracker:
         self.skipped += missing
         return Verdict.GAP
 
-    def advance(self, count: int) -> None:
-        """Take so many frames, each just the one expected, as somebody else has judged."""
-        self.expected += count
+    def advance(self, count: int, skipped: int = 0, gaps: int = 0) -> None:
+        """Take so many frames, as somebody else has judged, with so many missing between them, in so many gaps."""
+        self.expected += count + skipped
+        self.skipped += skipped
+        self.gaps += gaps
         self.counter = self.expected - 1
 
     def is_behind(self, counter: int) -> bool:

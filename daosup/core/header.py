@@ -140,9 +140,29 @@ def decode_description(message: Buffer, header: Header, source: str = "") -> Des
     Raises:
         ProtocolError: If no segment can be like that, sizes do not add up, or it describes another source.
     """
-    if header.payload_bytes < DESCRIPTION_BYTES:
-        raise ProtocolError(f"description of {header.payload_bytes} bytes, it has at least {DESCRIPTION_BYTES}")
-    layout, axes, atype, _, *sizes, depth, keywords, _, created = DESCRIPTION.unpack_from(message, HEADER_BYTES)
+    description = read_description(memoryview(message)[HEADER_BYTES:], source)
+    geometry = description.geometry
+    expected = DESCRIPTION_BYTES + geometry.keyword_count * KEYWORD_BYTES
+    if header.flags & Flag.HAS_FRAME:
+        expected += geometry.frame_bytes
+    if header.payload_bytes != expected:
+        raise ProtocolError(f"description with {header.payload_bytes} bytes of payload, expected {expected}")
+    if header.layout_id != description.layout_id:
+        raise ProtocolError(
+            f"description {description.layout_id:#010x} in a message for {header.layout_id:#010x}: another source's?"
+        )
+    return description
+
+
+def read_description(payload: Buffer, source: str = "") -> Description:
+    """Read and check a description, of which keywords and the rest of a message follow.
+
+    Raises:
+        ProtocolError: If no segment can be like that.
+    """
+    if len(payload) < DESCRIPTION_BYTES:
+        raise ProtocolError(f"description of {len(payload)} bytes, it has at least {DESCRIPTION_BYTES}")
+    layout, axes, atype, _, *sizes, depth, keywords, _, created = DESCRIPTION.unpack_from(payload)
     if layout not in _LAYOUTS or atype not in ELEMENT_TYPES or not 1 <= axes <= len(sizes):
         raise ProtocolError(f"description with layout {layout}, element type {atype}, {axes} axes")
     try:
@@ -159,17 +179,7 @@ def decode_description(message: Buffer, header: Header, source: str = "") -> Des
         raise ProtocolError(f"description of frames of {geometry.frame_bytes} bytes, allowed are {MAX_FRAME_BYTES}")
     if geometry.file_bytes > MAX_SEGMENT_BYTES:
         raise ProtocolError(f"description of {geometry.file_bytes} bytes in all, allowed are {MAX_SEGMENT_BYTES}")
-    description = Description(geometry, created, source)
-    expected = DESCRIPTION_BYTES + keywords * KEYWORD_BYTES
-    if header.flags & Flag.HAS_FRAME:
-        expected += geometry.frame_bytes
-    if header.payload_bytes != expected:
-        raise ProtocolError(f"description with {header.payload_bytes} bytes of payload, expected {expected}")
-    if header.layout_id != description.layout_id:
-        raise ProtocolError(
-            f"description {description.layout_id:#010x} in a message for {header.layout_id:#010x}: another source's?"
-        )
-    return description
+    return Description(geometry, created, source)
 
 
 def keywords_span(description: Description) -> slice:

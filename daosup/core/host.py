@@ -15,7 +15,6 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import ClassVar, Optional
 
 from daosup.core import actions as do
@@ -23,6 +22,8 @@ from daosup.core import events as e
 from daosup.core.announcing import Announcing
 from daosup.core.clock import Clock
 from daosup.core.crew import Crew
+from daosup.core.dnet_nodes import Nodes
+from daosup.core.dnet_sources import ForeignSources
 from daosup.core.election import Election
 from daosup.core.host_facts import HostFacts
 from daosup.core.mirror import CONFIGURED, KEPT
@@ -47,7 +48,9 @@ class HostState:
         self.namesakes = Namesakes(facts.host, facts.instance)
         self.readership = Readers()
         self.mirrors = Mirrors(facts.host, facts.names, self.standing)
+        self.foreign = ForeignSources(Nodes(facts.node or facts.host, facts.domain), self.mirrors)
         self.stopped_segments: frozenset[str] = frozenset()
+        self.is_gate_stopped = False
         self.mirror_names: Mapping[Source, str] = {}
         self.crew = Crew()
         self.announcing = Announcing(self.standing, self.election, self.readership, self.crew)
@@ -74,6 +77,18 @@ class HostState:
     def is_stopping(self) -> bool:
         """Whether this host ends."""
         return self.standing.is_leaving
+
+    def is_stopped(self, key: WorkerKey) -> bool:
+        """Whether operators stopped a worker for good."""
+        if key.kind is WorkerKind.PUBLISHER:
+            return key.source.name in self.stopped_segments
+        return key.source in self.mirrors.stopped if key.kind is WorkerKind.MIRROR else self.is_gate_stopped
+
+    def own_worker(self, name: str) -> WorkerKey:
+        """Whom a NAME of this host means: the publisher of its segment, or if there is none, the gate called so."""
+        publisher, gate = self.facts.publisher_of(name), self.facts.gate
+        is_segment = name in self.segments or self.is_stopped(publisher)
+        return gate if gate is not None and name == gate.source.name and not is_segment else publisher
 
     # -- the registry
 
@@ -155,7 +170,9 @@ class HostState:
     # -- what we mirror
 
     def _mirror_asked(self, event: e.MirrorAsked, now: float) -> Iterable[do.Action]:
-        return self.mirrors.hold(event.source, event.holder, now, is_written_back=event.is_written_back)
+        return self.mirrors.hold(
+            event.source, event.holder, now, is_written_back=event.is_written_back, enough_hz=event.enough_hz
+        )
 
     def _record_notified(self, event: e.RecordNotified, now: float) -> Iterable[do.Action]:
         return self.mirrors.look((event.source,), now) if self.standing.is_serving else ()
@@ -174,13 +191,14 @@ class HostState:
 
     def _config_changed(self, event: e.ConfigChanged, now: float) -> Iterator[do.Action]:
         before = self.facts
-        self.facts = replace(event.facts, role=before.role, instance=before.instance, is_takeover=before.is_takeover)
+        self.facts = event.facts.as_begun(before)
         self.mirrors.places.rename(self.facts.names.and_own(self.mirror_names))
         if self.is_stopping:
             return
         if self.announcing.is_on and _introduction(before) != _introduction(event.facts):
             yield self.announcing.announce(self.facts, now)
         facts = event.facts
+        self.mirrors.configured = facts.deliveries
         yield from self.mirrors.hold_exactly(facts.mirrors, CONFIGURED, now, written_back=facts.written_back)
 
     def _desired_changed(self, event: e.DesiredChanged, now: float) -> Iterator[do.Action]:
@@ -188,7 +206,9 @@ class HostState:
             return
         desired = event.desired
         self.stopped_segments, self.mirror_names = desired.stopped_segments, desired.mirror_names
+        self.is_gate_stopped = desired.is_gate_stopped
         self.mirrors.places.rename(self.facts.names.and_own(self.mirror_names))
+        self.mirrors.transports, self.mirrors.told = desired.transports, desired.deliveries
         yield from self.mirrors.stop_exactly(desired.stopped_mirrors, now)
         yield from self.mirrors.hold_exactly(desired.kept_mirrors, KEPT, now, written_back=desired.written_back)
 
@@ -223,7 +243,9 @@ class HostState:
         yield from self.reconciling.unsettling(self.reconciling.renewal.step(now))
         yield from self.reconciling.unsettling(self.mirrors.release_adopted(now))
         yield from self.reconciling.ports.tick()
+        self.reconciling.tick(now)
         yield from self.standing.tick(now)
+        yield from self.foreign.nodes.tick(now)
         if not self.standing.is_up:
             return
         if self.announcing.is_on and self.announcing.is_due(self.facts, now):
@@ -245,7 +267,8 @@ class HostState:
         """Bring what runs nearer to what is wanted, and tell the registry: of all, or of the one with ``key`` alone."""
         if self._is_finished:
             return
-        is_all = yield from self.reconciling.reconcile(self.facts, self.stopped_segments, now)
+        gate = None if self.is_gate_stopped else self.facts.gate
+        is_all = yield from self.reconciling.reconcile(self.facts, self.stopped_segments, gate, now)
         if self.announcing.is_on:
             if is_all:
                 yield from self.announcing.update(self.facts)
@@ -293,6 +316,10 @@ class HostState:
         e.RenewAsked: lambda self, event, now: self.reconciling.renew(event.keys, now),
         e.AnnounceAsked: lambda self, event, now: self.announcing.resume(self.facts, now),
         e.WithdrawAsked: lambda self, event, now: self.announcing.withdraw(),
+        e.BeaconHeard: lambda self, event, now: self.foreign.nodes.heard(event.beacon, event.address, now),
+        e.CatalogueRead: lambda self, event, now: self.foreign.read(event, now),
+        e.CatalogueFailed: lambda self, event, now: self.foreign.failed(event, now),
+        e.NodeAsked: lambda self, event, now: self.reconciling.asked(event.name, now),
         e.Ticked: _ticked,
         e.StopAsked: _stop_asked,
     }

@@ -23,6 +23,9 @@ LEASE = b"daosup:master"
 EPOCH = b"daosup:epoch"
 """The number of the last lease that anybody took."""
 
+EVENTS = b"daosup:events"
+"""The stream of what happens on all hosts (core/fleet_events.py)."""
+
 MACHINE_FIELDS = ("ip", "hostname", "role", "last_connect")
 SEGMENT_FIELDS = ("dimensions", "dtype", "connections")
 HEARTBEAT_TTL_S = 75.0
@@ -92,6 +95,16 @@ def readers_key(owner: str) -> bytes:
 def notify_channel(host: str) -> bytes:
     """``daosup:notify:<host>``: where the host is told what changed."""
     return _key("daosup:notify", host)
+
+
+def question_channel(host: str) -> bytes:
+    """``daosup:ask:<host>``: where other hosts ask it something (core/questions.py)."""
+    return _key("daosup:ask", host)
+
+
+def answer_channel(host: str) -> bytes:
+    """``daosup:answer:<host>``: where it is answered."""
+    return _key("daosup:answer", host)
 
 
 def host_keys_pattern(host: str) -> bytes:

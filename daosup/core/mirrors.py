@@ -10,11 +10,12 @@ particular: whoever held it may be coming back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Generator, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Generator, Hashable, Iterable, Iterator, Mapping
 from typing import Optional
 
 from daosup.core import actions as do
 from daosup.core import events as e
+from daosup.core.delivery import PLAIN, Delivery
 from daosup.core.mirror import ADOPTED, ADOPTED_S, CONFIGURED, KEPT, OPERATOR, Mirror
 from daosup.core.mirror_names import MirrorNames
 from daosup.core.notices import streams
@@ -22,7 +23,7 @@ from daosup.core.old_owners import followed, is_request_due
 from daosup.core.places import Places
 from daosup.core.readership import BEAT_INTERVAL_S
 from daosup.core.standing import Standing
-from daosup.core.types import PROTOCOL, Source, WorkerKey, WorkerKind
+from daosup.core.types import DNET_PROTOCOL, PROTOCOL, Source, Transport, WorkerKey, WorkerKind
 
 #: The fallback for a notification that got lost: for sources without a stream, and for those that have one.
 POLL_INTERVAL_S = 2.0
@@ -30,31 +31,50 @@ SWEEP_INTERVAL_S = 30.0
 
 
 class Mirrors(dict[Source, Mirror]):
-    """All mirrors of a host, by source; ``standing`` is how the host stands with the registry."""
+    """All mirrors of a host, by source; ``standing`` is how the host stands with the registry.
+
+    Attributes:
+        places: What mirrors are called.
+        stopped: Which sources are not to be mirrored, whoever holds them.
+        foreign: Of a source whose host the registry does not know: what is known of it otherwise.
+    """
 
     def __init__(self, host: str, names: MirrorNames, standing: Standing) -> None:
         super().__init__()
         self._host, self._standing = host, standing
         self.places = Places(names)
         self.stopped: frozenset[Source] = frozenset()
+        self.foreign: Callable[[Source], Optional[e.SourceSeen]] = lambda source: None
+        #: How frames are to come, where an operator said so; and in which form, or where the configuration does.
+        self.transports: Mapping[Source, Transport] = {}
+        self.told: Mapping[Source, Delivery] = {}
+        self.configured: Mapping[Source, Delivery] = {}
         self._beat = 0
         self._beat_s = 0.0
         self._remembered: tuple[set[Source], ...] = (set(), set(), set())
 
-    def hold(self, source: Source, holder: str, now: float, *, is_written_back: bool = False) -> Iterator[do.Action]:
-        """Somebody wants a source, and, whatever was said before, writes to it or does not."""
+    def hold(
+        self, source: Source, holder: str, now: float, *, is_written_back: bool = False, enough_hz: float = 0.0
+    ) -> Iterator[do.Action]:
+        """Somebody wants a source, and, whatever was said before, writes to it or does not, and wants so much of it."""
         mirror = self.get(source)
         if mirror is None:
             mirror = self[source] = Mirror()
             yield do.Report(streams.MIRROR_ASKED, _key(source), fields=(("holder", holder),))
         mirror.holders.add(holder)
+        if enough_hz:
+            mirror.enough[holder] = enough_hz
+        else:
+            mirror.enough.pop(holder, None)
         was_written_back = mirror.is_written_back
         (mirror.writers.add if is_written_back else mirror.writers.discard)(holder)
         if mirror.is_written_back != was_written_back:
             yield _report_writing(source, mirror)
-        if not self._standing.is_serving or source in self.stopped:
+        if source in self.stopped:
             return
-        if not mirror.endpoint:
+        if not self._standing.is_serving:
+            yield from self.look_elsewhere([] if mirror.endpoint else [source], now)
+        elif not mirror.endpoint:
             yield self._ask((source,), is_news=True)
             yield from self.look((source,), now)
         elif mirror.is_followed and not was_written_back:
@@ -70,6 +90,7 @@ class Mirrors(dict[Source, Mirror]):
             was_written_back = mirror.is_written_back
             mirror.holders &= {CONFIGURED, KEPT} if holder is None else mirror.holders - {holder}
             mirror.writers &= mirror.holders
+            mirror.enough = {each: enough_hz for each, enough_hz in mirror.enough.items() if each in mirror.holders}
             if not mirror.holders:
                 del self[source]
                 gone.append(source)
@@ -142,8 +163,10 @@ class Mirrors(dict[Source, Mirror]):
         mirror.adopted_s = now
         if order.is_written_back:
             mirror.writers.add(ADOPTED)
+        if order.enough_hz:
+            mirror.enough[ADOPTED] = order.enough_hz
         if order.endpoint and not mirror.endpoint:
-            mirror.endpoint, mirror.protocol = order.endpoint, order.protocol
+            mirror.endpoint, mirror.protocol, mirror.direct_port = order.endpoint, order.protocol, order.direct_port
             mirror.linked_s, mirror.reason = now, None
         if mirror.is_followed and mirror.given_port is None:
             mirror.given_port = mirror.write_port = order.port
@@ -175,9 +198,9 @@ class Mirrors(dict[Source, Mirror]):
     def ask_all(self, now: float) -> Iterator[do.Action]:
         """Ask for everything, to a registry that may know nothing of it."""
         self._beat_s = now
-        if self._going:
-            yield self._ask(self._going, is_news=True)
-            yield from self.look(self._going, now)
+        if self._asked:
+            yield self._ask(self._asked, is_news=True)
+        yield from self.look(self._going, now)
 
     def beat(self, now: float) -> Iterator[do.Action]:
         """Renew what is asked for.
@@ -185,8 +208,8 @@ class Mirrors(dict[Source, Mirror]):
         Due with each heartbeat of the host, too: a registry that forgot everything just before looks as if it had not.
         """
         self._beat_s = now
-        if self._going:
-            yield self._ask(self._going, is_news=False)
+        if self._asked:
+            yield self._ask(self._asked, is_news=False)
 
     def tick(self, now: float) -> Iterator[do.Action]:
         """Renew what is asked for, and look for what no message told."""
@@ -199,6 +222,11 @@ class Mirrors(dict[Source, Mirror]):
         """All that are not stopped."""
         return tuple(source for source in self if source not in self.stopped)
 
+    @property
+    def _asked(self) -> tuple[Source, ...]:
+        """Those of them whose owners find out from the registry that we read them."""
+        return tuple(source for source in self._going if self[source].protocol != DNET_PROTOCOL)
+
     def look(self, sources: Iterable[Source], now: float) -> Iterator[do.Action]:
         """Read what the registry has of those of the sources that are held."""
         held = tuple(source for source in sources if source in self)
@@ -206,6 +234,17 @@ class Mirrors(dict[Source, Mirror]):
             self[source].looked_s = now
         if held:
             yield do.ReadRecords(held)
+
+    def look_elsewhere(self, sources: Iterable[Source], now: float) -> Iterator[do.Action]:
+        """Something else than the registry may know of these: follow that, unless the registry can say better."""
+        held = [source for source in sources if source in self]
+        if self._standing.is_serving:
+            yield from self.look(held, now)
+            return
+        for source in held:
+            seen, mirror = self.foreign(source), self[source]
+            if seen is not None and (mirror.protocol == DNET_PROTOCOL or not mirror.endpoint):
+                self.take(seen, now)
 
     def _ask(self, sources: tuple[Source, ...], *, is_news: bool) -> do.Ask:
         self._beat += 1
@@ -246,24 +285,28 @@ class Mirrors(dict[Source, Mirror]):
         source, mirror = seen.source, self.get(seen.source)
         if mirror is None or source in self.stopped:
             return False
-        before = mirror.reason, mirror.endpoint, mirror.protocol
+        foreign = None if seen.is_host_known else self.foreign(source)
+        seen = foreign or seen
+        before = mirror.reason, mirror.endpoint, mirror.protocol, mirror.direct_port
         mirror.looks = seen.looks
         mirror.is_unknown = not (seen.is_host_known and seen.is_segment_known)
         record = followed(seen.records, self._host)
         mirror.is_unsupported = bool(seen.records) and record is None
         if record is not None:
             mirror.endpoint, mirror.protocol, mirror.reason = record.endpoint, record.protocol, None
-            if before[1:] != (mirror.endpoint, mirror.protocol):
+            mirror.direct_port = (record.direct_port or 0) if record.protocol == PROTOCOL else 0
+            if before[1:3] != (mirror.endpoint, mirror.protocol):
                 mirror.linked_s = now
         elif not seen.is_host_known:
             mirror.reason = f"host {source.host} is not in the registry"
         elif not seen.is_segment_known:
-            mirror.reason = f"host {source.host} has no segment {source.name} in the registry"
+            where = "in its catalogue" if foreign else "in the registry"
+            mirror.reason = f"host {source.host} has no segment {source.name} {where}"
         elif seen.records:
             mirror.reason = f"host {source.host} streams {source.name} only in a form that this version cannot read"
         else:
             mirror.reason = f"waiting for {source.host} to publish {source.name}"
-        return mirror.reason is None and before != (None, mirror.endpoint, mirror.protocol)
+        return mirror.reason is None and before != (None, mirror.endpoint, mirror.protocol, mirror.direct_port)
 
     def orders(self, terms_for: Callable[..., Hashable], port_of: Callable[[Source], int]) -> Iterator[do.StartWorker]:
         """The workers that there should be; ``port_of`` those that old owners follow."""
@@ -271,9 +314,26 @@ class Mirrors(dict[Source, Mirror]):
         for source, mirror in self.items():
             if mirror.endpoint and source in free and source not in self.stopped:
                 key, is_written_back = _key(source), mirror.is_written_back
-                terms = terms_for(key, is_written_back=is_written_back)
+                terms = self.terms_of(key, terms_for, is_written_back=is_written_back)
                 port = port_of(source) if mirror.is_followed else 0
-                yield do.StartWorker(key, port, mirror.endpoint, terms, mirror.protocol, mirror.looks, is_written_back)
+                delivery = self.delivery_of(source)
+                enough_hz = mirror.enough_hz if delivery.is_plain and not is_written_back else 0.0
+                yield do.StartWorker(
+                    key, port, mirror.endpoint, terms, mirror.protocol, mirror.looks, is_written_back,
+                    mirror.direct_port, delivery, enough_hz,
+                )  # fmt: skip
+
+    def delivery_of(self, source: Source) -> Delivery:
+        """In which form a mirror's frames are to come; plain if that is not said, and of one that is written back."""
+        mirror = self.get(source)
+        if mirror is not None and mirror.is_written_back:
+            return PLAIN
+        return self.told.get(source) or self.configured.get(source) or PLAIN
+
+    def terms_of(self, key: WorkerKey, terms_for: Callable[..., Hashable], *, is_written_back: bool) -> Hashable:
+        """What is said of a mirror's process, by the configuration and by an operator, only to be compared."""
+        terms, transport = terms_for(key, is_written_back=is_written_back), self.transports.get(key.source)
+        return terms if transport is None else (terms, transport)
 
     def name_of(self, source: Source) -> str:
         """What the mirror of a source is called here."""

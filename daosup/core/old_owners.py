@@ -12,23 +12,25 @@ from collections.abc import Sequence
 from typing import Optional
 
 from daosup.core.events import SourceSeen
-from daosup.core.types import OLD_PROTOCOL, PROTOCOL, StreamRecord
+from daosup.core.types import DNET_PROTOCOL, DNET_TRANSPORT, OLD_PROTOCOL, PROTOCOL, StreamRecord
 
 #: An old host looks so often for requests.
 REQUEST_INTERVAL_S = 2.0
 #: How long the stream of a record of ours may stay away before we ask again; then twice as long, and so on, for an old
 #: host adds a record for each request.
 DOUBT_S = 10.0
+#: What can be followed, the best first.
+_FOLLOWED = ((PROTOCOL, "zmq"), (OLD_PROTOCOL, "zmq"), (DNET_PROTOCOL, DNET_TRANSPORT))
 
 
 def followed(records: Sequence[StreamRecord], host: str) -> Optional[StreamRecord]:
     """The record to follow as ``host``; None if there is none that can be."""
-    for protocol in (PROTOCOL, OLD_PROTOCOL):
-        known = [each for each in records if each.protocol == protocol and each.transport == "zmq"]
+    for protocol, transport in _FOLLOWED:
+        known = [each for each in records if (each.protocol, each.transport) == (protocol, transport)]
         mine = [each for each in known if each.client_hostname == host]
         if known:
             # An old host adds to the end; what it wrote before it was killed stays at the top.
-            return (mine or known)[0 if protocol == PROTOCOL else -1]
+            return (mine or known)[-1 if protocol == OLD_PROTOCOL else 0]
     return None
 
 

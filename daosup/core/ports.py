@@ -2,6 +2,8 @@
 
 Readers of the old protocol learn a port once and for all, and their streams do not say whose frames they are. So:
 
+Its frames can also be had directly, at a second port, which needs no memory of its own: it follows from the first.
+
 Invariants: a segment is published where it was before, also after a restart, unless another program has that port by
 now; a port that one segment had is given to another only if there is no other port left. The same holds for mirrors
 that old owners follow; they are called HOST:NAME here.
@@ -12,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Optional
 
-from daosup.core.actions import Action, RememberPorts
+from daosup.core.actions import NO_PORT, Action, RememberPorts
 from daosup.core.host_facts import HostFacts
 
 #: Segments that are remembered; those that were published longest ago are forgotten first.
@@ -65,3 +67,16 @@ class Ports:
         free = (port for port in range(facts.base_port, facts.base_port + facts.port_count) if port not in taken)
         first = next(free, 0)
         return first if first not in self._names else next((port for port in free if port not in self._names), first)
+
+
+def direct_port(port: int, facts: HostFacts, segment_count: int) -> int:
+    """Where a publisher at ``port`` offers its frames directly: `NO_PORT` if nowhere, 0 if at any port.
+
+    First ports are given from the begin of the range on, so that these are taken from its end; only as long as all
+    segments of the host, which are ``segment_count``, find room in the other half.
+    """
+    if not facts.base_port:
+        return 0
+    place = port - facts.base_port
+    half = facts.port_count // 2
+    return facts.base_port + facts.port_count - 1 - place if segment_count <= half and 0 <= place < half else NO_PORT

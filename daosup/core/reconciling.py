@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterable, Iterator
 from dataclasses import replace
+from typing import Optional
 
 from daosup.core import actions as do
 from daosup.core import events as e
@@ -27,11 +28,14 @@ from daosup.core.standing import Standing
 from daosup.core.types import Source, WorkerKey, WorkerKind
 from daosup.core.wanted import given_port, wanted_workers
 
+#: Somebody who is in no registry has so long to subscribe to what is published for him.
+ASKED_S = 10.0
+
 #: What happens often, and concerns one worker or none; if it changes more than that, it says so.
 _NARROW = (
     e.Ticked, e.RecordsSeen, e.LinksSeen, e.RegistryChecked, e.LeaseSeen, e.ClockCompared, e.HostsSeen, e.HostEvicted,
     e.ActRefused, e.HeartbeatsSeen, e.WorkerStarted, e.WorkerBegan, e.WorkerReady, e.WorkerExited, e.WorkerHung,
-    e.WorkerGrown, e.RestartAsked,
+    e.WorkerGrown, e.RestartAsked, e.BeaconHeard, e.CatalogueFailed, e.NodeAsked,
 )  # fmt: skip
 
 
@@ -63,6 +67,7 @@ class Reconciling:
         self.ports = Ports()
         self.renewal = Renewal(crew)
         self.subscribed: frozenset[str] = frozenset()
+        self._asked_s: dict[str, float] = {}
         self._wanted: dict[WorkerKey, do.StartWorker] = {}
         self._count = 0
 
@@ -78,12 +83,15 @@ class Reconciling:
             self.is_settled = False
             yield action
 
-    def reconcile(self, facts: HostFacts, stopped: Collection[str], now: float) -> Generator[do.Action, None, bool]:
+    def reconcile(
+        self, facts: HostFacts, stopped: Collection[str], gate: Optional[WorkerKey], now: float
+    ) -> Generator[do.Action, None, bool]:
         """Bring what runs nearer to what is wanted: all workers, or where that must do, those in motion.
 
         Args:
             facts: Of the host.
             stopped: The segments that are not to be published, whoever reads them.
+            gate: The gate that there is to be, if any.
             now: Seconds, monotonic.
 
         Returns whether it was all.
@@ -96,18 +104,36 @@ class Reconciling:
         self.is_settled = True
         is_name_free = True
         while is_name_free:
-            self._wanted = {} if self._standing.is_leaving else self._wanted_now(facts, stopped)
+            self._wanted = {} if self._standing.is_leaving else self._wanted_now(facts, stopped, gate)
             yield from self._crew.reconcile(self._wanted, now)
             self._count, workers = len(self._crew.workers), self._crew.workers.keys()
             is_name_free = yield from self._mirrors.tidy(self._wanted.keys(), workers)
         return True
 
-    def _wanted_now(self, facts: HostFacts, stopped: Collection[str]) -> dict[WorkerKey, do.StartWorker]:
+    def _wanted_now(
+        self, facts: HostFacts, stopped: Collection[str], gate: Optional[WorkerKey]
+    ) -> dict[WorkerKey, do.StartWorker]:
         # A host that cannot reach the registry cannot say that it reads us; that it is subscribed says it too.
         kept = {name for name in self.subscribed if facts.publisher_of(name) in self._crew.workers}
-        read = self._readership.names | self.presumed.names | kept
+        read = self._readership.names | self.presumed.names | self._asked_s.keys() | kept
         published = {name for name in read if name in self._segments and name not in stopped}
-        return wanted_workers(facts, published, self._mirrors, self._crew, self.ports)
+        wanted = wanted_workers(facts, published, len(self._segments), self._mirrors, self._crew, self.ports)
+        if gate is not None:
+            wanted[gate] = do.StartWorker(gate, terms=facts.terms_of(gate))
+        return wanted
+
+    def asked(self, name: str, now: float) -> Iterable[do.Action]:
+        """Somebody who is in no registry comes for a segment: have it published, until it is subscribed to or not."""
+        if name in self._segments:
+            self.is_settled &= name in self._asked_s
+            self._asked_s[name] = now
+        return ()
+
+    def tick(self, now: float) -> None:
+        """Who came and did not subscribe keeps no publisher."""
+        for name in [name for name, asked_s in self._asked_s.items() if now > asked_s + ASKED_S]:
+            del self._asked_s[name]
+            self.is_settled = False
 
     # -- what becomes of workers
 
@@ -119,9 +145,10 @@ class Reconciling:
                 self.presumed.add(key.source.name)
                 if found.is_ready:
                     self.ports.note(key.source.name, found.order.port)
-            elif found.order.port:
+            elif found.order.port and key.kind is WorkerKind.MIRROR:
                 self.ports.note(str(key.source), found.order.port)
-            terms = facts.terms_for(key, is_written_back=found.order.is_written_back)
+            is_written_back = found.order.is_written_back
+            terms = self._mirrors.terms_of(key, facts.terms_for, is_written_back=is_written_back)
             order = replace(found.order, terms=terms)
             yield from self._crew.adopt(replace(found, order=order), now)
 
@@ -138,7 +165,7 @@ class Reconciling:
 
     def ready(self, event: e.WorkerReady, now: float) -> Iterator[do.Action]:
         """A process does its work."""
-        if self._crew.ready(event.key, event.pid, event.port):
+        if self._crew.ready(event.key, event.pid, event.port, event.direct_port):
             if event.key.kind is WorkerKind.PUBLISHER:
                 self.ports.note(event.key.source.name, event.port)
             elif event.port:

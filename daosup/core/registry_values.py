@@ -68,7 +68,8 @@ class Instance:
     """The process that speaks for a host (``daosup:host:<host>``); ``instance`` differs for each start of it.
 
     ``started_ms`` is when it started in Redis's time; ``beat`` grows each time it writes itself down.
-    ``clock_offset_ms`` is how far its host's clock is ahead of Redis's, None if it does not say so.
+    ``clock_offset_ms`` is how far its host's clock is ahead of Redis's, None if it does not say so. ``questions``:
+    which version of core/questions.py it answers, 0 for none.
     """
 
     instance: str
@@ -79,6 +80,7 @@ class Instance:
     started_ms: int = 0
     beat: int = 0
     clock_offset_ms: Optional[int] = None
+    questions: int = 0
 
 
 def encode_records(records: Iterable[StreamRecord]) -> bytes:
@@ -94,6 +96,7 @@ def encode_records(records: Iterable[StreamRecord]) -> bytes:
                 "bidirectional": record.bidirectional,
                 "client_pub_port": record.client_pub_port,
                 "protocol": record.protocol,
+                "direct_port": record.direct_port,
             }
             for record in records
         ]
@@ -191,6 +194,7 @@ def encode_instance(instance: Instance) -> bytes:
             "started_ms": instance.started_ms,
             "beat": instance.beat,
             "clock_offset_ms": instance.clock_offset_ms,
+            "questions": instance.questions,
         }
     )
 
@@ -213,6 +217,7 @@ def decode_instance(raw: bytes) -> Instance:
         clock_offset_ms=(
             None if entry.get("clock_offset_ms") is None else integer_field(entry, "clock_offset_ms", -(2**53), 2**53)
         ),
+        questions=integer_field(entry, "questions", 0, 1000, default=0),
     )
 
 
@@ -297,4 +302,5 @@ def _record(entry: Mapping[str, object]) -> StreamRecord:
         bidirectional=flag_field(entry, "bidirectional"),
         client_pub_port=optional_port_field(entry, "client_pub_port"),
         protocol=integer_field(entry, "protocol", 1, 1000, default=1),
+        direct_port=optional_port_field(entry, "direct_port"),
     )

@@ -47,9 +47,14 @@ class _Window:
 
 
 class Repeats:
-    """The entries of one log. Times are of one clock that never goes back, in seconds."""
+    """The entries of one log. Times are of one clock that never goes back, in seconds.
 
-    def __init__(self) -> None:
+    Args:
+        most_written: How many of a subject within `WINDOW_S`; by default `MOST_WRITTEN`.
+    """
+
+    def __init__(self, most_written: Optional[int] = None) -> None:
+        self._most_written = most_written
         # In the order in which the windows end, for they are all of one length.
         self._windows: dict[Subject, _Window] = {}
 
@@ -60,7 +65,7 @@ class Repeats:
             if len(self._windows) >= MOST_SUBJECTS and subject.identity is not None:
                 return self.is_written(Subject(subject.kind, None), now)
             window = self._windows[subject] = _Window(now + WINDOW_S)
-        if window.written < MOST_WRITTEN:
+        if window.written < (self._most_written or MOST_WRITTEN):
             window.written += 1
             return True
         window.counted += 1

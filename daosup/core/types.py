@@ -5,15 +5,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from daosup.errors import UsageError
 
+#: What the gate is called where workers have a segment's name.
+GATE_NAME = "gate"
 SEGMENT_SUFFIX = ".im.shm"
 MIRROR_PREFIX = "remote_"
 PROTOCOL = 2
 #: What hosts speak that run the existing daemon.
 OLD_PROTOCOL = 1
+#: What nodes of DAO's own network service speak, which has a version of its own.
+DNET_PROTOCOL = 3
+#: How each is carried, as connection records say it.
+DNET_TRANSPORT = "dnet"
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62})\Z")
 # The last range: what Python makes of file names that are not UTF-8, which nothing else understands.
@@ -28,10 +34,28 @@ class Role(Enum):
 
 
 class WorkerKind(Enum):
-    """What a worker process does."""
+    """What a worker process does; ordered by its name."""
 
     PUBLISHER = "publisher"
     MIRROR = "mirror"
+    #: Where nodes of DAO's network service find this host.
+    GATE = "gate"
+
+    # It is a part of each worker's key, and Enum's own is a function of Python.
+    __hash__ = object.__hash__
+
+    def __lt__(self, other: WorkerKind) -> bool:
+        return self.value < other.value
+
+
+class Transport(Enum):
+    """How a mirror's frames come from their owner."""
+
+    #: Directly where the owner offers that and can be reached so, else by ZeroMQ.
+    AUTO = "auto"
+    #: One TCP connection for each reader.
+    DIRECT = "direct"
+    ZMQ = "zmq"
 
 
 class Writing(Enum):
@@ -43,9 +67,11 @@ class Writing(Enum):
     SINGLE_WRITER = "single_writer"
 
 
-@dataclass(frozen=True, order=True)
-class Source:
-    """A segment and the host that owns it, written ``HOST:NAME``."""
+class Source(NamedTuple):
+    """A segment and the host that owns it, written ``HOST:NAME``.
+
+    A tuple, as ``WorkerKey`` is, for what is known of workers is looked up by these very often.
+    """
 
     host: str
     name: str
@@ -71,8 +97,7 @@ class Source:
         return f"{self.host}:{self.name}"
 
 
-@dataclass(frozen=True)
-class WorkerKey:
+class WorkerKey(NamedTuple):
     """Names one worker of a host: there is never more than one process for a key."""
 
     kind: WorkerKind
@@ -80,9 +105,6 @@ class WorkerKey:
 
     def __str__(self) -> str:
         return f"{self.kind.value} {self.source}"
-
-    def __lt__(self, other: WorkerKey) -> bool:
-        return (self.kind.value, self.source) < (other.kind.value, other.source)
 
 
 @dataclass(frozen=True)
@@ -105,7 +127,9 @@ class SegmentFacts:
 class StreamRecord:
     """One connection record of ``dao:machines:<host>:shm:<name>:connections``.
 
-    ``protocol`` is 2 for our streams; records of the old daemon have no such field and read as 1.
+    ``protocol`` is 2 for our streams; records of the old daemon have no such field and read as 1. For a node of DAO's
+    network service, which has no record in the registry, one is made up with 3. ``direct_port`` is where the same
+    frames can be had without ZeroMQ; None: nowhere.
     """
 
     server_ip: str
@@ -116,10 +140,11 @@ class StreamRecord:
     bidirectional: bool = False
     client_pub_port: Optional[int] = None
     protocol: int = PROTOCOL
+    direct_port: Optional[int] = None
 
     @property
     def endpoint(self) -> str:
-        """The ZeroMQ endpoint to connect to."""
+        """Where to connect to, as ZeroMQ writes it."""
         return f"tcp://{self.server_ip}:{self.port}"
 
 
@@ -170,7 +195,7 @@ class HostSign:
     """A host's last sign of life in the registry.
 
     ``last_connect`` is the text as it stands there, ``stamp_s`` the same as seconds since 1970, None if it is no time.
-    ``is_lasting``: it does not expire, so an old daemon wrote it.
+    ``is_lasting``: it does not expire, so an old daemon wrote it; else it does in ``left_s``.
     """
 
     host: str
@@ -178,6 +203,7 @@ class HostSign:
     last_connect: str
     stamp_s: Optional[float]
     is_lasting: bool
+    left_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,20 @@
 """Writing back: what mirrors send upstream to the owner of their source, what it answers, and who may write.
 
-Upstream, on the connection of protocol 2 (kind ``write``), both with the writer's name behind the header:
+Upstream, on a connection of protocol 2 (kind ``write``) or in an ``ASK`` of a direct one, both with the writer's name
+behind the header:
 
 ``write``  a frame for the source. The header has the stream's epoch and layout id, the counter that the frame has in
            the mirror, its frame id and write time.
 ``ask``    no frame but the writer's host: whether it may write. Sent once a second, so it is a sign of life too; with
            the flag ``leaving`` it is the last one. The header has the counter of the last frame that was sent.
 
-Downstream, to that writer alone (the topic has its name): an answer to each, which says how many of its frames were
-taken so far. So an answer that is lost, as a frame may be for a reader that is too slow, is made up for by the next.
+Downstream, to that writer alone (the topic has its name, or it is an ``ANSWER`` to it): an answer to each, which says
+how many of its frames were taken so far. So an answer that is lost, as a frame may be for a reader that is too slow, is
+made up for by the next.
 
 Invariants: of a segment with a single writer never two write: whoever comes first does, until it leaves or is silent
-for ``HOLD_S``. A frame is taken only if its size, epoch and layout are those of the segment as it is now.
+for ``HOLD_S``. A frame is taken only if its size, epoch and layout are those of the segment as it is now. A writer is
+heard by one way at a time, so its frames are never taken in another order than it sent them.
 """
 
 from __future__ import annotations
@@ -29,6 +32,8 @@ from daosup.errors import ProtocolError, UsageError
 #: Writers ask so often, and one that is silent for so long is gone.
 ASK_INTERVAL_S = 1.0
 HOLD_S = 3.0
+#: The way by which whoever has no direct connection is heard.
+SHARED_WAY = 0
 #: A segment has no more writers; whoever asks beyond that is refused.
 MOST_WRITERS = 256
 WRITER_BYTES = 8
@@ -74,7 +79,7 @@ class Write(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the owner says of a write or an ask. ``counter``: the mirror's, as it was asked. ``reason``: why not.
+    """What the owner says of a write or an ask. ``counter``: the writer's, as it was asked. ``reason``: why not.
 
     ``taken``: how many frames of the writer were taken so far, modulo `TAKEN_MODULUS`; it begins anew with each stream.
     """
@@ -110,7 +115,7 @@ def write_header(
     epoch: int, layout_id: int, counter: int, frame_id: int, write_time_ns: int, send_time_ns: int, frame_bytes: int
 ) -> tuple[int, ...]:
     """The header of a ``write``."""
-    sequence = counter  # of this writer's, the mirror's own counter is as good as any
+    sequence = counter  # of this writer's
     return (
         Kind.WRITE, Flag.HAS_FRAME, epoch, sequence, counter, frame_id, write_time_ns, send_time_ns, layout_id,
         WRITER_BYTES + frame_bytes,
@@ -185,6 +190,19 @@ class Writers:
         self._writing = writing
         self._writers: dict[bytes, _Writer] = {}
         self._holder: Optional[bytes] = None
+        self._ways: dict[bytes, int] = {}
+
+    def connected(self, host: str, way: int) -> None:
+        """A writer has a direct connection, numbered ``way``: it is heard by no other until that is over."""
+        self._ways[writer_of(host)] = way
+
+    def disconnected(self, way: int) -> None:
+        """That connection is over."""
+        self._ways = {writer: other for writer, other in self._ways.items() if other != way}
+
+    def is_heard(self, writer: bytes, way: int) -> bool:
+        """Whether that writer is heard that way now; else it is of before, or somebody else's."""
+        return self._ways.get(writer, SHARED_WAY) == way
 
     def asked(self, ask: Ask, now: float) -> Answer:
         """Somebody asks whether it may write; times are of any monotonic clock, in seconds."""

@@ -26,6 +26,7 @@ class Process:
     is_alive: bool = True
     is_ready: bool = False
     port: int = 0
+    direct_port: int = 0
     asked_s: Optional[float] = None
     is_killed: bool = False
     is_hung: bool = False
@@ -92,7 +93,11 @@ class Processes:
         """The processes as a new supervisor finds them."""
         return tuple(
             e.FoundWorker(
-                replace(process.order, port=process.port or process.order.port),
+                replace(
+                    process.order,
+                    port=process.port or process.order.port,
+                    direct_port=process.direct_port or process.order.direct_port,
+                ),
                 process.pid,
                 process.is_ready,
                 process.is_matching,
@@ -109,7 +114,9 @@ class Processes:
                 taken = self.foreign_ports | {other.port for other in self.alive}
                 is_free = process.order.port and process.order.port not in taken
                 process.port = process.order.port if is_free else next(self._any_port)
-        return e.WorkerReady(process.order.key, process.pid, process.port)
+            if process.order.key.kind is WorkerKind.PUBLISHER:
+                process.direct_port = max(0, process.order.direct_port)
+        return e.WorkerReady(process.order.key, process.pid, process.port, process.direct_port)
 
     def hang(self, process: Process, beat_age_s: float) -> e.Event:
         """The process is found to hang."""

@@ -19,7 +19,11 @@ TABLES = tables_of(Config)
 ARRAYS = arrays_of(Config)
 KEYS_OF_ARRAYS = {f"{array}.{key}" for array, about in ARRAYS.items() for key in keys_of(about.cls)}
 #: What each table of an array must have.
-REQUIRED = {"worker": {"match": "wfs"}, "mirror": {"source": "desk:wfs"}}
+REQUIRED = {
+    "worker": {"match": "wfs"},
+    "mirror": {"source": "desk:wfs"},
+    "hook": {"on": ["*"], "command": ["/bin/true"]},
+}
 
 scalars = st.one_of(
     st.none(),

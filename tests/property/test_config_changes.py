@@ -27,6 +27,7 @@ OTHER = {
     "publish.single_writer": ["y*"],
     "mirrors.mode": "0600",
     "mirror": [{"source": "obs:wfs"}],
+    "hook": [{"on": ["*"], "command": ["/bin/true"]}],
     "log.level": "debug",
 }
 NEEDS_RESTART = {

@@ -13,11 +13,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from daosup.core import events as e
 from daosup.core.checked_json import parse_json
+from daosup.core.delivery import Delivery
 from daosup.core.desired import Desired
 from daosup.core.host import HostState
 from daosup.core.host_facts import HostFacts
 from daosup.core.mirror import CONFIGURED, KEPT
-from daosup.core.types import SegmentFacts, Source, WorkerKey, WorkerKind
+from daosup.core.types import SegmentFacts, Source, Transport, WorkerKey, WorkerKind
 from daosup.errors import ProtocolError
 from tests.property.processes import Processes
 from tests.property.worlds import BASE_PORT, Host, World
@@ -191,12 +192,17 @@ class Operators(RuleBasedStateMachine):
 TestOperators = Operators.TestCase
 TestOperators.settings = settings(max_examples=100, stateful_step_count=40)
 
+DELIVERIES = (Delivery("every"), Delivery(rate_hz=0.5, compress="lz4"), Delivery(roi=((0, 4), (1, 9)), stride=(2, 1)))
 names = st.text("abcXYZ09_.-", min_size=1, max_size=8).filter(lambda text: text[0].isalnum())
 sources = st.builds(Source, names, names)
 mirror_names = st.dictionaries(sources, st.sampled_from(["wfs", "{name}", "remote_{host}_x"]), max_size=3)
 states = st.builds(
-    lambda written_back, kept, *others: Desired(kept | written_back, *others, written_back),
-    st.frozensets(sources), st.frozensets(sources), st.frozensets(sources), st.frozensets(names), mirror_names,
+    lambda written_back, transports, deliveries, is_gate_stopped, kept, *others: Desired(
+        kept | written_back, *others, written_back, transports, deliveries, is_gate_stopped
+    ),
+    st.frozensets(sources), st.dictionaries(sources, st.sampled_from(Transport), max_size=3),
+    st.dictionaries(sources, st.sampled_from(DELIVERIES), max_size=3), st.booleans(),
+    st.frozensets(sources), st.frozensets(sources), st.frozensets(names), mirror_names,
 )  # fmt: skip
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
@@ -211,7 +217,7 @@ def test_a_state_is_the_same_after_it_was_json(desired: Desired) -> None:
 
 @given(
     states,
-    st.sampled_from(["format", "kept_mirrors", "stopped_mirrors", "stopped_segments", "mirror_names", "written_back"]),
+    st.sampled_from(sorted(Desired().as_json())),
     anything,
 )
 def test_json_that_is_anything_else_is_a_protocol_error(desired: Desired, field: str, value: object) -> None:
@@ -226,6 +232,20 @@ def test_json_that_is_anything_else_is_a_protocol_error(desired: Desired, field:
 def test_any_json_is_a_state_or_a_protocol_error(value: object) -> None:
     with pytest.raises(ProtocolError):
         Desired.of_json(value)
+
+
+@given(states, st.sampled_from(["compress=none", "mode=newest", "rate=010", "compress=lz4 rate=1", "", "colour=red"]))
+def test_a_delivery_that_was_not_written_down_by_us_is_a_protocol_error(desired: Desired, text: str) -> None:
+    with pytest.raises(ProtocolError):
+        Desired.of_json({**desired.as_json(), "deliveries": {"rts:wfs": text}})
+
+
+@given(states, st.builds(WorkerKey, st.sampled_from(WorkerKind), sources))
+def test_what_is_stopped_and_started_again_is_not_stopped(desired: Desired, key: WorkerKey) -> None:
+    stopped = desired.stopping(key)
+    assert stopped.is_stopped(key)
+    assert not stopped.starting(key).is_stopped(key)
+    assert stopped.starting(key) == desired.starting(key)
 
 
 @given(states)

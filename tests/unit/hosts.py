@@ -26,6 +26,11 @@ def publisher(name: str = "wfs") -> WorkerKey:
     return WorkerKey(WorkerKind.PUBLISHER, Source(HOST, name))
 
 
+def publishing(name: str = "wfs", port: int = PORT, *, place: int = 0) -> do.StartWorker:
+    """The order of a publisher whose port was first the one at ``place`` of the range; directly from the other end."""
+    return do.StartWorker(publisher(name), port, direct_port=PORT + 1999 - place)
+
+
 def mirror(source: Source = REMOTE) -> WorkerKey:
     return WorkerKey(WorkerKind.MIRROR, source)
 
@@ -88,7 +93,7 @@ def serving(*readers: Reader, **facts: Any) -> Story:
     story = Story(**facts)
     story.connect()
     story.segments(WFS)
-    assert story.readers(*readers) == [do.StartWorker(publisher(), PORT)]
+    assert story.readers(*readers) == [publishing()]
     story.run(publisher(), 7, PORT)
     return story
 

@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from bench.figures import (
     Goal,
     Judged,
     Noise,
+    Point,
     Row,
     Verdict,
     differences,
@@ -25,7 +27,8 @@ from bench.figures import (
     steps_between,
 )
 from bench.machine import CoreTimes, cpu_time_s
-from bench.report import as_json, cells, page, text
+from bench.report import cells, page, text
+from bench.results import Results
 
 
 def test_percentile_interpolates_between_sorted_samples() -> None:
@@ -146,9 +149,38 @@ def test_every_sample_and_verdict_reach_the_reports() -> None:
     assert "1.50 x bare" in table[3]
     assert table[4].split()[:4] == ["torn", "<=", "0", "0"]
     assert "met" in table[4]
-    parsed = json.loads(as_json(rows, machine))
-    assert parsed["rows"][0]["samples"] == [90.0, 110.5]
-    assert [row["verdict"] for row in parsed["rows"]] == ["missed", "met"]
-    markdown = page("Performance", rows, machine, {"latency": "How it is done."}, "python -m bench")
+    results = Results(machine)
+    results.add("some", rows)
+    parsed = json.loads(results.as_json())["measurements"]["some"]
+    assert parsed[0]["samples"] == [90.0, 110.5]
+    assert [row["verdict"] for row in parsed] == ["missed", "met"]
+    markdown = page("Performance", results, {"some": "How it is done."}, "python -m bench", {})
     assert markdown.count("\n| ") == 4
     assert "How it is done." in markdown
+    assert "\n- latency: 100 ms, goal < 100 ms\n" in markdown
+
+
+def test_results_are_the_same_when_they_are_read_again(tmp_path: Path) -> None:
+    row = Row("a", "us", (1.0, 2.0), Goal(0.9, Judged.WORST, is_least=True), point=Point("f", "line", 560.0))
+    first, second = Results({"cpu": "some"}), Results({"cpu": "some"})
+    first.add("latency", [row, Row("b", "", (1.0,))])
+    second.add("latency", [Row("b", "", (2.0,))])
+    files = [tmp_path / "first.json", tmp_path / "second.json"]
+    for file, results in zip(files, (first, second)):
+        file.write_text(results.as_json())
+    joined = Results.joined(files)
+    assert joined.machine == {"cpu": "some"}
+    assert joined.rows == {"latency": [row, Row("b", "", (2.0,))]}
+
+
+def test_what_is_no_result_is_said_to_be_none(tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"other.json: not the result of a bench"):
+        Results.joined([tmp_path / "other.json"])
+
+
+def test_a_goal_can_be_a_least_value() -> None:
+    goal = Goal(0.9, is_least=True)
+    assert goal.is_met((0.8, 0.9, 1.0))
+    assert not goal.is_met((0.8, 0.89, 1.0))
+    assert not Goal(0.9, Judged.WORST, is_least=True).is_met((0.8, 0.9, 1.0))

@@ -9,9 +9,10 @@ import pytest
 
 from daosup import config, daosupd
 from daosup.completing import FILES, Line, answer, configured_instances, files, next_words, options_of
-from daosup.ctl import arguments, completing
-from daosup.ctl.commands import COMMANDS, NAME, Command
-from daosup.ctl.looking import status
+from daosup.ctl import completing, options
+from daosup.ctl.commands import COMMANDS, Command
+from daosup.ctl.commands.command import NAME
+from daosup.ctl.options import Option
 
 OPTIONS = {
     "--config": ("FILE", "a file"),
@@ -91,9 +92,10 @@ def test_no_fault_is_shown_to_who_types(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_a_command_and_options_that_are_added_to_the_tables_are_completed(monkeypatch: pytest.MonkeyPatch) -> None:
-    commands = {**COMMANDS, "film": Command(status, "frames as a film", "colour|grey", ("--to", "--speed"), more="")}
-    monkeypatch.setitem(arguments._OWN, "--to", ("FILE", "where to"))
-    monkeypatch.setitem(arguments._OWN, "--speed", ("slow|fast", "how"))
+    film = Command("", "a film", "frames as a film", "colour|grey FILE", ("--to", "--speed"), more="")
+    commands = {**COMMANDS, "film": film}
+    monkeypatch.setitem(options.OWN, "--to", Option("--to", "to", "FILE", "where to"))
+    monkeypatch.setitem(options.OWN, "--speed", Option("--speed", "speed", "slow|fast", "how"))
 
     def words(*typed: str) -> list[str]:
         return [word for word, _ in completing.offers(list(typed), commands)]
@@ -102,11 +104,12 @@ def test_a_command_and_options_that_are_added_to_the_tables_are_completed(monkey
     assert words("film", "") == ["colour", "grey"]
     assert words("film", "--speed", "") == ["slow", "fast"]
     assert words("film", "colour", "--to", "") == [FILES]
-    assert {"--to", "--speed"} <= set(words("film", "colour", ""))
+    assert words("film", "colour", "") == [FILES]
+    assert {"--to", "--speed"} <= set(words("film", "colour", "x", ""))
     assert "--to" not in words("status", "-")
 
 
-@pytest.mark.parametrize(("name", "among"), [("HOST:NAME", "remote"), (NAME, "here"), ("a|b", ""), ("", "")])
+@pytest.mark.parametrize(("name", "among"), [("HOST:NAME", "remote"), (NAME, "known"), ("a|b", ""), ("", "")])
 def test_an_argument_says_which_segments_it_is_among(name: str, among: str) -> None:
-    assert Command(status, "", name, more="").among == among
-    assert Command(status, "", name, among="stopped", more="").among == "stopped"
+    assert Command("", "", "", name, more="").among == among
+    assert Command("", "", "", name, among="stopped", more="").among == "stopped"

@@ -14,7 +14,8 @@ from daosup.config import Config, Embedded, MirrorLayout, load
 from daosup.config.reading import arrays_of, keys_of, line_numbers
 from daosup.config.reference import markdown
 from daosup.config.workers import WorkerConfig
-from daosup.core.types import Role, Source, Writing
+from daosup.core.delivery import Delivery
+from daosup.core.types import Role, Source, Transport, Writing
 from daosup.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -45,17 +46,20 @@ port_count = 10
 socket = "/run/daosup/c.sock"
 mode = "600"
 group = "dao"
+secret_file = "/etc/daosup/fleet.key"
 
 [publish]
 include = ["wfs*", "dm[12]"]
 exclude = ["*_test"]
 semaphore = 0
+direct = false
 read_only = ["wfs*"]
 single_writer = ["dm*", "wfs"]
 
 [mirrors]
 mode = "0644"
 layout = "v0"
+transport = "zmq"
 
 [[mirror]]
 source = "obs:wfs"
@@ -64,7 +68,19 @@ source = "obs:wfs"
 source = "obs:dm"
 mode = "0600"
 layout = "fifo"
+transport = "direct"
 write_back = true
+
+[[mirror]]
+source = "obs:cam"
+rate = 10
+roi = "0:64,16:32"
+stride = "2,2"
+compress = "lz4"
+
+[[mirror]]
+source = "obs:log"
+frames = "every"
 
 [workers]
 survive_supervisor = false
@@ -74,6 +90,9 @@ cpu_affinity = [0, 3]
 nice = -5
 fifo_priority = 50
 lock_memory = true
+spin_ms = 10
+busy_poll_us = 50
+quick_ack = true
 
 [log]
 level = "debug"
@@ -88,6 +107,9 @@ cpu_affinity = [1]
 nice = 19
 fifo_priority = 0
 lock_memory = false
+spin_ms = 0
+busy_poll_us = 0
+quick_ack = false
 """
 
 
@@ -108,21 +130,31 @@ def test_every_key_is_read(toml: Path) -> None:
     assert (config.redis.embedded, config.redis.timeout_s) == (Embedded.NEVER, 0.5)
     assert config.redis.is_configured
     assert dataclasses.astuple(config.network) == (10, "10.0.0.2", "rts.obs.example", 7000)
-    assert dataclasses.astuple(config.control) == (Path("/run/daosup/c.sock"), 0o600, "dao")
-    assert dataclasses.astuple(config.publish) == (("wfs*", "dm[12]"), ("*_test",), 0, ("wfs*",), ("dm*", "wfs"))
+    assert dataclasses.astuple(config.control) == (
+        Path("/run/daosup/c.sock"),
+        0o600,
+        "dao",
+        Path("/etc/daosup/fleet.key"),
+    )
+    assert dataclasses.astuple(config.publish) == (("wfs*", "dm[12]"), ("*_test",), 0, False, ("wfs*",), ("dm*", "wfs"))
     names = ("wfs", "dm1", "cam", "WFS")
     assert [config.writing_of(name) for name in names] == [
         Writing.READ_ONLY, Writing.SINGLE_WRITER, Writing.OPEN, Writing.OPEN,
     ]  # fmt: skip
-    assert [each.write_back for each in config.mirror] == [False, True]
+    assert [each.write_back for each in config.mirror] == [False, True, False, False]
+    assert [each.delivery for each in config.mirror] == [
+        Delivery(), Delivery(), Delivery("newest", 10.0, ((0, 64), (16, 32)), (2, 2), "lz4"), Delivery("every"),
+    ]  # fmt: skip
     assert (config.mirrors.mode, config.mirrors.layout) == (0o644, MirrorLayout.V0)
-    assert [each.source for each in config.mirror] == [Source("obs", "wfs"), Source("obs", "dm")]
+    assert [each.source for each in config.mirror] == [Source("obs", name) for name in ("wfs", "dm", "cam", "log")]
     assert config.making_of(Source("obs", "wfs")) == (0o644, MirrorLayout.V0)
     assert config.making_of(Source("obs", "dm")) == (0o600, MirrorLayout.FIFO)
+    transports = [config.transport_of(Source("obs", name)) for name in ("wfs", "dm")]
+    assert transports == [Transport.ZMQ, Transport.DIRECT]
     assert config.making_of(Source("rts", "any")) == (0o644, MirrorLayout.V0)
     assert config.log.level == "debug"
-    assert dataclasses.astuple(config.workers) == (False, 5.0, 300, (0, 3), -5, 50, True)
-    assert config.worker == (WorkerConfig("dm*"), WorkerConfig("lab:*", 32, (1,), 19, 0, False))
+    assert dataclasses.astuple(config.workers) == (False, 5.0, 300, (0, 3), -5, 50, True, 10, 50, True)
+    assert config.worker == (WorkerConfig("dm*"), WorkerConfig("lab:*", 32, (1,), 19, 0, False, 0, 0, False))
 
 
 def test_without_anything_set_the_defaults_hold(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,12 +165,13 @@ def test_without_anything_set_the_defaults_hold(monkeypatch: pytest.MonkeyPatch)
     assert (config.role, config.heartbeat_interval_s, config.segment_folder) == (None, 30.0, Path("/tmp"))
     assert config.runtime_folder == Path("/run/first")
     assert config.control.socket == Path("/run/first/there-is-no-such-instance.sock")
-    assert (config.control.mode, config.mirrors.mode) == (0o660, 0o660)
+    assert (config.control.mode, config.mirrors.mode) == (0o666, 0o660)
     assert (config.redis.url, config.redis.host, config.redis.port) == (None, "localhost", 6379)
     assert (config.redis.embedded, config.redis.is_configured) == (Embedded.AUTO, False)
     assert (config.network.bind, config.network.base_pub_port, config.network.port_count) == ("*", 5560, 2000)
     assert (config.publish.include, config.publish.exclude, config.publish.semaphore) == (("*",), (), 9)
-    assert (config.worker, dataclasses.astuple(config.workers)) == ((), (True, 30.0, None, None, None, 0, False))
+    assert config.worker == ()
+    assert dataclasses.astuple(config.workers) == (True, 30.0, None, None, None, 0, False, 0, 0, False)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +241,7 @@ def test_ports_end_where_ports_end() -> None:
         "redis://user:pa%40ss@rts:6380/15",
         "rediss://[fd00::1]:6380/0",
         "unix:///run/redis/redis.sock?db=2",
-        "unix://user:secret@/run/redis.sock",
+        "unix://user:hunter2@/run/redis.sock",
     ],
 )
 def test_urls_of_redis(url: str) -> None:
@@ -222,15 +255,15 @@ def test_urls_of_redis(url: str) -> None:
     [
         ({}, "redis://localhost:6379/0"),
         ({"host": "fd00::1", "db": 2}, "redis://[fd00::1]:6379/2"),
-        ({"url": "redis://user:secret@rts:6380/1"}, "redis://***@rts:6380/1"),
-        ({"url": "rediss://user:secret@rts"}, "rediss://***@rts"),
+        ({"url": "redis://user:hunter2@rts:6380/1"}, "redis://***@rts:6380/1"),
+        ({"url": "rediss://user:hunter2@rts"}, "rediss://***@rts"),
         ({"url": "unix:///run/redis.sock"}, "unix:///run/redis.sock"),
     ],
 )
 def test_the_shown_address_has_no_password(redis: dict[str, object], shown: str) -> None:
     config = Config.from_mapping({"redis": redis})
     assert config.redis.display_url == shown
-    assert "secret" not in repr(config)
+    assert "hunter2" not in repr(config)
 
 
 def test_the_password_is_read_from_its_file(tmp_path: Path) -> None:
@@ -330,3 +363,30 @@ def test_importing_the_configuration_imports_nothing_heavy() -> None:
     code = f"import sys, daosup.config; sys.exit(', '.join({heavy} & set(sys.modules)) or None)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_each_key_knows_where_it_was_set(toml: Path) -> None:
+    toml.write_text(
+        'host = "rts"\n[log]\nlevel = "debug"\n[redis]\nurl = "redis://rts"\n'
+        '[[mirror]]\nsource = "obs:wfs"\n\n[[mirror]]\nsource = "obs:dm"\nmode = "0600"\n'
+    )
+    config = load(toml, "rts", {"log.level": "info", "redis.host": "lab"})
+    assert config.origins == {
+        "host": f"{toml}:1",
+        "log.level": "command line",
+        "redis.host": "command line",
+        "mirror": f"{toml}:6",
+        "mirror[0].source": f"{toml}:7",
+        "mirror[1].source": f"{toml}:10",
+        "mirror[1].mode": f"{toml}:11",
+    }
+    config = load(toml, "rts", {"mirror": [{"source": "lab:wfs"}]})
+    assert config.origins["mirror"] == config.origins["mirror[0].source"] == "command line"
+    assert "mirror[1].source" not in config.origins
+
+
+def test_a_text_is_read_in_place_of_its_file(toml: Path) -> None:
+    config = load(toml, "rts", {}, 'host = "lab"')
+    assert (config.host, config.file, config.origins) == ("lab", toml, {"host": f"{toml}:1"})
+    with pytest.raises(ConfigError, match=r"rts\.toml:2: unknown key hots"):
+        load(toml, "rts", {}, '\nhots = "lab"')

@@ -13,6 +13,8 @@ import pytest
 from daosup.config import Config, load
 from daosup.errors import ConfigError
 
+MIRROR = {"source": "rts:wfs"}
+
 
 def mistakes_of(mapping: dict[str, Any], **options: Any) -> list[str]:
     with pytest.raises(ConfigError) as caught:
@@ -114,6 +116,10 @@ def test_all_mistakes_are_told_at_once_each_with_its_line(tmp_path: Path) -> Non
         ("workers.fifo_priority", 100),
         ("workers.lock_memory", 1),
         ("workers.lock_memory", "true"),
+        ("workers.spin_ms", True),
+        ("workers.spin_ms", 101),
+        ("workers.busy_poll_us", -1),
+        ("workers.quick_ack", 1),
     ],
 )
 def test_what_is_not_allowed_is_one_mistake_with_key_and_place(dotted: str, value: object) -> None:
@@ -144,6 +150,31 @@ def test_what_is_not_allowed_is_one_mistake_with_key_and_place(dotted: str, valu
         ({"mirror": [{"layout": "v0"}]}, "mirror[0] has no source; set it to a segment of another host as HOST:NAME"),
         ({"mirror": [{"source": "wfs"}]}, "mirror[0].source is 'wfs', not a segment of another host as HOST:NAME; for"),
         ({"mirror.mode": "0644"}, "did you mean mirrors.mode?"),
+        (
+            {"mirror": [MIRROR | {"rate": "10"}]},
+            "mirror[0].rate is '10', not a number of frames a second from 0.001 to",
+        ),
+        ({"mirror": [MIRROR | {"rate": 0}]}, "mirror[0].rate is 0, not a number of frames a second from 0.001 to"),
+        ({"mirror": [MIRROR | {"rate": float("inf")}]}, "mirror[0].rate is inf, not a number"),
+        ({"mirror": [MIRROR | {"roi": [0, 64]}]}, "mirror[0].roi is an array, not the first of each axis and the one"),
+        (
+            {"mirror": [MIRROR | {"roi": "9:9"}]},
+            "mirror[0].roi is '9:9', not the first of each axis and the one behind",
+        ),
+        ({"mirror": [MIRROR | {"stride": "0"}]}, "mirror[0].stride is '0', not whole numbers from 1 on"),
+        ({"mirror": [MIRROR | {"frames": "all"}]}, 'mirror[0].frames is \'all\', not one of "newest", "every"'),
+        (
+            {"mirror": [MIRROR | {"frames": "every", "rate": 10}]},
+            "'rts:wfs', whose rate and frames = \"every\" exclude",
+        ),
+        (
+            {"mirror": [MIRROR | {"rate": 10, "write_back": True}]},
+            "whose write_back needs whole frames, so take it out,",
+        ),
+        (
+            {"mirror": [MIRROR | {"compress": "lz4", "transport": "zmq"}]},
+            "by which compress=lz4 cannot be had; take out",
+        ),
         ({"role": {"a": 1}}, "role is a table, not one of"),
         ({"publish": {"include": "*"}}, "put it in brackets"),
         ({"publish": {"include": ["wfs.im.shm"]}}, "leave out .im.shm"),

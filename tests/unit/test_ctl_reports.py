@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from daosup.ctl.reports import is_well, machines_report, status_report, trouble_of
+from daosup.ctl.reports import is_well, status_report
 from daosup.ctl.tables import Column, Style, table
-from daosup.ctl.units import count, duration, quantity, shape
+from daosup.ctl.units import count, duration, percent, quantity, shape
+from daosup.ctl.worker_table import trouble_of
 from tests.status_samples import a_status, a_worker
 
 PLAIN = Style(False)
@@ -57,6 +58,7 @@ def test_duration(seconds: object, text: str) -> None:
 
 
 def test_counts_and_shapes() -> None:
+    assert [percent(value) for value in (0.0341, 1.2, 0.0, None)] == ["3.41 %", "120 %", "0 %", "-"]
     assert [count(value) for value in (0, 99_999, 123_456, None)] == ["0", "99999", "123k", "-"]
     assert [shape(value) for value in ([240, 240], [97, 1], (5,), [], None)] == ["240x240", "97x1", "5", "-", "-"]
 
@@ -89,9 +91,43 @@ def test_a_status_report_says_everything_in_80_columns() -> None:
     text = "\n".join(lines)
     for told in ("rts  master, up 2 h 3 min", "registry up", "valkey 8.1", "240x240", "115 kB", "lab, obs"):
         assert told in text
-    for told in ("500 Hz", "57.6 MB/s", "2.1 ms", "running"):
+    for told in ("500 Hz", "2.1 ms", "1.2 ms", "running"):
         assert told in text
     assert "\033" not in text
+
+
+def test_with_160_columns_there_is_all_that_is_known_of_a_worker_and_with_80_what_matters() -> None:
+    wide = status_report(a_status(), PLAIN, 160)
+    assert max(map(len, wide)) <= 160
+    assert wide[-3].split() == [
+        *("WORKER", "SOURCE", "STATE", "PEER", "TRANSPORT", "RATE", "DATA", "AGE"),
+        *("P50", "P99", "SKIP", "GAPS", "RESTARTS", "CPU", "MEMORY", "PID"),
+    ]
+    for told in ("57.6 MB/s", "310 µs", "1.2 ms", "3.41 %", "34.6 MB", "1234"):
+        assert told in wide[-2]
+    left_out = [
+        len(wide[-3].split()) - len(status_report(a_status(), PLAIN, width)[-3].split()) for width in range(60, 161)
+    ]
+    assert left_out == sorted(left_out, reverse=True)
+    narrow = status_report(a_status(), PLAIN, 80)[-3].split()
+    assert narrow == ["WORKER", "SOURCE", "STATE", "PEER", "RATE", "AGE", "P99", "SKIP", "RESTARTS"]
+
+
+def test_since_when_it_is_degraded_is_told_and_why() -> None:
+    reasons = ["the registry is away: connection refused", f"2 workers waiting: {', '.join(['mirror rts:wfs'] * 9)}"]
+    lines = status_report(a_status(degraded={"since_s": 200.0, "reasons": reasons}), PLAIN, 80)
+    at = lines.index("degraded for 3 min 20 s")
+    assert lines[at + 1] == "  the registry is away: connection refused"
+    assert max(map(len, lines)) <= 80
+    assert "degraded" not in "\n".join(status_report(a_status(), PLAIN, 80))
+
+
+def test_with_v_times_are_absolute_as_well() -> None:
+    degraded = {"since_s": 60.0, "reasons": ["it is"]}
+    text = "\n".join(status_report(a_status(degraded=degraded), PLAIN, 80, is_verbose=True))
+    day = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+    for told in ("up 2 h 3 min", "for 2 h 3 min", "degraded for 1 min"):
+        assert re.search(f"{told}, since {day}", text)
 
 
 def test_a_status_report_of_an_idle_or_older_daemon_is_still_one() -> None:
@@ -128,6 +164,11 @@ def test_well_is_all_running_and_the_registry_up() -> None:
         ({"warning": "nice -5 cannot be set: Permission denied"}, "nice -5 cannot be set: Permission denied"),
         ({"link": "down"}, "link down"),
         ({"rejected": 7}, "7 messages rejected"),
+        ({"latency": {"p50_s": 1e-6, "p99_s": 1e-6, "frames": 1000, "ahead": 10}}, ""),
+        (
+            {"latency": {"p50_s": 1e-6, "p99_s": 1e-6, "frames": 1000, "ahead": 11}},
+            "frames seem to come before they were written: the clocks of the two hosts differ",
+        ),
         ({"write_back": {"state": "open", "reason": None}}, ""),
         (
             {"write_back": {"state": "refused", "reason": "rts:wfs is read-only on rts"}, "refused": 3},
@@ -138,7 +179,13 @@ def test_well_is_all_running_and_the_registry_up() -> None:
 def test_a_workers_trouble_is_told_in_words(changes: dict[str, Any], told: str) -> None:
     worker = a_worker(**changes)
     assert trouble_of(worker) == told
-    assert (f"mirror rts:wfs: {told}" in status_report(a_status(workers=[worker]), PLAIN, 40)) == bool(told)
+    for width in (40, 80, None):
+        lines = status_report(a_status(workers=[worker]), PLAIN, width)
+        said = " ".join(line.strip() for line in lines)
+        assert (f"mirror rts:wfs: {told}" in said) == bool(told)
+        assert ("mirror rts:wfs: " in said) == bool(told)
+        told_from = next((at for at, line in enumerate(lines) if line.startswith("mirror rts:wfs:")), len(lines))
+        assert all(width is None or len(line) <= width for line in lines[told_from:])
 
 
 def test_a_source_that_is_written_to_is_marked_and_the_table_stays_narrow() -> None:
@@ -164,33 +211,8 @@ def test_hostile_names_cannot_write_to_the_terminal() -> None:
     status = a_status(
         host=evil, workers=[a_worker(source=evil, state="failed", reason=evil, peer=evil, last_details=evil)]
     )
-    machine: dict[str, Any] = {
-        "hostname": evil,
-        "ip": evil,
-        "role": evil,
-        "last_connect": evil,
-        "segments": [{"name": evil}],
-    }
-    for line in [*status_report(status, PLAIN, None), *machines_report([machine], PLAIN, None)]:
+    for line in status_report(status, PLAIN, None):
         assert line.isprintable()
-
-
-def test_machines_are_told_in_the_words_that_mirror_takes() -> None:
-    machines: list[dict[str, Any]] = [
-        {
-            "hostname": "rts",
-            "ip": "10.0.0.1",
-            "role": "master",
-            "last_connect": "2026-11-20T12:00:00+00:00",
-            "segments": [{"name": "wfs", "shape": [240, 240], "dtype": "uint16", "readers": 2}],
-        },
-        {"hostname": "lab", "ip": "10.0.0.2", "role": "minion", "last_connect": None, "segments": []},
-    ]
-    lines = machines_report(machines, PLAIN, 80)
-    assert lines[1].split() == ["rts", "master", "10.0.0.1", "2026-11-20T12:00:00+00:00"]
-    assert lines[-1].split() == ["rts:wfs", "240x240", "uint16", "2"]
-    assert machines_report([], PLAIN, 80) == ["no hosts in the registry"]
-    assert machines_report(machines[1:], PLAIN, 80)[-1] == "no segments on any of them"
 
 
 def test_whoever_speaks_the_old_protocol_is_marked() -> None:
@@ -200,3 +222,21 @@ def test_whoever_speaks_the_old_protocol_is_marked() -> None:
     text = "\n".join(status_report(a_status(workers=[a_worker()]), PLAIN, None))  # of a daemon that says none
     assert "  rts  " in text
     assert "protocol" not in text
+
+
+def test_how_long_the_loop_and_redis_keep_others_waiting_is_told() -> None:
+    told = "delays   loop 300 µs, worst 12.1 ms; Redis 450 µs, worst 3.2 ms (last minute)"
+    assert told in status_report(a_status(), PLAIN, 80)
+    long = a_status(loop={"lag_s": 0.0, "worst_lag_s": 2.5})
+    coloured = next(line for line in status_report(long, Style(has_colours=True), 80) if line.startswith("delays"))
+    assert "\033[33mloop 0 s, worst 2.5 s\033[0m; Redis 450" in coloured
+    without = {name: value for name, value in a_status().items() if name != "loop"}  # of an older version
+    assert not [line for line in status_report(without, PLAIN, 80) if line.startswith("delays")]
+
+
+def test_where_metrics_are_served_is_told() -> None:
+    served = a_status(metrics={"listen": "*:9777", "error": None})
+    assert "metrics  at *:9777" in status_report(served, PLAIN, 80)
+    taken = a_status(metrics={"listen": "*:9777", "error": "Address already in use"})
+    assert "metrics  not served at *:9777: Address already in use" in status_report(taken, PLAIN, 80)
+    assert not [line for line in status_report(a_status(), PLAIN, 80) if line.startswith("metrics")]

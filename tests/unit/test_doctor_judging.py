@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from daosup.adapters.machine_look import UNLIMITED
-from daosup.adapters.reachability import REFUSED, SILENT, STRANGER
+from daosup.adapters.reachability import ANSWERS, REFUSED, SILENT, STRANGER
 from daosup.adapters.redis_address import RedisAddress
 from daosup.adapters.semaphore_look import Waiter
 from daosup.ctl.doctor.facts import Facts, Presence
@@ -37,7 +37,7 @@ def test_of_a_host_that_is_well_everything_is_fine() -> None:
     checked = {each.check for each in findings}
     assert checked == {
         *("daemon", "configuration", "workers", "registry", "clock", "fleet", "address", "ports", "readers"),
-        *("mirrors", "segments", "layouts", "semaphores", "folders", "limits"),
+        *("mirrors", "direct", "segments", "layouts", "semaphores", "folders", "limits"),
     }
 
 
@@ -132,6 +132,24 @@ def test_of_a_host_that_is_well_everything_is_fine() -> None:
         # ports and readers
         ({"endpoints": {"tcp://10.0.0.1:5560": REFUSED}}, "ports", "problem", "1 port (5560)"),
         ({"endpoints": {"tcp://10.0.0.1:5560": STRANGER}}, "ports", "problem", "somebody else's"),
+        (
+            {
+                "status": status(some.publisher(direct_port=7559)),
+                "endpoints": {"tcp://10.0.0.1:5560": ANSWERS, "direct://10.0.0.1:7559": SILENT},
+            },
+            "direct",
+            "warning",
+            "where frames can be had directly: 1 port (7559)",
+        ),
+        (
+            {
+                "status": status(some.mirror(transport="zmq", transport_reason="it refuses")),
+                "endpoints": {"direct://10.0.0.2:7559": SILENT},
+            },
+            "direct",
+            "warning",
+            "lab:dm (port 7559): by ZeroMQ, for the port where lab offers frames directly does not answer",
+        ),
         ({"settings": some.settings(port_count=0)}, "ports", "warning", "network.port_count allows 0 publishers"),
         (
             {"status": status(some.publisher(connected=0), some.mirror())},
@@ -144,6 +162,13 @@ def test_of_a_host_that_is_well_everything_is_fine() -> None:
         # mirrors
         (
             {"status": status(some.mirror(link="down")), "endpoints": {"tcp://10.0.0.2:5561": REFUSED}},
+            *("mirrors", "problem", "lab:dm: no link; tcp://10.0.0.2:5561 refuses the connection"),
+        ),
+        (
+            {
+                "status": status(some.mirror(link="down", state="starting")),
+                "endpoints": {"tcp://10.0.0.2:5561": REFUSED},
+            },
             *("mirrors", "problem", "lab:dm: no link; tcp://10.0.0.2:5561 refuses the connection"),
         ),
         (
@@ -206,6 +231,60 @@ def test_of_a_host_that_is_well_everything_is_fine() -> None:
                 ("runtime", {"error": "No such file or directory"}, "problem", "correct runtime_folder"),
             )
         ),
+        # DAO's network service
+        (
+            {"status": status(dnet=some.dnet(error="No such device"))},
+            *("dnet", "problem", "239.255.77.10, UDP port 7711, cannot be joined, so no node is heard: No such device"),
+        ),
+        (
+            {"status": status(dnet=some.dnet(nodes=[]))},
+            *("dnet", "warning", "no node of domain dao is heard at 239.255.77.10, UDP port 7711"),
+        ),
+        (
+            {
+                "status": status(
+                    dnet=some.dnet(nodes=[some.node(), some.node(node="cam", error="no answer within 2 s")])
+                )
+            },
+            *("dnet", "warning", "cam (10.0.0.8:7710): heard, but what there is cannot be asked: no answer within 2 s"),
+        ),
+        (
+            {
+                "status": status(some.gate(), dnet=some.dnet()),
+                "endpoints": {"direct://10.0.0.1:7710": SILENT},
+            },
+            *("dnet", "problem", "10.0.0.1:7710, where nodes look for this host's segments, does not answer"),
+        ),
+        (
+            {
+                "status": status(some.gate(), dnet=some.dnet(interface="10.1.0.1")),
+                "endpoints": {"direct://10.1.0.1:7710": REFUSED},
+            },
+            *("dnet", "problem", "10.1.0.1:7710, where nodes look"),
+        ),
+        (
+            {"status": status(some.gate(state="failed", restarts=9, reason="in use"), dnet=some.dnet())},
+            *(
+                "workers",
+                "problem",
+                "in use: its last words: `daosupctl status`; when the cause is mended: `daosupctl restart gate`",
+            ),
+        ),
+        (
+            {"status": status(some.of_a_node(age_s=-90.0), dnet=some.dnet())},
+            *("dnet", "warning", "the clock of cam is 1 min 30 s ahead of this host's"),
+        ),
+        (
+            {"status": status(some.of_a_node(age_s=3600.0), dnet=some.dnet())},
+            *("dnet", "warning", "the clock of cam is 1 h behind this host's"),
+        ),
+        (
+            {
+                "status": status(some.of_a_node(link="down", rate_hz=0.0), dnet=some.dnet()),
+                "endpoints": {"direct://10.0.0.8:7710": REFUSED},
+            },
+            *("mirrors", "problem", "is it dead? see whether DAO's network service runs on cam"),
+        ),
         # limits
         ({"process": some.process(most_files=70)}, "limits", "warning", "set LimitNOFILE"),
         ({"process": some.process(most_files=32)}, "limits", "problem", "set LimitNOFILE"),
@@ -242,10 +321,26 @@ def test_one_cause_is_one_finding(changes: dict[str, Any], check: str, level: st
         {"process": some.process(most_files=UNLIMITED, open_files=None)},
         {"settings": some.settings(bind="10.0.0.1")},
         {"settings": some.settings(base_pub_port=0, port_count=1), "endpoints": {}},
+        # A node is no host of the registry; one that was just started has heard nobody yet.
+        {"status": status(some.gate(), some.of_a_node(), dnet=some.dnet())},
+        {"status": status(dnet=some.dnet(nodes=[]), uptime_s=3.0)},
+        {"status": status(some.gate(state="stopped"), dnet=some.dnet())},
+        {"status": status(some.of_a_node(age_s=5.0, rate_hz=0.5), dnet=some.dnet())},
+        {"status": status(some.of_a_node(age_s=500.0, rate_hz=0.0), dnet=some.dnet())},
     ],
 )
 def test_what_is_no_fault_is_not_blamed(changes: dict[str, Any]) -> None:
     assert bad(some.facts(**changes)) == []
+
+
+def test_of_nodes_that_are_heard_it_says_how_many_and_what_they_have() -> None:
+    nodes = [some.node(), some.node(node="cam", segments=3, unreadable=2)]
+    changes = {"status": status(some.gate(state="stopped"), dnet=some.dnet(nodes=nodes))}
+    (finding,) = [each for each in judge(some.facts(**changes)) if each.check == "dnet"]
+    assert finding.level is Level.OK
+    assert finding.message == (
+        "2 nodes heard, with 5 segments, 2 more cannot be mirrored; they do not find this host, for its gate is stopped"
+    )
 
 
 def test_loopback_is_a_fault_only_if_others_are_elsewhere() -> None:

@@ -19,7 +19,7 @@ FINDINGS = [
 
 
 def test_people_see_what_is_wrong_the_worst_first_and_how_much_is_fine() -> None:
-    assert report(some.facts(), FINDINGS, Style(False), False) == [
+    assert report("rts", FINDINGS, Style(False), False) == [
         "problem  clock         off: set it",
         "warning  layouts       old: renew",
         "rts: 1 problem, 1 warning, 1 not checked, 2 fine; -v shows all",
@@ -27,7 +27,7 @@ def test_people_see_what_is_wrong_the_worst_first_and_how_much_is_fine() -> None
 
 
 def test_with_v_they_see_all() -> None:
-    lines = report(some.facts(), FINDINGS, Style(False), True)
+    lines = report("rts", FINDINGS, Style(False), True)
     assert lines[2:] == [
         "skipped  limits        not to be seen: use sudo",
         "ok       daemon        it answers",
@@ -39,8 +39,7 @@ def test_with_v_they_see_all() -> None:
 def test_nothing_from_outside_writes_to_the_terminal() -> None:
     evil = "\033[2Jx\n\u202e"
     findings = [problem("mirrors", evil, evil)]
-    facts = some.facts(settings=some.settings(host=evil))
-    for line in report(facts, findings, Style(False), True):
+    for line in report(evil, findings, Style(False), True):
         assert line.isprintable()
 
 

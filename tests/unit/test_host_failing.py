@@ -21,6 +21,7 @@ from tests.unit.hosts import (
     mirroring,
     only,
     publisher,
+    publishing,
     record,
     serving,
 )
@@ -56,7 +57,7 @@ def test_one_that_fails_ever_again_is_tried_slowly_for_ever() -> None:
     for pid in range(200, 205):
         assert QUARANTINE_S * (1 - SPREAD) <= worker.retry_s - story.now <= QUARANTINE_S
         assert only(story.after(worker.retry_s - story.now - 0.1), do.StartWorker) == []
-        assert only(story.after(0.2), do.StartWorker) == [do.StartWorker(publisher(), PORT)]
+        assert only(story.after(0.2), do.StartWorker) == [publishing()]
         story.run(publisher(), pid, PORT)
         story.end(publisher(), pid)
         assert worker.phase is Phase.FAILED
@@ -67,13 +68,13 @@ def test_a_healthy_life_ends_the_quarantine() -> None:
     story.after(QUARANTINE_S)
     story.run(publisher(), 200, PORT)
     story.after(10.0)
-    assert only(story.end(publisher(), 200), do.StartWorker) == [do.StartWorker(publisher(), PORT)]
+    assert only(story.end(publisher(), 200), do.StartWorker) == [publishing()]
 
 
 def test_a_publisher_that_failed_is_tried_at_once_when_its_segment_is_made_anew() -> None:
     story = failed_publisher()
     assert story.segments(WFS) == []
-    assert only(story.segments(replace(WFS, identity="second")), do.StartWorker) == [do.StartWorker(publisher(), PORT)]
+    assert only(story.segments(replace(WFS, identity="second")), do.StartWorker) == [publishing()]
     assert not worker_of(story, publisher()).backoff.deaths
     story.run(publisher(), 200, PORT)
     assert only(story.end(publisher(), 200), do.StartWorker), "its deaths are forgotten"
@@ -96,7 +97,7 @@ def test_a_mirror_that_failed_is_tried_at_once_when_its_owner_streams_from_elsew
 
 def test_one_that_waits_is_started_when_somebody_asks_and_its_deaths_are_forgotten() -> None:
     story = failed_publisher()
-    assert story.say(e.RestartAsked(publisher())) == [do.StartWorker(publisher(), PORT)]
+    assert story.say(e.RestartAsked(publisher())) == [publishing()]
     assert not worker_of(story, publisher()).backoff.deaths
 
 
@@ -105,7 +106,7 @@ def test_one_that_runs_is_ended_and_started_anew_on_its_port_when_somebody_asks(
     story.say(e.WorkerReady(publisher(), 7, 5017))
     assert only(story.say(e.RestartAsked(publisher())), do.StopWorker) == [do.StopWorker(publisher(), 7)]
     assert story.say(e.RestartAsked(publisher())) == [], "once is enough"
-    assert only(story.end(publisher(), 7), do.StartWorker) == [do.StartWorker(publisher(), 5017)]
+    assert only(story.end(publisher(), 7), do.StartWorker) == [publishing(port=5017)]
     worker = worker_of(story, publisher())
     assert (worker.restarts, worker.last_exit, worker.backoff.deaths) == (0, None, 0)
     story.run(publisher(), 8, 5017)
@@ -142,7 +143,7 @@ def test_one_that_hangs_is_killed_and_started_again_and_is_not_said_to_have_cras
     assert [report.notice for report in reports] == [workers.WORKER_HUNG]
     assert story.say(hung) == [], "it is killed once"
     killed = story.state.handle(e.WorkerExited(publisher(), 7, "killed by SIGKILL"), story.now)
-    assert only(killed, do.StartWorker) == [do.StartWorker(publisher(), PORT)]
+    assert only(killed, do.StartWorker) == [publishing()]
     assert [report.notice for report in only(killed, do.Report)] == [workers.WORKER_REPLACED]
     worker = worker_of(story, publisher())
     assert worker.last_exit == "hung: its loop stood still for 1.3 s"
@@ -186,7 +187,7 @@ def test_one_that_grew_is_replaced_and_says_why() -> None:
     story.after(100.0)
     grown = e.WorkerGrown(publisher(), 7, 310_000_000, 300_000_000)
     assert only(story.say(grown), do.StopWorker) == [do.StopWorker(publisher(), 7)]
-    assert only(story.end(publisher(), 7), do.StartWorker) == [do.StartWorker(publisher(), PORT)]
+    assert only(story.end(publisher(), 7), do.StartWorker) == [publishing()]
     worker = worker_of(story, publisher())
     assert worker.last_exit == "stopped: 310 MB of own memory, and memory_limit_mb is 300"
     assert (worker.restarts, worker.backoff.deaths) == (1, 1)

@@ -12,7 +12,7 @@ from daosup.core.ports import MOST_REMEMBERED, Ports
 from daosup.core.restart import SPREAD
 from daosup.core.standing import RegistryPhase
 from daosup.core.types import Role, StreamRecord
-from tests.unit.hosts import DESK, DM, IP, LAB, PORT, REMOTE, WFS, Story, only, publisher, serving
+from tests.unit.hosts import DESK, DM, IP, LAB, PORT, REMOTE, WFS, Story, only, publisher, publishing, serving
 
 
 def test_the_first_reader_starts_the_publisher() -> None:
@@ -20,7 +20,7 @@ def test_the_first_reader_starts_the_publisher() -> None:
     story.connect()
     assert story.segments(WFS, DM) == [do.PutSegment(WFS, ()), do.PutSegment(DM, ())]
     assert story.readers() == []
-    assert story.readers(DESK) == [do.StartWorker(publisher(), PORT)]
+    assert story.readers(DESK) == [publishing()]
     assert story.readers(DESK) == []
 
 
@@ -28,7 +28,7 @@ def test_a_reader_of_what_is_not_there_starts_nothing_until_it_is() -> None:
     story = Story()
     story.connect()
     assert story.readers(DESK) == []
-    assert do.StartWorker(publisher(), PORT) in story.segments(WFS)
+    assert publishing() in story.segments(WFS)
 
 
 def test_what_may_not_be_published_is_not_and_nobody_hears_of_it() -> None:
@@ -86,18 +86,18 @@ def test_a_segment_made_anew_is_announced_again_and_its_publisher_stays() -> Non
 def test_a_publisher_that_died_comes_back_at_once_on_its_port() -> None:
     story = serving(DESK)
     story.say(e.WorkerReady(publisher(), 7, 5017))
-    assert story.end(publisher(), 7) == [do.StartWorker(publisher(), 5017), do.PutRecords("wfs", (), ())]
+    assert story.end(publisher(), 7) == [publishing(port=5017), do.PutRecords("wfs", (), ())]
     assert story.state.crew.workers[publisher()].restarts == 1
 
 
 def test_one_that_dies_again_and_again_is_started_ever_later() -> None:
     story = serving(DESK)
-    assert only(story.end(publisher(), 7), do.StartWorker) == [do.StartWorker(publisher(), PORT)]
+    assert only(story.end(publisher(), 7), do.StartWorker) == [publishing()]
     for pid, delay_s in ((8, 0.1), (9, 0.2), (10, 0.4), (11, 0.8), (12, 1.6), (13, 3.2), (14, 5.0)):
         story.run(publisher(), pid, PORT)
         assert only(story.end(publisher(), pid), do.StartWorker) == []
         assert only(story.after(delay_s * (1 - SPREAD) - 0.01), do.StartWorker) == []
-        assert only(story.after(delay_s * SPREAD + 0.02), do.StartWorker) == [do.StartWorker(publisher(), PORT)]
+        assert only(story.after(delay_s * SPREAD + 0.02), do.StartWorker) == [publishing()]
 
 
 def test_one_that_cannot_be_started_is_tried_again() -> None:
@@ -106,11 +106,11 @@ def test_one_that_cannot_be_started_is_tried_again() -> None:
     story.segments(WFS)
     story.readers(DESK)
     failed = e.WorkerExited(publisher(), 0, "cannot be started: no room")
-    assert story.say(failed) == [do.StartWorker(publisher(), PORT)]
+    assert story.say(failed) == [publishing()]
     assert story.say(failed) == []
     assert story.state.crew.workers[publisher()].phase is Phase.RESTARTING
     assert story.state.crew.workers[publisher()].last_exit == "cannot be started: no room"
-    assert only(story.after(0.5), do.StartWorker) == [do.StartWorker(publisher(), PORT)]
+    assert only(story.after(0.5), do.StartWorker) == [publishing()]
 
 
 def test_publishers_that_start_together_get_different_ports() -> None:
@@ -118,7 +118,7 @@ def test_publishers_that_start_together_get_different_ports() -> None:
     story.connect()
     story.segments(WFS, DM)
     actions = story.say(e.ReadersSeen({"wfs": {"desk": DESK}, "dm": {"desk": DESK}}, True))
-    assert actions == [do.StartWorker(publisher("dm"), PORT), do.StartWorker(publisher("wfs"), PORT + 1)]
+    assert actions == [publishing("dm"), publishing("wfs", PORT + 1, place=1)]
 
 
 def test_without_a_base_port_any_port_will_do() -> None:
@@ -145,7 +145,7 @@ def test_a_reader_that_was_dropped_counts_again_when_it_beats() -> None:
     assert only(story.readers(DESK), do.StopWorker) == [do.StopWorker(publisher(), 7)]
     story.end(publisher(), 7)
     assert story.readers(DESK) == [do.DropReaders((("wfs", "desk"),))]
-    assert story.readers(replace(DESK, beat=2)) == [do.StartWorker(publisher(), PORT)]
+    assert story.readers(replace(DESK, beat=2)) == [publishing()]
 
 
 def test_nobody_is_dropped_for_a_time_in_which_the_registry_was_away() -> None:

@@ -77,7 +77,9 @@ def test_a_reader_s_field_names_segment_and_client() -> None:
 
 
 def test_a_record_has_the_schema_s_fields_and_the_protocol() -> None:
-    record = StreamRecord("10.0.0.1", 5560, "desk", "10.0.0.2", bidirectional=True, client_pub_port=6000)
+    record = StreamRecord(
+        "10.0.0.1", 5560, "desk", "10.0.0.2", bidirectional=True, client_pub_port=6000, direct_port=7559
+    )
     assert json.loads(values.encode_records([record])) == [
         {
             "server_ip": "10.0.0.1",
@@ -88,6 +90,7 @@ def test_a_record_has_the_schema_s_fields_and_the_protocol() -> None:
             "bidirectional": True,
             "client_pub_port": 6000,
             "protocol": 2,
+            "direct_port": 7559,
         }
     ]
     assert values.encode_records([]) == b"[]"
@@ -97,6 +100,7 @@ def test_a_record_of_an_old_daemon_reads_as_protocol_1() -> None:
     old = b'[{"server_ip": "10.0.0.1", "port": 5560, "client_hostname": "d", "client_ip": "", "extra": [1]}]'
     ((record,), skipped) = values.decode_records(old)
     assert (record.protocol, record.transport, record.bidirectional, record.client_pub_port) == (1, "zmq", False, None)
+    assert record.direct_port is None
     assert skipped == 0
 
 
@@ -115,6 +119,8 @@ def test_a_record_of_an_old_daemon_reads_as_protocol_1() -> None:
         {"port": 5560.0},
         {"bidirectional": 1},
         {"client_pub_port": -1},
+        {"direct_port": -1},
+        {"direct_port": "7559"},
         {"client_hostname": "a b"},
         {"client_hostname": "\x1b[31m"},
         {"transport": "x" * 256},

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from typing import Any
 
+from daosup.workers.limits import telling_once
+
 #: A user without rights, and without the limits that would give some.
 _POWERLESS = """
 import os, resource
@@ -80,3 +82,32 @@ def locked_kb():
 """
     warnings, locked_kb = told("lock_memory=True", "locked_kb()", before)
     assert locked_kb == 0 if warnings else locked_kb >= 1024
+
+
+def test_busy_polling_is_told_where_it_may_not_be_set() -> None:
+    code = f"""
+import json, socket
+from daosup.workers.limits import Limits, apply_to_connection
+{_POWERLESS}
+told = []
+with socket.socket() as connection:
+    for busy_poll_us in (0, 10_000):
+        apply_to_connection(Limits(busy_poll_us=busy_poll_us), connection, lambda _, warning: told.append(warning))
+    print(json.dumps([told, connection.getsockopt(socket.SOL_SOCKET, 46)]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    warnings, us = json.loads(done.stdout)
+    if us != 10_000:
+        assert warnings[0].startswith("busy_poll_us 10000 cannot be set: ")
+        assert "net.core.busy_read" in warnings[0]
+    assert len(warnings) == (us != 10_000)
+
+
+def test_what_is_refused_is_told_once_however_often_it_is_tried() -> None:
+    told = []
+    tell = telling_once(lambda event, **facts: told.append((event, facts)))
+    for warning in ("one", "two", "one", "two"):
+        tell("limited", warning=warning)
+        tell("link", is_up=True)
+    assert [event for event, _ in told].count("link") == 4
+    assert [facts["warning"] for event, facts in told if event == "limited"] == ["one", "two"]

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from daosup.adapters.control import Request
+from daosup.adapters.control import Caller, Request
 from daosup.core import actions as do
 from daosup.core import events as e
+from daosup.core.delivery import Delivery
 from daosup.core.desired import Desired
+from daosup.core.transport import Via
 from daosup.core.types import WorkerKey
-from daosup.errors import DeniedError, NoAnswerError, UsageError
+from daosup.errors import DeniedError, NoAnswerError, UnsupportedError, UsageError
 from daosup.supervisor.mirror_commands import MirrorCommands
 from daosup.supervisor.workers_seen import WorkersSeen
 from tests.unit.hosts import HOST, REMOTE, Story, mirror, record
@@ -26,12 +28,12 @@ Happening = Callable[[], object]
 class Lasting:
     """Keeps in memory what a real one has on disk."""
 
-    def __init__(self, story: Story) -> None:
-        self.desired, self._story = Desired(), story
+    def __init__(self, post: Callable[[e.Event], None]) -> None:
+        self.desired, self._post = Desired(), post
 
     async def change(self, change: Callable[[Desired], Desired]) -> None:
         self.desired = change(self.desired)
-        self._story.say(e.DesiredChanged(self.desired))
+        self._post(e.DesiredChanged(self.desired))
 
 
 class Supervisor:
@@ -44,7 +46,7 @@ class Supervisor:
         self.config = SimpleNamespace(host=HOST, file=None)
         self.folder = SimpleNamespace(path_of=lambda name: str(folder / f"{name}.im.shm"))
         self.seen = WorkersSeen(lambda key: folder / "page")
-        self.lasting = Lasting(self.story)
+        self.lasting = Lasting(self.post)
         self.happenings: list[Happening] = []
         self._pid = 100
         self.commands = MirrorCommands(self)  # type: ignore[arg-type]
@@ -81,7 +83,9 @@ class Supervisor:
 
     def ask(self, *happenings: Happening, command: str = "mirror", **arguments: Any) -> Any:
         self.happenings = list(happenings)
-        request = Request(command, {"source": str(REMOTE), **arguments}, connection="connection")
+        request = Request(
+            command, {"source": str(REMOTE), **arguments}, connection="connection", caller=Caller("a test")
+        )
         answer: Awaitable[object] = self.commands.by_name[command](request)
 
         async def answered() -> object:
@@ -168,3 +172,53 @@ def test_a_program_that_comes_back_says_what_it_writes_to(supervisor: Supervisor
 def test_what_is_no_answer_to_whether_is_refused(supervisor: Supervisor, arguments: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="bidirectional is"):
         supervisor.ask(**arguments)
+
+
+# -- in which form frames come
+
+
+def denied(supervisor: Supervisor) -> None:
+    """The owner answers that it does not send them so."""
+    seen = supervisor.seen.of(mirror())
+    seen.not_direct = "10.0.0.2:7559 refuses: roi is outside of the frame"
+    seen.statistics = SimpleNamespace(via=int(Via.DENIED))  # type: ignore[assignment]
+
+
+def test_a_form_that_is_had_lasts_until_the_mirror_is_released(supervisor: Supervisor) -> None:
+    supervisor.ask(*supervisor.started, delivery="rate=10")
+    assert supervisor.lasting.desired.deliveries == {REMOTE: Delivery(rate_hz=10.0)}
+    supervisor.ask(supervisor.mirror_is_ready, delivery="compress=lz4")
+    assert supervisor.lasting.desired.deliveries == {REMOTE: Delivery(compress="lz4")}
+    supervisor.ask()
+    assert supervisor.lasting.desired.deliveries
+    supervisor.ask(supervisor.mirror_is_ready, delivery="mode=newest")
+    assert supervisor.lasting.desired == Desired()
+
+
+def test_one_that_is_refused_fails_at_once_and_leaves_nothing(supervisor: Supervisor) -> None:
+    with pytest.raises(UnsupportedError, match=r"desk:cam: \S+ refuses: roi is outside of the frame$"):
+        supervisor.ask(supervisor.owner_publishes, lambda: denied(supervisor), delivery="roi=0:999", keep=True)
+    assert REMOTE not in supervisor.state.mirrors
+    assert supervisor.lasting.desired == Desired()
+
+
+def test_one_that_is_refused_leaves_a_mirror_that_was_there_as_it_was(supervisor: Supervisor) -> None:
+    supervisor.ask(*supervisor.started, delivery="rate=10")
+    with pytest.raises(UnsupportedError):
+        supervisor.ask(lambda: denied(supervisor), delivery="roi=0:999")
+    assert supervisor.lasting.desired.deliveries == {REMOTE: Delivery(rate_hz=10.0)}
+    assert supervisor.state.crew.workers[mirror()].order.delivery == Delivery(rate_hz=10.0)
+    # What the process before was told is none of this one's concern.
+    supervisor.ask(supervisor.mirror_is_ready, delivery="mode=newest")
+
+
+def test_what_is_enough_is_said_again_by_a_program_that_comes_back(supervisor: Supervisor) -> None:
+    rates = {str(REMOTE): 10, "lab:elsewhere": "soon"}
+    supervisor.ask(command="hold", holder="program", sources=[str(REMOTE)], rates=rates)
+    assert supervisor.state.mirrors[REMOTE].enough_hz == 10.0
+
+
+@pytest.mark.parametrize("rates", [[], {str(REMOTE): "soon"}, {str(REMOTE): -1}, {str(REMOTE): 1e7}])
+def test_rates_that_are_none_are_refused(supervisor: Supervisor, rates: object) -> None:
+    with pytest.raises(UsageError, match=r"rates is|is .* not a number"):
+        supervisor.ask(command="hold", holder="program", sources=[str(REMOTE)], rates=rates)

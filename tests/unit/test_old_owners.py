@@ -9,7 +9,22 @@ from daosup.core import events as e
 from daosup.core.host_facts import HostFacts
 from daosup.core.old_owners import DOUBT_S, followed
 from daosup.core.types import WorkerKey, WorkerKind
-from tests.unit.hosts import DESK, DM, ENDPOINT, HOST, IP, PORT, REMOTE, WFS, Story, mirror, only, publisher, record
+from tests.unit.hosts import (
+    DESK,
+    DM,
+    ENDPOINT,
+    HOST,
+    IP,
+    PORT,
+    REMOTE,
+    WFS,
+    Story,
+    mirror,
+    only,
+    publisher,
+    publishing,
+    record,
+)
 
 REQUEST = do.RequestStream(REMOTE)
 LOOK = do.ReadRecords((REMOTE,))
@@ -194,7 +209,7 @@ def test_the_port_is_none_that_a_publisher_has_and_no_publisher_gets_it() -> Non
     story.say(seen(followed_from(PORT + 1)))
     readers = {"wfs": {"desk": DESK}, "dm": {"desk": DESK}}
     started = only(story.say(e.ReadersSeen(readers, True, entry_count=2)), do.StartWorker)
-    assert started == [do.StartWorker(publisher("dm"), PORT + 2)]
+    assert started == [publishing("dm", PORT + 2, place=2)]
 
 
 def test_the_port_is_the_same_after_a_restart() -> None:

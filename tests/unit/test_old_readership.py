@@ -7,7 +7,7 @@ from daosup.core import events as e
 from daosup.core.readers import LONGEST_PAUSE_S
 from daosup.core.registry_values import StreamRequest
 from daosup.core.types import OLD_PROTOCOL, StreamRecord
-from tests.unit.hosts import DESK, DM, IP, PORT, WFS, Story, only, publisher
+from tests.unit.hosts import DESK, DM, IP, PORT, WFS, Story, only, publisher, publishing
 
 OLD = StreamRequest("10.0.0.7", "old", protocol=OLD_PROTOCOL)
 PAIR = ("wfs", "old")
@@ -49,7 +49,7 @@ def test_requests_are_looked_for_every_two_seconds() -> None:
 
 def test_whoever_asked_is_published_for_and_told_where() -> None:
     story = owner()
-    assert asked(story) == [do.StartWorker(publisher(), PORT)]
+    assert asked(story) == [publishing()]
     told = (StreamRecord(IP, PORT, "old", "10.0.0.7"),)
     assert story.run(publisher(), 7, PORT) == [do.PutRecords("wfs", told, ("old",))]
     assert asked(story) == []  # again

@@ -6,7 +6,7 @@ from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.crew import Phase
 from daosup.core.renewal import PATIENCE_S
-from tests.unit.hosts import DESK, DM, PORT, WFS, Story, mirror, mirroring, only, publisher, serving
+from tests.unit.hosts import DESK, DM, PORT, WFS, Story, mirror, mirroring, only, publisher, publishing, serving
 
 FIRST, SECOND = publisher("dm"), publisher("wfs")
 
@@ -22,11 +22,11 @@ def two_publishers() -> Story:
 def test_the_next_is_stopped_only_when_the_one_before_is_ready_again_on_its_port() -> None:
     story = two_publishers()
     assert only(story.say(e.RenewAsked((FIRST, SECOND))), do.StopWorker) == [do.StopWorker(FIRST, 8)]
-    assert do.StartWorker(FIRST, PORT + 1) in story.end(FIRST, 8)
+    assert publishing("dm", PORT + 1, place=1) in story.end(FIRST, 8)
     assert only(story.say(e.WorkerStarted(FIRST, 9)), do.StopWorker) == []
     assert only(story.after(1.0), do.StopWorker) == []
     assert do.StopWorker(SECOND, 7) in story.say(e.WorkerReady(FIRST, 9, PORT + 1))
-    assert do.StartWorker(SECOND, PORT) in story.end(SECOND, 7)
+    assert publishing() in story.end(SECOND, 7)
     story.run(SECOND, 10, PORT)
     assert story.state.reconciling.renewal.is_over
     assert [worker.restarts for worker in story.state.crew.workers.values()] == [0, 0]
@@ -55,7 +55,7 @@ def test_one_that_does_not_end_when_asked_is_killed_and_comes_back() -> None:
     story = two_publishers()
     story.say(e.RenewAsked((FIRST,)))
     assert do.StopWorker(FIRST, 8, is_forced=True) in story.after(3.0)
-    assert do.StartWorker(FIRST, PORT + 1) in story.end(FIRST, 8)
+    assert publishing("dm", PORT + 1, place=1) in story.end(FIRST, 8)
 
 
 def test_one_that_is_not_wanted_any_more_does_not_come_back() -> None:

@@ -11,7 +11,7 @@ def test_it_returns_what_the_condition_gave():
 
 
 def test_it_says_what_it_waited_for_and_the_last_value():
-    with pytest.raises(AssertionError, match=r"waited 0\.02 s in vain for a reader; its last value was \[\]"):
+    with pytest.raises(AssertionError, match=r"waited 0\.08 s in vain for a reader; its last value was \[\]"):
         wait_until(list, timeout_s=0.02, what="a reader")
 
 

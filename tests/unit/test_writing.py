@@ -13,6 +13,7 @@ from daosup.core.writing import (
     FRAME_AT,
     HOLD_S,
     MOST_WRITERS,
+    SHARED_WAY,
     TAKEN_MODULUS,
     Answer,
     Ask,
@@ -175,6 +176,20 @@ def test_there_are_not_more_than_so_many() -> None:
         assert ask(writers, f"host{number}", 0.0).verdict is Verdict.WRITTEN
     assert ask(writers, "one-more", 1.0).verdict is Verdict.UNWRITABLE
     assert ask(writers, "one-more", HOLD_S).verdict is Verdict.WRITTEN
+
+
+def test_a_writer_is_heard_by_one_way_at_a_time() -> None:
+    writers = Writers("rts:dm", Writing.OPEN)
+    assert writers.is_heard(LAB, SHARED_WAY)
+    assert not writers.is_heard(LAB, 7)  # which nobody has by that name
+    writers.connected("lab", 7)
+    assert [writers.is_heard(LAB, way) for way in (SHARED_WAY, 7, 8)] == [False, True, False]
+    assert writers.is_heard(DESK, SHARED_WAY)
+    writers.connected("lab", 8)
+    writers.disconnected(7)
+    assert [writers.is_heard(LAB, way) for way in (SHARED_WAY, 7, 8)] == [False, False, True]
+    writers.disconnected(8)
+    assert [writers.is_heard(LAB, way) for way in (SHARED_WAY, 8)] == [True, False]
 
 
 def test_what_was_taken_of_a_writer_is_counted_for_as_long_as_it_is_known() -> None:

@@ -18,6 +18,7 @@ class Notice:
         advice: What to do about it.
         is_limited: Whether entries that repeat are counted instead of written; False for those that are all different
             and whose rate is bounded where they come from.
+        is_event: Whether it is an event of the fleet as well, which all hosts can see (core/fleet_events.py).
     """
 
     name: str
@@ -27,3 +28,4 @@ class Notice:
     explanation: str
     advice: str
     is_limited: bool = True
+    is_event: bool = False

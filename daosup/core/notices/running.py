@@ -13,6 +13,7 @@ SUPERVISOR_STARTED = Notice(
     "supervisor started",
     "The daosupd of this host began to work. VERSION is its version and REGISTRY the Redis server that it uses.",
     NOTHING,
+    is_event=True,
 )
 SUPERVISOR_STOPPED = Notice(
     "supervisor-stopped",
@@ -21,6 +22,7 @@ SUPERVISOR_STOPPED = Notice(
     "supervisor stopped",
     "The daosupd of this host ended as it was told to, and its workers with it; its mirrors are removed.",
     "Nothing, if somebody stopped it. It starts with: systemctl start daoserver@INSTANCE",
+    is_event=True,
 )
 SUPERVISOR_REPLACED = Notice(
     "supervisor-replaced",
@@ -29,6 +31,7 @@ SUPERVISOR_REPLACED = Notice(
     "supervisor is replaced",
     "The installed version of daosupd takes over in the same process (daosupctl reexec). Streams go on.",
     "Nothing; 'supervisor started' follows with the new version.",
+    is_event=True,
 )
 SUPERVISOR_FAILED = Notice(
     "supervisor-failed",
@@ -56,6 +59,7 @@ CONFIGURATION_READ = Notice(
     "A reload put the configuration file in force. CHANGED names the keys that differ; only what they concern was "
     "touched.",
     NOTHING,
+    is_event=True,
 )
 CONFIGURATION_REFUSED = Notice(
     "configuration-refused",
@@ -64,6 +68,7 @@ CONFIGURATION_REFUSED = Notice(
     "configuration refused; the one before stays in force",
     "A reload found a mistake in the configuration file, so nothing of it was taken. MISTAKE says where and what.",
     "Correct the file and reload again: systemctl reload daoserver@INSTANCE",
+    is_event=True,
 )
 CONFIGURATION_WRONG = Notice(
     "configuration-wrong",
@@ -81,6 +86,7 @@ CONFIGURATION_NEEDS_RESTART = Notice(
     "a changed key needs a restart",
     "The configuration file was read, but KEYS take effect only when daosupd starts; their old values stay in force.",
     "Restart when it suits: systemctl restart daoserver@INSTANCE. Streams stop for a moment.",
+    is_event=True,
 )
 KEPT_UNKNOWN = Notice(
     "kept-unknown",
@@ -132,6 +138,23 @@ MIRROR_NOT_WRITTEN_DOWN = Notice(
     "daosupd notes each mirror's file before it is made, so that nothing is left of it after a crash. It could not.",
     "See that the runtime folder has room and may be written by the service's user.",
 )
+METRICS_SERVED = Notice(
+    "metrics-served",
+    "47e73d7220964affa2538712e39b7550",
+    "info",
+    "metrics are served",
+    "Prometheus finds the metrics of this host at LISTEN, as the configuration says.",
+    NOTHING,
+)
+METRICS_NOT_SERVED = Notice(
+    "metrics-not-served",
+    "47b339fed0634050bcfa2d4f3e532cc8",
+    "warning",
+    "metrics cannot be served there; it is tried again",
+    "The address in LISTEN cannot be had: another program uses the port, or this host has no such address. REASON says "
+    "which. Nothing else is concerned, and metrics are served as soon as it can be had.",
+    "See who has the port (ss -ltnp), or choose another: listen in [metrics] of the configuration, then reload.",
+)
 WORKERS_LEFT = Notice(
     "workers-left",
     "83169e19e60043acb385223cc2f0756e",
@@ -157,6 +180,7 @@ LOG_REPEATED = Notice(
     "more there were, NOTICE of what, and the other fields about whom.",
     "Look at the entries that were written; they say what goes on.",
     is_limited=False,
+    is_event=True,
 )
 LOG_DROPPED = Notice(
     "log-dropped",

@@ -12,6 +12,7 @@ SEGMENT_FOUND = Notice(
     "segment found",
     "A segment of this host is there and can be read by other hosts.",
     NOTHING,
+    is_event=True,
 )
 SEGMENT_CHANGED = Notice(
     "segment-changed",
@@ -20,6 +21,7 @@ SEGMENT_CHANGED = Notice(
     "segment made anew",
     "A segment of this host is another file than before, or looks otherwise. Its publisher and mirrors follow.",
     NOTHING,
+    is_event=True,
 )
 SEGMENT_GONE = Notice(
     "segment-gone",
@@ -28,6 +30,7 @@ SEGMENT_GONE = Notice(
     "segment gone",
     "The file of a segment was removed, or the configuration hides it. Its mirrors elsewhere become stale.",
     "Nothing, if its program was stopped on purpose.",
+    is_event=True,
 )
 NOT_A_SEGMENT = Notice(
     "not-a-segment",
@@ -77,6 +80,7 @@ MIRROR_ASKED = Notice(
     "mirror asked for",
     "HOLDER (an operator, the configuration or a program) wants SOURCE to be mirrored here, under the name SEGMENT.",
     NOTHING,
+    is_event=True,
 )
 MIRROR_RELEASED = Notice(
     "mirror-released",
@@ -85,6 +89,7 @@ MIRROR_RELEASED = Notice(
     "mirror released",
     "Nobody here wants SOURCE any more; its mirror is removed.",
     NOTHING,
+    is_event=True,
 )
 MIRROR_WRITTEN = Notice(
     "mirror-write-back-on",
@@ -125,6 +130,7 @@ LINK_UP = Notice(
     "link up",
     "The mirror hears its source.",
     NOTHING,
+    is_event=True,
 )
 LINK_DOWN = Notice(
     "link-down",
@@ -133,6 +139,27 @@ LINK_DOWN = Notice(
     "link down",
     "The mirror does not hear its source; REASON says why. Its last frame stays, marked as stale.",
     "See whether PEER and the network between the hosts are well: daosupctl doctor. It heals by itself.",
+    is_event=True,
+)
+DIRECT = Notice(
+    "direct",
+    "ad9acb84df6046ae9650173c8ed1fb2f",
+    "info",
+    "frames come directly",
+    "The mirror has a TCP connection of its own to its owner, which takes less time than ZeroMQ.",
+    NOTHING,
+    is_event=True,
+)
+NOT_DIRECT = Notice(
+    "not-direct",
+    "5b0c7ec851ed425b8f06dd4efe42259b",
+    "warning",
+    "frames do not come directly",
+    "The mirror wants a TCP connection of its own to its owner, and cannot have it; REASON says why. Where transport "
+    "is auto, frames come by ZeroMQ meanwhile; it is tried again every 30 s.",
+    "Open the port that REASON names, on PEER and on the way, to this host; daosupctl doctor looks at it. Or set "
+    "transport to zmq.",
+    is_event=True,
 )
 MIRROR_BLOCKED = Notice(
     "mirror-blocked",
@@ -141,6 +168,7 @@ MIRROR_BLOCKED = Notice(
     "mirror cannot be made",
     "The file of the mirror cannot be made or filled; REASON says why. It is tried again and again.",
     "Make room, or remove what is in its place, as REASON says.",
+    is_event=True,
 )
 MIRROR_MADE = Notice(
     "mirror-made",
@@ -149,6 +177,7 @@ MIRROR_MADE = Notice(
     "mirror made after all",
     "What kept the mirror from being made is over.",
     NOTHING,
+    is_event=True,
 )
 FRAMES_REJECTED = Notice(
     "frames-rejected",
@@ -157,6 +186,7 @@ FRAMES_REJECTED = Notice(
     "something came that is no frame; it is dropped",
     "What arrives at a mirror does not decode, so it is counted and dropped. WARNING says what it was.",
     "See which program sends to this address; between different versions, update the older one.",
+    is_event=True,
 )
 PUBLISHER_WAITS = Notice(
     "publisher-away",
@@ -165,6 +195,7 @@ PUBLISHER_WAITS = Notice(
     "publisher away: it waits for its segment",
     "The segment's file is not there or cannot be read; REASON says why. Its mirrors are stale meanwhile.",
     "Start the program that makes the segment, or see REASON. It goes on by itself.",
+    is_event=True,
 )
 PUBLISHER_BACK = Notice(
     "publisher-back",
@@ -173,6 +204,7 @@ PUBLISHER_BACK = Notice(
     "publisher back: its segment is there",
     "The segment is there again and is sent.",
     NOTHING,
+    is_event=True,
 )
 PUBLISHER_STUCK = Notice(
     "publisher-stuck",
@@ -182,6 +214,7 @@ PUBLISHER_STUCK = Notice(
     "New frames are counted, but none can be read whole: the segment is written faster than it can be copied, or its "
     "writer ended in the middle of a frame. REASON says more.",
     "See whether its writer lives, and whether this host has CPU time for the publisher.",
+    is_event=True,
 )
 PUBLISHER_FLOWING = Notice(
     "publisher-flowing",
@@ -190,6 +223,7 @@ PUBLISHER_FLOWING = Notice(
     "publisher finds whole frames again",
     "Frames can be read and are sent again.",
     NOTHING,
+    is_event=True,
 )
 WRITING_ALLOWED = Notice(
     "write-back-allowed",
@@ -198,6 +232,7 @@ WRITING_ALLOWED = Notice(
     "writing back allowed",
     "The owner of SOURCE takes what is written into the mirror.",
     NOTHING,
+    is_event=True,
 )
 WRITING_REFUSED = Notice(
     "write-back-refused",
@@ -206,6 +241,7 @@ WRITING_REFUSED = Notice(
     "writing back refused",
     "The owner of SOURCE does not take what is written into the mirror; REASON says why.",
     "Have the owner allow it ([publish] read_only, single_writer), or let the present writer end.",
+    is_event=True,
 )
 READER_VANISHED = Notice(
     "reader-vanished",
@@ -214,6 +250,7 @@ READER_VANISHED = Notice(
     "reader vanished",
     "PEER read a segment of this host and gave no sign of life any more. It counts as a reader no longer.",
     "See whether PEER was cut off or switched off; it comes back by itself.",
+    is_event=True,
 )
 OLD_READER_ASKS = Notice(
     "old-reader-asks",

@@ -12,6 +12,7 @@ WORKER_READY = Notice(
     "worker ready",
     "A publisher sends its segment, or a mirror's segment can be read.",
     NOTHING,
+    is_event=True,
 )
 WORKER_ADOPTED = Notice(
     "worker-adopted",
@@ -36,6 +37,7 @@ WORKER_STOPPED = Notice(
     "worker stopped",
     "A worker that is not needed any more has ended. CAUSE says how.",
     NOTHING,
+    is_event=True,
 )
 WORKER_RESTARTED = Notice(
     "worker-restarted",
@@ -44,6 +46,7 @@ WORKER_RESTARTED = Notice(
     "worker stopped; it is started anew",
     "A worker was ended because somebody asked for a restart or it is to do something else; another one follows.",
     NOTHING,
+    is_event=True,
 )
 WORKER_DIED = Notice(
     "worker-died",
@@ -54,6 +57,7 @@ WORKER_DIED = Notice(
     "DELAY_S seconds. No other stream is concerned.",
     "If it repeats, look at what else has the same CAUSE_ID: its last words are there. daosupctl status shows the "
     "count.",
+    is_event=True,
 )
 WORKER_GAVE_UP = Notice(
     "worker-gave-up",
@@ -63,6 +67,7 @@ WORKER_GAVE_UP = Notice(
     "A worker died young nine times in a row. It is tried again about once a minute, and at once when its segment is "
     "made anew or its owner is back.",
     "See CAUSE and the entries with the same CAUSE_ID. When the cause is mended: daosupctl restart NAME",
+    is_event=True,
 )
 WORKER_UNSTARTABLE = Notice(
     "worker-unstartable",
@@ -71,6 +76,7 @@ WORKER_UNSTARTABLE = Notice(
     "worker cannot be started; it is tried again",
     "There is no process for this worker; CAUSE says why: mostly no room for another process or no memory.",
     "See the limits of the service (systemctl show -p TasksMax daoserver@INSTANCE) and the memory of this host.",
+    is_event=True,
 )
 WORKER_HUNG = Notice(
     "worker-hung",
@@ -79,6 +85,7 @@ WORKER_HUNG = Notice(
     "worker hung; it is killed",
     "The process of a worker is there, but its loop stood still; CAUSE says for how long.",
     "If it repeats, see whether this host is overloaded or its disk or network file system hangs.",
+    is_event=True,
 )
 WORKER_GREW = Notice(
     "worker-grew",
@@ -87,6 +94,7 @@ WORKER_GREW = Notice(
     "worker grew too big; it is stopped",
     "A worker has more memory of its own than memory_limit_mb allows; it is replaced.",
     "If it repeats, raise the limit, or report what the worker does.",
+    is_event=True,
 )
 WORKER_REPLACED = Notice(
     "worker-replaced",
@@ -95,6 +103,7 @@ WORKER_REPLACED = Notice(
     "worker has ended as it had to; it is started again",
     "A worker that hung or grew too big is gone, and another one is started after DELAY_S seconds.",
     "See the entry of the same CAUSE_ID before this one.",
+    is_event=True,
 )
 WORKER_TRIED_AGAIN = Notice(
     "worker-tried-again",
@@ -111,14 +120,15 @@ RENEWAL_ENDED = Notice(
     "the new worker died; the others are not renewed",
     "After an upgrade workers are replaced one by one. The first new one died, so the LEFT others stay as they are.",
     "See CAUSE. Go back to the version before, or mend it and run daosupctl reexec again.",
+    is_event=True,
 )
 WORKER_LIMIT_REFUSED = Notice(
     "worker-limit-refused",
     "8223bfe6bfef403bb38106be56ae8796",
     "warning",
     "a limit of a worker cannot be set",
-    "The configuration gives the worker a CPU, priority or locked memory that the system refuses; WARNING says which. "
-    "It works without.",
+    "The configuration gives the worker a CPU, priority, locked memory or the like that the system refuses; WARNING "
+    "says which. It works without.",
     "Correct the key, or allow the service what it needs (LimitRTPRIO, LimitMEMLOCK, AllowedCPUs).",
 )
 WORKER_TRACEBACK = Notice(
