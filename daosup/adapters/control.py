@@ -1,7 +1,7 @@
 """The daemon's side of the control socket.
 
-Invariant: clients are limited in number and independent of each other; when ``close`` returns, no connection, no
-request being handled and no file is left.
+Invariant: clients are limited in number and independent of each other, and those that may only look leave room for
+those that may change things; when ``close`` returns, no connection, no request being handled and no file is left.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from typing import Any, Callable, Optional
 
 from daosup.adapters.control_connection import Connection, Handler, Request
 from daosup.adapters.control_file import SocketFile
+from daosup.adapters.control_peer import Caller, Gate
 
-__all__ = ["ControlServer", "Handler", "Request"]
+__all__ = ["Caller", "ControlServer", "Handler", "Request"]
 
 MAX_CONNECTIONS = 64
+MAX_LOOKING = 32
+"""How many of them may be of clients that may only look."""
 CLOSE_S = 1.0
 """How long clients have to take their last replies when the server closes, seconds."""
 ACCEPT_AGAIN_S = 1.0
@@ -36,7 +39,8 @@ class ControlServer:
     Args:
         path: Where the socket is made; its folder is made if need be.
         mode: Permission bits of the socket, for example 0o660.
-        group: Group that the socket is given to, or None for the process's own.
+        group: The control group, that the socket is given to; None for the process's own. Its members, this process's
+            user and root may change things.
         handler: Answers requests.
         on_closed: Told of each connection's end.
     """
@@ -58,6 +62,7 @@ class ControlServer:
         self._connections: set[Connection] = set()
         self._opening: set[asyncio.Task[None]] = set()
         self._file: Optional[SocketFile] = None
+        self._gate: Gate
         self._retry: Optional[asyncio.TimerHandle] = None
 
     async def start(self) -> None:
@@ -68,6 +73,7 @@ class ControlServer:
             ConfigError: If the path, the mode or the group can never work.
         """
         self._file = await SocketFile.make(self.path, self._mode, self._group)
+        self._gate = Gate(self._file.group_id)
         self._accept_from(self._file.listener)
 
     async def close(self) -> None:
@@ -106,9 +112,11 @@ class ControlServer:
         task.add_done_callback(self._opening.discard)
 
     async def _open(self, accepted: socket.socket) -> None:
-        connection = Connection(f"control-{next(self._numbers)}", self._handler, self._forget)
-        if len(self._connections) >= MAX_CONNECTIONS:
-            connection.refuse(f"daosupd has {MAX_CONNECTIONS} clients already; close some")
+        caller = self._gate.caller_of(accepted)
+        connection = Connection(f"control-{next(self._numbers)}", caller, self._handler, self._forget)
+        looking = sum(not each.caller.may_change for each in self._connections)
+        if len(self._connections) >= MAX_CONNECTIONS or (not caller.may_change and looking >= MAX_LOOKING):
+            connection.refuse(f"daosupd has {len(self._connections)} clients already; close some")
         self._connections.add(connection)
         # mypy for Python 3.9 does not know this method, which asyncio has had since 3.5.
         loop: Any = asyncio.get_running_loop()

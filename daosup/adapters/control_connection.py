@@ -15,10 +15,15 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Callable, Optional, Union
 
+from daosup.adapters.control_peer import Caller
 from daosup.adapters.control_protocol import INTERNAL, MAX_REPLY_BYTES, MAX_REQUEST_BYTES, kind_of
+from daosup.adapters.turns import Turns
+from daosup.core.json_pieces import json_pieces
 from daosup.errors import DaosupError, UnavailableError, UsageError
 
 MAX_REQUESTS_AT_ONCE = 32
+MAX_LOOKS_AT_ONCE = 4
+"""The same for a client that may only look."""
 MAX_UNREAD_BYTES = 2 * MAX_REPLY_BYTES
 STOPPING = "daosupd is stopping"
 
@@ -32,6 +37,7 @@ class Request:
     command: str
     arguments: Mapping[str, object]
     connection: str
+    caller: Caller
 
 
 Handler = Callable[[Request], Awaitable[object]]
@@ -42,12 +48,14 @@ class Connection(asyncio.Protocol):
 
     Args:
         name: What the requests' ``connection`` says.
+        caller: Who is at its other end.
         handler: Answers requests.
         on_gone: Called once, when the client is gone and none of its requests is being handled any more.
     """
 
-    def __init__(self, name: str, handler: Handler, on_gone: Callable[[Connection], None]) -> None:
+    def __init__(self, name: str, caller: Caller, handler: Handler, on_gone: Callable[[Connection], None]) -> None:
         self.name = name
+        self.caller = caller
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._handler = handler
         self._on_gone = on_gone
@@ -139,7 +147,8 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _can_start(self) -> bool:
-        return len(self._tasks) < MAX_REQUESTS_AT_ONCE and not self._is_reader_slow
+        most = MAX_REQUESTS_AT_ONCE if self.caller.may_change else MAX_LOOKS_AT_ONCE
+        return len(self._tasks) < most and not self._is_reader_slow
 
     def _start(self, line: bytes) -> None:
         if len(line) > MAX_REQUEST_BYTES:
@@ -157,7 +166,8 @@ class Connection(asyncio.Protocol):
         except UsageError as error:
             self._send_error(ident, error)
             return
-        task = asyncio.get_running_loop().create_task(self._answer(ident, Request(command, fields, self.name)))
+        request = Request(command, fields, self.name, self.caller)
+        task = asyncio.get_running_loop().create_task(self._answer(ident, request))
         self._tasks.add(task)
         task.add_done_callback(self._on_done)
 
@@ -172,7 +182,7 @@ class Connection(asyncio.Protocol):
 
     async def _answer(self, ident: Ident, request: Request) -> None:
         try:
-            self._send({"id": ident, "ok": True, "result": await self._handler(request)})
+            self._send(ident, await _line_in_turns({"id": ident, "ok": True, "result": await self._handler(request)}))
         except DaosupError as error:
             self._send_error(ident, error)
         except asyncio.CancelledError:
@@ -196,13 +206,12 @@ class Connection(asyncio.Protocol):
             self._on_gone(self)
 
     def _send_error(self, ident: Ident, error: DaosupError) -> None:
-        self._send({"id": ident, "ok": False, "error": {"kind": kind_of(error), "message": str(error)}})
+        self._send(ident, _error_line(ident, kind_of(error), str(error)))
 
-    def _send(self, reply: Mapping[str, object]) -> None:
-        line = _line_of(reply)
+    def _send(self, ident: Ident, line: bytes) -> None:
         if len(line) > MAX_REPLY_BYTES:
-            message = f"the reply would have {len(line)} bytes, more than the {MAX_REPLY_BYTES} allowed"
-            line = _line_of({"id": reply["id"], "ok": False, "error": {"kind": INTERNAL, "message": message}})
+            told = f"the reply would have {len(line)} bytes, more than the {MAX_REPLY_BYTES} allowed"
+            line = _error_line(ident, INTERNAL, told)
         if self._transport.is_closing():
             return
         if self._transport.get_write_buffer_size() + len(line) > MAX_UNREAD_BYTES:
@@ -211,8 +220,18 @@ class Connection(asyncio.Protocol):
             self._transport.write(line)
 
 
-def _line_of(reply: Mapping[str, object]) -> bytes:
-    return json.dumps(reply, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+async def _line_in_turns(reply: Mapping[str, object]) -> bytes:
+    """A reply as it is sent; one of many workers takes some time to write, so others have their turns meanwhile."""
+    pieces, turns = [], Turns()
+    for piece in json_pieces(reply):
+        pieces.append(piece)
+        await turns.pause()
+    return "".join([*pieces, "\n"]).encode()
+
+
+def _error_line(ident: Ident, kind: str, message: str) -> bytes:
+    reply = {"id": ident, "ok": False, "error": {"kind": kind, "message": message}}
+    return "".join([*json_pieces(reply), "\n"]).encode()
 
 
 def _parse(line: bytes) -> dict[str, object]:

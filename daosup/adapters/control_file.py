@@ -25,10 +25,11 @@ LOCK_PAUSE_S = 0.02
 
 @dataclass(frozen=True)
 class SocketFile:
-    """A listening socket and the file it made at ``path``."""
+    """A listening socket and the file it made at ``path``, which belongs to the group ``group_id``."""
 
     path: Path
     inode: int
+    group_id: int
     listener: socket.socket
 
     @classmethod
@@ -55,10 +56,11 @@ class SocketFile:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listener.bind(os.fspath(path))
-            made = cls(path, path.lstat().st_ino, listener)
+            # A folder may have handed its own group on to what is made in it.
+            made = cls(path, path.lstat().st_ino, os.getegid() if group_id < 0 else group_id, listener)
             try:
                 # Until listen() a connect is refused, so nobody gets in by the permissions that bind() left.
-                os.chown(path, -1, group_id)
+                os.chown(path, -1, made.group_id)
                 os.chmod(path, mode)
                 listener.setblocking(False)
                 listener.listen()

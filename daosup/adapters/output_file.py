@@ -39,7 +39,8 @@ class OutputFile:
     def take(self, *, is_final: bool) -> Output:
         """What is new; with ``is_final`` also what may be incomplete. Nothing if it cannot be read."""
         try:
-            fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            # Not for writing: whoever watches for that would be called again, by this very look.
+            fd = _open(self._path, os.O_RDONLY)
         except OSError:
             return Output([])
         try:
@@ -68,9 +69,14 @@ class OutputFile:
             first, _ = pieces_of(_text(os.pread(fd, half, self._offset)), is_final=True)
             last, _ = pieces_of(_text(os.pread(fd, half, status.st_size - half)), is_final=True)
             output = Output(first + last, length - 2 * half, len(first))
-        self._offset += length
-        _free(fd, self._offset)
+        if length:
+            self._offset += length
+            _free(self._path, status, self._offset)
         return output
+
+
+def _open(path: Path, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _text(raw: bytes) -> str:
@@ -87,8 +93,13 @@ def _first_data(fd: int, size: int) -> int:
     return at + len(page) - len(page.lstrip(b"\0"))  # holes end where pages do
 
 
-def _free(fd: int, length: int) -> None:
-    """Give back the room of the file's beginning, if its file system can do that."""
+def _free(path: Path, status: os.stat_result, length: int) -> None:
+    """Give back the room of the file's beginning, if it still is that file and its file system can do that."""
     call = ctypes.CDLL(None, use_errno=True).fallocate64
     call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
-    call(fd, _PUNCH_HOLE | _KEEP_SIZE, 0, length)
+    fd = _open(path, os.O_WRONLY)
+    try:
+        if os.path.samestat(os.fstat(fd), status):
+            call(fd, _PUNCH_HOLE | _KEEP_SIZE, 0, length)
+    finally:
+        os.close(fd)

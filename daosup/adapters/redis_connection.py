@@ -83,10 +83,11 @@ class Connection:
                 replies.append(error)
         return _refusals_marked(replies)
 
-    async def subscribe(self, channel: bytes) -> None:
-        """From now on this connection only has messages of ``channel``."""
-        await self._send([("SUBSCRIBE", channel)])
-        await self._connection.read_response()
+    async def subscribe(self, channels: Sequence[bytes]) -> None:
+        """From now on this connection only has messages of ``channels``."""
+        await self._send([("SUBSCRIBE", *channels)])
+        for _ in channels:
+            await self._connection.read_response()
 
     async def _send(self, commands: Sequence[Command]) -> None:
         try:
@@ -95,11 +96,11 @@ class Connection:
             # What asyncio of 3.12 and 3.13 raises on writing to what the other side has just closed (redis-py #4287).
             raise OSError("the connection was closed by the other side") from error
 
-    async def message(self) -> Optional[bytes]:
-        """The next message; None if what came is something else."""
+    async def message(self) -> Optional[tuple[bytes, bytes]]:
+        """The next message, after its channel; None if what came is something else."""
         reply = await self._connection.read_response()
         is_message = isinstance(reply, list) and len(reply) == 3 and reply[0] == b"message"
-        return reply[2] if is_message and isinstance(reply[2], bytes) else None
+        return (reply[1], reply[2]) if is_message and isinstance(reply[2], bytes) else None
 
     async def close(self) -> None:
         """Let go of it at once: TLS would wait for a farewell that a dead network never brings."""

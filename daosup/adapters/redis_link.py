@@ -35,12 +35,12 @@ class RedisLink:
 
     Args:
         address: Where Redis is.
-        on_message: Called with each message of the channel, from the loop.
+        on_message: Called with each message, after its channel, from the loop.
         on_lost: Called once with the reason each time an open link is lost, also before the failing command raises.
     """
 
     def __init__(
-        self, address: RedisAddress, on_message: Callable[[bytes], None], on_lost: Callable[[str], None]
+        self, address: RedisAddress, on_message: Callable[[bytes, bytes], None], on_lost: Callable[[str], None]
     ) -> None:
         self.address = address
         self._on_message = on_message
@@ -55,15 +55,15 @@ class RedisLink:
         """Whether commands can be tried; false from the moment the link is lost."""
         return self._session is not None
 
-    async def open(self, channel: bytes) -> ServerFacts:
-        """Connect to the master, ask it who it is and subscribe to ``channel``.
+    async def open(self, *channels: bytes) -> ServerFacts:
+        """Connect to the master, ask it who it is and subscribe to ``channels``.
 
         Raises:
             UnavailableError: If that did not succeed within ``timeout_s``; the message says why and what to do.
         """
         await self.close()
         try:
-            session = await asyncio.wait_for(self._first_session(channel), self.address.timeout_s)
+            session = await asyncio.wait_for(self._first_session(channels), self.address.timeout_s)
         except (*FAILURES, UnavailableError) as error:
             raise UnavailableError(explained(error, self.address)) from error
         self._session = session
@@ -114,7 +114,7 @@ class RedisLink:
             while True:
                 message = await session.messages.message()
                 if message is not None:
-                    self._on_message(message)
+                    self._on_message(*message)
                 # Reading from a full buffer does not yield, and a flood of messages must not stop the loop.
                 await asyncio.sleep(0)
         except FAILURES as error:
@@ -130,9 +130,9 @@ class RedisLink:
 
     # -- connecting
 
-    async def _first_session(self, channel: bytes) -> _Session:
+    async def _first_session(self, channels: Sequence[bytes]) -> _Session:
         """The session of the attempt that ends first; its failure is everybody's, but one that hangs is not."""
-        patient = fresh = asyncio.ensure_future(self._new_session(channel))
+        patient = fresh = asyncio.ensure_future(self._new_session(channels))
         winner: Optional[asyncio.Future[_Session]] = None
         try:
             while winner is None:
@@ -144,14 +144,14 @@ class RedisLink:
                 else:
                     if fresh is not patient:
                         await _discard(fresh)
-                    fresh = asyncio.ensure_future(self._new_session(channel))
+                    fresh = asyncio.ensure_future(self._new_session(channels))
             return winner.result()
         finally:
             for task in {patient, fresh}:
                 if task is not winner:
                     await _discard(task)
 
-    async def _new_session(self, channel: bytes) -> _Session:
+    async def _new_session(self, channels: Sequence[bytes]) -> _Session:
         server = self.address
         if server.sentinels:
             host, port = await master_by_sentinels(server, self._names.addresses)
@@ -164,7 +164,7 @@ class RedisLink:
         for ip in addresses[first:] + addresses[:first]:
             session = _Session(Connection(server, ip), Connection(server, ip))
             try:
-                await session.start(channel, server)
+                await session.start(channels, server)
                 if self.address.sentinels:
                     session.facts = replace(session.facts, at=str(server))
                 return session
@@ -188,7 +188,7 @@ class _Session:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     listener: Optional[asyncio.Task[None]] = None
 
-    async def start(self, channel: bytes, server: RedisAddress) -> None:
+    async def start(self, channels: Sequence[bytes], server: RedisAddress) -> None:
         await self.commands.connect()
         self.facts = _facts(await self.commands.exchange(_FACT_COMMANDS), server)
         if self.facts.is_sentinel:
@@ -198,7 +198,7 @@ class _Session:
                 f"Redis at {server} is a replica that takes no writes of ours; [redis] must lead to the master"
             )
         await self.messages.connect()
-        await self.messages.subscribe(channel)
+        await self.messages.subscribe(channels)
 
     async def close(self) -> None:
         if self.listener is not None and self.listener is not asyncio.current_task():

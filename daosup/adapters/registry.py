@@ -25,10 +25,21 @@ from daosup.adapters.registry_commands import (
     write,
     write_segment,
 )
+from daosup.adapters.registry_events import RegistryEvents
 from daosup.adapters.registry_heartbeats import find_heartbeats, read_heartbeats
+from daosup.adapters.registry_hosts import read_views
 from daosup.adapters.registry_lease import RegistryLease
 from daosup.adapters.registry_scan import read_hosts, read_machines, remove_leftovers
-from daosup.adapters.registry_views import Lost, Notified, OwnView, RegistryEvent, SourceView
+from daosup.adapters.registry_views import (
+    Answered,
+    Asked,
+    HostView,
+    Lost,
+    Notified,
+    OwnView,
+    RegistryEvent,
+    SourceView,
+)
 from daosup.core import keys
 from daosup.core.checked_json import MAX_VALUE_BYTES
 from daosup.core.registry_values import (
@@ -46,7 +57,20 @@ from daosup.core.registry_values import (
 from daosup.core.types import HostSign, Machine, Reader, Role, SegmentFacts, Source, StreamRecord
 from daosup.errors import ProtocolError, UnavailableError
 
-__all__ = ["Instance", "Lost", "Notified", "OwnView", "RedisAddress", "Registry", "RegistryEvent", "SourceView", "ping"]
+__all__ = [
+    "Answered",
+    "Asked",
+    "HostView",
+    "Instance",
+    "Lost",
+    "Notified",
+    "OwnView",
+    "RedisAddress",
+    "Registry",
+    "RegistryEvent",
+    "SourceView",
+    "ping",
+]
 
 T = TypeVar("T")
 
@@ -72,6 +96,7 @@ class Registry:
         self._on_event = on_event
         self.clock = RegistryClock()
         self.lease = RegistryLease(self._run, host, instance, self.clock)
+        self.events = RegistryEvents(self._link.run, self.server)
         # Names that may have keys in Redis, also those whose removal did not get through.
         self._written_names: set[str] = set()
         self.skipped = 0
@@ -93,7 +118,8 @@ class Registry:
         Raises:
             UnavailableError: If that did not succeed within the address's ``timeout_s``, or Redis refuses to write.
         """
-        facts = await self._link.open(keys.notify_channel(self._host))
+        channels = (keys.notify_channel, keys.question_channel, keys.answer_channel)
+        facts = await self._link.open(*(channel(self._host) for channel in channels))
         try:
             await self._run([is_writable(self._host)])
             await self.lease.look()
@@ -310,6 +336,15 @@ class Registry:
         signs = await read_hosts(self._run)
         return signs, self.clock.now_s()
 
+    async def host_views(self, hosts: Optional[Collection[str]] = None) -> dict[str, HostView]:
+        """What is known of hosts, without their segments; of all if none are named. Unknown ones are not in it."""
+        return await read_views(self._run, hosts, self.clock.now_s(), self._decoded)
+
+    async def send(self, channel: bytes, message: bytes) -> int:
+        """Send a message; returns how many listen."""
+        (count,) = await self._run([("PUBLISH", channel, message)])
+        return count if isinstance(count, int) else 0
+
     async def remove_leftovers(self, names: Collection[str]) -> int:
         """Remove keys of this host's segments that are not in ``names``: an old daemon's keys never expire.
 
@@ -328,7 +363,13 @@ class Registry:
     def _skip(self, count: int) -> None:
         self.skipped += count
 
-    def _take_message(self, raw: bytes) -> None:
+    def _take_message(self, channel: bytes, raw: bytes) -> None:
+        if channel == keys.question_channel(self._host):
+            self._on_event(Asked(raw))
+            return
+        if channel == keys.answer_channel(self._host):
+            self._on_event(Answered(raw))
+            return
         notice = self._decoded(decode_notice, raw)
         if notice is not None:
             self._on_event(Notified(notice.kind, notice.source))

@@ -55,7 +55,7 @@ def look_at_registry(address: RedisAddress, host: str) -> RegistryLook:
 
 
 async def _look(address: RedisAddress, host: str) -> RegistryLook:
-    link = RedisLink(address, lambda message: None, lambda reason: None)
+    link = RedisLink(address, lambda channel, message: None, lambda reason: None)
     facts = await link.open(keys.notify_channel(host))
 
     async def run(commands: Sequence[Command]) -> list[Any]:

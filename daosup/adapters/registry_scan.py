@@ -56,9 +56,8 @@ async def read_hosts(run: Run) -> tuple[HostSign, ...]:
         for host, text, left_ms, role in zip(step, replies[::3], replies[1::3], replies[2::3]):
             sign_of_life = _word(text)
             if sign_of_life:
-                signs.append(
-                    HostSign(host, _word(role), sign_of_life, parse_stamp(sign_of_life), is_lasting=left_ms == -1)
-                )
+                stamp_s, left_s = parse_stamp(sign_of_life), max(0, left_ms) / 1000
+                signs.append(HostSign(host, _word(role), sign_of_life, stamp_s, left_ms == -1, left_s))
     return tuple(signs)
 
 

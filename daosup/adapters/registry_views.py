@@ -28,7 +28,36 @@ class Lost:
     reason: str
 
 
-RegistryEvent = Union[Notified, Lost]
+@dataclass(frozen=True)
+class Asked:
+    """A question of another host came, or what pretends to be one (core/questions.py)."""
+
+    raw: bytes
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer of another host came, or what pretends to be one."""
+
+    raw: bytes
+
+
+RegistryEvent = Union[Notified, Lost, Asked, Answered]
+
+
+@dataclass(frozen=True)
+class HostView:
+    """What the registry holds of a host; ``instance`` is None for one that runs the existing daemon.
+
+    ``age_s``: how long ago it gave its last sign of life, in seconds by Redis's clock; None if that is no time.
+    """
+
+    host: str
+    ip: str
+    role: str
+    last_connect: str
+    age_s: Optional[float]
+    instance: Optional[Instance]
 
 
 @dataclass(frozen=True)

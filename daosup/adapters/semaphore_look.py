@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from daosup.adapters.process_facts import futex_addresses, name_of, pids
+
 FOLDER = "/dev/shm"
 _NAME = re.compile(r"sem\.(.+)_sem(\d\d)\Z")
 _LOOKS = 5
 _PAUSE_S = 0.02
-_FUTEX = {"x86_64": "202", "aarch64": "98"}.get(os.uname().machine, "")
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _waiters(files: set[_File]) -> tuple[dict[_File, list[Waiter]], set[_File]]:
     """Who waits on each of the files; and those of which that is not known of everybody."""
     found: dict[_File, list[Waiter]] = {}
     unseen: set[_File] = set()
-    mapped = {pid: places for pid in _pids() if (places := _places(pid, files))}
+    mapped = {pid: places for pid in pids() if (places := _places(pid, files))}
     for pid, places in mapped.items():
         threads: dict[_File, int] = {}
         is_seen = True
@@ -114,12 +115,8 @@ def _waiters(files: set[_File]) -> tuple[dict[_File, list[Waiter]], set[_File]]:
             if not is_seen:
                 unseen.add(file)
             if threads.get(file) or not is_seen:
-                found.setdefault(file, []).append(Waiter(pid, _command(pid), threads.get(file, 0)))
+                found.setdefault(file, []).append(Waiter(pid, name_of(pid), threads.get(file, 0)))
     return found, unseen
-
-
-def _pids() -> list[int]:
-    return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
 
 
 def _places(pid: int, files: set[_File]) -> list[tuple[int, int, _File]]:
@@ -140,27 +137,12 @@ def _places(pid: int, files: set[_File]) -> list[tuple[int, int, _File]]:
 
 def _sleeping_threads(pid: int, places: list[tuple[int, int, _File]]) -> dict[_File, int] | None:
     """How many threads of a process sleep on each file now; None if we may not know."""
+    addresses = futex_addresses(pid)
+    if addresses is None:
+        return None
     sleeping: dict[_File, int] = {}
-    if not _FUTEX:
-        return None
-    try:
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with suppress(FileNotFoundError, ProcessLookupError):
-                with open(f"/proc/{pid}/task/{thread}/syscall") as file:
-                    words = file.read().split()
-                if len(words) > 1 and words[0] == _FUTEX:
-                    address = int(words[1], 16)
-                    for first, end, key in places:
-                        if first <= address < end:
-                            sleeping[key] = sleeping.get(key, 0) + 1
-    except FileNotFoundError:
-        return {}  # it ended
-    except OSError:
-        return None
+    for address in addresses:
+        for first, end, key in places:
+            if first <= address < end:
+                sleeping[key] = sleeping.get(key, 0) + 1
     return sleeping
-
-
-def _command(pid: int) -> str:
-    with suppress(OSError), open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-        return file.read().strip()
-    return "?"

@@ -16,7 +16,7 @@ from daosup.core.repeats import Subject
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 #: By these fields notices of one kind are told from each other when they repeat.
-_IDENTIFYING = ("segment", "source", "worker_kind", "peer", "file")
+_IDENTIFYING = ("segment", "source", "worker_kind", "peer", "file", "hook")
 _MAX_SUBJECT_LENGTH = 200
 
 

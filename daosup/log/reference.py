@@ -30,7 +30,11 @@ ids stay the same for ever; programs should go by those and by fields, not by te
     daosupctl logs wfs -f              of one segment, as it happens
     daosupctl logs rts:wfs --since 1h  of what shows or publishes it here, within the last hour
     daosupctl logs -x -p warning       with what it means and what to do
-    daosupctl logs --host lab          what happened on lab (by ssh)
+    daosupctl logs -H lab              what happened on lab
+    daosupctl logs --all -f            what happens on all hosts
+
+What is marked as *event* is told to the whole fleet as well: `daosupctl events` shows those of all hosts, and a program
+can be run for each (`[[hook]]` in [the configuration](configuration.md), [decision 23](decisions/0023-events.md)).
 
 `journalctl` itself can choose by any field:
 
@@ -52,15 +56,17 @@ ids stay the same for ever; programs should go by those and by fields, not by te
 | `PEER` | the other host that is concerned: a mirror's owner, a reader, a master |
 | `CAUSE_ID` | the event that this follows from; what happens to a worker until it works (again) has one id |
 | `CAUSE`, `REASON`, `WARNING`, `MISTAKE` | why, in words |
+| `HOOK`, `EVENT` | the program of a `[[hook]]`, and the event that it was run for |
 | `REPEATED` | in `log-repeated`: how many entries were not written |
 | `CUT_BYTES` | in `worker-output`: how much was left out |
 
-A notice that comes more than five times within 30 s with the same `SEGMENT`, `SOURCE`, `WORKER_KIND`, `PEER` and `FILE`
-is counted from then on; `log-repeated` tells the count every 30 s and at the end. What a worker, or a library in it,
-writes to its standard output or error comes as `worker-output`, a traceback as one `worker-traceback`.
+A notice that comes more than five times within 30 s with the same `SEGMENT`, `SOURCE`, `WORKER_KIND`, `PEER`, `FILE`
+and `HOOK` is counted from then on; `log-repeated` tells the count every 30 s and at the end. What a worker, or a
+library in it, writes to its standard output or error comes as `worker-output`, a traceback as one `worker-traceback`.
 """
 
 _ROW = "| notice | level | message | what it means | what to do |\n|---|---|---|---|---|\n"
+_EVENT = "<br>*event*"
 
 
 def catalog() -> str:
@@ -88,7 +94,7 @@ def markdown() -> str:
 
 
 def _row(notice: Notice) -> str:
-    name = f"`{notice.name}`<br>{notice.message_id}"
+    name = f"`{notice.name}`<br>{notice.message_id}{_EVENT if notice.is_event else ''}"
     return f"| {name} | {notice.level} | {notice.text} | {notice.explanation} | {notice.advice} |\n"
 
 
