@@ -1,13 +1,16 @@
 """A reader's end of a stream.
 
-Invariants: of what has arrived only the newest message is handed on, so a reader that was stopped goes on with the
-present; whoever reads is told of each message that is passed over.
+Invariants: of what has arrived only the newest message is handed on, and what a full queue held back counts as arrived;
+so a reader that was stopped, or takes a frame now and then, goes on with the present. Whoever reads is told of each
+message that is passed over.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Callable, Optional
 
 import zmq
@@ -15,10 +18,12 @@ import zmq
 from daosup.core.header import MAGIC, MAX_FRAME_BYTES
 from daosup.core.writing import is_answer
 from daosup.stream.sender import share_libzmq
-from daosup.stream.sockets import put_options, receiving
+from daosup.stream.sockets import RECEIVED_FRAMES, put_options, receiving
 
-#: While frames pour in faster than they are taken out, one is handed on after so many at the latest.
-MOST_PASSED_OVER = 4
+#: While frames pour in faster than they are taken out, one is handed on after so long at the latest.
+PASS_OVER_S = 0.02
+#: What a queue had no room for comes so soon.
+REFILL_MS = 1
 #: A stream is asked to describe itself again at most so often.
 ASK_PAUSE_S = 0.05
 #: A second subscription below the first one's topic, which no message has, only to be noticed by the sender.
@@ -60,20 +65,34 @@ class Receiver:
     def receive(self) -> Optional[memoryview]:
         """Wait a moment for a message, and return the newest one that is there by then; None if none came."""
         newest: Optional[memoryview] = None
-        flags = 0
-        try:
-            for _ in range(1 + MOST_PASSED_OVER):
-                message = self._socket.recv(flags, copy=False).buffer
-                flags = zmq.NOBLOCK
-                if self._on_answer is not None and is_answer(message):
-                    self._on_answer(message)
-                    continue
-                if newest is not None:
-                    self._on_passed_over(newest)
-                newest = message
-        except zmq.Again:
-            pass
+        for message in self._arrived():
+            if self._on_answer is not None and is_answer(message):
+                self._on_answer(message)
+                continue
+            if newest is not None:
+                self._on_passed_over(newest)
+            newest = message
         return newest
+
+    def _arrived(self) -> Iterator[memoryview]:
+        """All that waits to be taken; if nothing does, the next message that comes.
+
+        Behind a queue that was full there may be more, in the kernel and at the sender, all of it older than what is
+        written just now.
+        """
+        until_s = time.monotonic() + PASS_OVER_S
+        count = 0
+        while count == 0 or time.monotonic() < until_s:
+            try:
+                yield self._socket.recv(zmq.NOBLOCK, copy=False).buffer
+                count += 1
+            except zmq.Again:
+                if count == 0:
+                    with suppress(zmq.Again):
+                        yield self._socket.recv(copy=False).buffer
+                    return
+                if count < RECEIVED_FRAMES or not self._socket.poll(REFILL_MS):
+                    return
 
     def subscribe(self, topic: bytes) -> None:
         """Have messages that begin so, too."""

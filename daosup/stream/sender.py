@@ -1,7 +1,8 @@
 """The owner's end of a stream: one ZeroMQ port that serves every reader of a segment.
 
-Invariants: sending never waits for a reader; at most ``queue_frames`` frames wait for one, and what does not fit is
-dropped for that reader alone, who sees it in the sequence. A new subscription is answered with a description.
+Invariants: sending never waits for a reader; at most ``queue_frames`` frames wait for one, beside what is on its way,
+and what does not fit is dropped for that reader alone, who sees it in the sequence. A new subscription is answered with
+a description.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import errno
 import sys
 import time
 from collections.abc import Callable, Iterable
-from typing import Union
+from typing import Optional, Union
 
 import zmq
 import zmq.backend
+from zmq.utils.monitor import recv_monitor_message
 
 from daosup.core.header import (
     DESCRIPTION_BYTES,
@@ -30,12 +32,13 @@ from daosup.errors import UnavailableError
 from daosup.shm import Segment, _native
 from daosup.shm.segment import READ_TIMEOUT_S
 from daosup.stream.old_readers import OldReaders
-from daosup.stream.sockets import LISTENING, put_options, queue_frames, socket_buffer_bytes
+from daosup.stream.sockets import LISTENING, bound_unsent, put_options, queue_frames
 
 #: After a subscription every message describes for so long, so that a reader that takes only the newest gets one.
 DESCRIBE_BURST_S = 0.05
 #: With no other reason, a description goes out so often; it is the stream's heartbeat.
 DESCRIBE_INTERVAL_S = 1.0
+_POLLIN = int(zmq.POLLIN)  # with pyzmq's enum each look takes three times as long
 #: However often somebody subscribes, descriptions without a new frame are at least so far apart.
 DESCRIBE_PAUSE_S = 0.005
 #: Readers are listened to for so long at a time, however much they say.
@@ -79,7 +82,7 @@ class Sender:
         bind: str,
         ports: Iterable[int],
         frame_bytes: int,
-        on_upstream: Callable[[bytes], None] = lambda message: None,
+        on_upstream: Callable[[bytes], Optional[bytes]] = lambda message: None,
         upstream_bytes: int = MOST_ASK_BYTES,
     ) -> None:
         """Bind the first free one of ``ports`` (0: any).
@@ -88,7 +91,7 @@ class Sender:
             bind: Address to listen on.
             ports: Those allowed.
             frame_bytes: Size of a frame, to size buffers.
-            on_upstream: Called with each message of a writer.
+            on_upstream: Called with each message of a writer; returns what is to be answered, if anything.
             upstream_bytes: The longest of those; whoever sends a longer one loses its connection.
 
         Raises:
@@ -101,11 +104,12 @@ class Sender:
         options = {
             **LISTENING,
             zmq.SNDHWM: queue_frames(frame_bytes),
-            zmq.SNDBUF: socket_buffer_bytes(frame_bytes),
             zmq.XPUB_VERBOSER: 1,
             zmq.MAXMSGSIZE: max(_SUBSCRIPTION_BYTES, upstream_bytes),
         }
         put_options(self._socket, options)
+        self._frame_bytes = frame_bytes
+        self._connections = self._watch_connections()
         try:
             self.port = self._bind(bind, ports)
         except BaseException:
@@ -117,6 +121,14 @@ class Sender:
         self.burst_until = 0.0
         self._described = 0.0
         self.is_asked = False
+
+    def _watch_connections(self) -> zmq.Socket[bytes]:
+        """Where libzmq tells of each. It would stand still until we hear of one, so any number may wait."""
+        self._socket.monitor("inproc://connections", zmq.EVENT_ACCEPTED)
+        connections = self._context.socket(zmq.PAIR)
+        connections.setsockopt(zmq.RCVHWM, 0)
+        connections.connect("inproc://connections")
+        return connections
 
     def _bind(self, bind: str, ports: Iterable[int]) -> int:
         tried = []
@@ -142,7 +154,8 @@ class Sender:
     def hear(self) -> bool:
         """Take in what readers said; never waits. Returns whether they say more than can be listened to at once."""
         until_s = time.monotonic() + LISTEN_S
-        while int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+        self._bound_connections()
+        while int(self._socket.getsockopt(zmq.EVENTS)) & _POLLIN:
             if time.monotonic() >= until_s:
                 return True
             try:
@@ -150,7 +163,9 @@ class Sender:
             except zmq.Again:
                 break
             if said.startswith(MAGIC):
-                self._on_upstream(said)
+                answer = self._on_upstream(said)
+                if answer is not None:
+                    self.send(answer)
                 continue
             if not said[1:].startswith(MAGIC):
                 self.old_readers.hear(said)
@@ -162,6 +177,16 @@ class Sender:
             else:
                 self.reader_count -= said[1:] == MAGIC
         return False
+
+    def _bound_connections(self) -> None:
+        """Before the first frame goes there, as libzmq tells of a connection before its subscription."""
+        while int(self._connections.getsockopt(zmq.EVENTS)) & _POLLIN:
+            bound_unsent(recv_monitor_message(self._connections)["value"], self._frame_bytes)
+
+    @property
+    def has_readers(self) -> bool:
+        """Whether anybody reads by ZeroMQ, in whichever protocol."""
+        return self.reader_count > 0 or self.old_readers.count > 0
 
     def is_description_due(self, now: float, *, has_new: bool) -> bool:
         """Whether the next message should describe; ``has_new``: there is a frame that was not sent yet."""
@@ -191,6 +216,8 @@ class Sender:
 
     def close(self) -> None:
         """Give the port free."""
+        self._socket.disable_monitor()
+        self._connections.close(0)
         self._socket.close()
         self._context.term()
 
@@ -209,6 +236,7 @@ class Messages:
         geometry = segment.geometry
         self.description = Description(geometry, segment.creation_time, source)
         self._layout_id = self.description.layout_id
+        self._keywords = segment.keywords.raw()
         self._frame_at = HEADER_BYTES + DESCRIPTION_BYTES + geometry.keyword_count * KEYWORD_BYTES
         self._described = bytearray(self._frame_at + geometry.frame_bytes)
         self._described[HEADER_BYTES : HEADER_BYTES + DESCRIPTION_BYTES] = self.description.encode()
@@ -218,9 +246,9 @@ class Messages:
         self.header = bytes(header)
 
     def has_new_keywords(self) -> bool:
-        """Whether the segment's keywords are not those that were described last."""
-        described = self._described[HEADER_BYTES + DESCRIPTION_BYTES : self._frame_at]
-        return self.segment.keywords.raw() != described
+        """Whether the segment's keywords are others than at the last call; who describes them then misses none."""
+        before, self._keywords = self._keywords, self.segment.keywords.raw()
+        return self._keywords != before
 
     def frame_of(self, message: bytearray) -> memoryview:
         """The frame in a describe message that has one."""

@@ -6,13 +6,21 @@ connection; who connects tries again at once and for ever.
 
 from __future__ import annotations
 
+import socket
+from contextlib import suppress
+
 import zmq
 
 Options = dict[zmq.SocketOption, int]
 
-#: What may wait for one reader, in bytes, and its bounds in frames.
-QUEUE_BYTES = 512 * 1024
+#: What may wait for one reader at the sender, in bytes, and its bounds in frames: two, or small ones that take no time.
+#: On a line that is too slow, or for a reader that takes one after the other, each makes the frames older.
+QUEUE_BYTES = 64 * 1024
 QUEUE_FRAMES = (2, 32)
+#: What may wait at a reader of ours, which takes all of it at once and goes on with the newest: none is late for it.
+RECEIVED_FRAMES = 8
+#: What the kernel may hold of a stream that the network has not taken yet, if that is less than a frame; and at least.
+UNSENT_BYTES = (16 * 1024, 128 * 1024)
 #: What may be under way to an owner, likewise.
 _WRITTEN_BYTES = 4 * 1024 * 1024
 _WRITTEN_FRAMES = (2, 256)
@@ -25,6 +33,8 @@ RECONNECT_MS = 20
 RECONNECT_MAX_MS = 250
 #: A network that swallows packets answers none; the kernel alone would ask again after 1, 3, 7, 15, ... s.
 CONNECT_MS = 500
+#: Of Linux; Python knows it where the headers did that it was built with.
+_TCP_NOTSENT_LOWAT = 25
 #: The longest a receive waits before it returns with nothing.
 WAIT_MS = 250
 
@@ -45,7 +55,7 @@ CONNECTING = {
 
 
 def queue_frames(frame_bytes: int) -> int:
-    """How many frames of a size may wait for a reader.
+    """How many frames of a size may wait for a reader at the sender.
 
     To be set before there is a connection: libzmq's account of a queue whose limit changes meanwhile can stand still.
     """
@@ -63,15 +73,35 @@ def _frames(frame_bytes: int, most_bytes: int, bounds: tuple[int, int]) -> int:
 
 
 def socket_buffer_bytes(frame_bytes: int) -> int:
-    """How much the kernel may hold of a stream on each side: two frames, within reason."""
+    """How much the kernel may hold of a stream where it arrives: two frames, within reason."""
     return max(128 * 1024, min(8 * 1024 * 1024, 2 * frame_bytes))
+
+
+def unsent_bytes(frame_bytes: int) -> int:
+    """How much the kernel may hold of a stream that the network has not taken yet: a frame, within reason."""
+    fewest, most = UNSENT_BYTES
+    return max(fewest, min(most, frame_bytes))
+
+
+def bound_unsent(fd: int, frame_bytes: int) -> None:
+    """Have the kernel hold no more than that for a connection of libzmq's.
+
+    What is on its way is not bounded by this, so a line may be as long as it is. The descriptor is libzmq's, which may
+    have closed it meanwhile; then it is at most another connection of this process, which none of this harms.
+    """
+    with suppress(OSError):
+        connection = socket.socket(fileno=fd)
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, unsent_bytes(frame_bytes))
+        finally:
+            connection.detach()
 
 
 def receiving(frame_bytes: int) -> Options:
     """The options of a socket that connects to take frames of about that size."""
     return {
         **CONNECTING,
-        zmq.RCVHWM: queue_frames(frame_bytes),
+        zmq.RCVHWM: RECEIVED_FRAMES,
         zmq.RCVBUF: socket_buffer_bytes(frame_bytes),
         zmq.RCVTIMEO: WAIT_MS,
     }

@@ -8,10 +8,9 @@ Invariants: sending never waits; what cannot be sent at once, as there is no con
 
 from __future__ import annotations
 
-from typing import Union
-
 import zmq
 
+from daosup.core.header import Buffer
 from daosup.stream.sockets import CONNECTING, put_options, written_frames
 
 
@@ -36,12 +35,18 @@ class Upstream:
         put_options(self._socket, options)
         self._socket.connect(endpoint)
 
-    def send(self, message: Union[bytes, bytearray]) -> None:
-        """Send a message, or drop it. From one thread at a time."""
+    @property
+    def has_room(self) -> bool:
+        """Whether another message may be sent now; who sends counts those that are under way himself."""
+        return True
+
+    def send(self, message: Buffer) -> bool:
+        """Send a message; False: it is dropped. From one thread at a time."""
         try:
             self._socket.send(message, zmq.NOBLOCK)
         except zmq.Again:
-            pass
+            return False
+        return True
 
     def close(self) -> None:
         """Disconnect; what is still to be sent is given a moment."""

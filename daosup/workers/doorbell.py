@@ -1,7 +1,8 @@
-"""Wakes a publisher that sleeps on its segment's semaphore when a reader says something.
+"""Wakes a publisher that sleeps on its segment's semaphore when somebody at one of its sockets wants something.
 
-A semaphore and a socket cannot be waited on together. So, only while no frames come, a thread watches the socket and
-posts the semaphore. It touches neither frames nor the socket's messages, and a stream that flows never meets it.
+A semaphore and sockets cannot be waited on together. So a thread watches sockets and posts the semaphore: those of
+readers only while no frames come, those where newcomers knock always. It touches neither frames nor what the sockets
+say, and a stream that flows never meets it.
 """
 
 from __future__ import annotations
@@ -12,29 +13,26 @@ from collections.abc import Callable
 
 
 class Doorbell:
-    """Rings (calls ``ring``) once when ``fd`` becomes readable after ``arm``."""
+    """Rings once for each file descriptor that becomes readable after it was armed."""
 
-    def __init__(self, fd: int, ring: Callable[[], object]) -> None:
-        self._poll = select.poll()
-        self._poll.register(fd, select.POLLIN)
-        self._ring = ring
-        self._armed = threading.Semaphore(0)
-        self._is_armed = False
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._known: set[int] = set()
+        self._ring: Callable[[], object] = lambda: None
         threading.Thread(target=self._watch, name="doorbell", daemon=True).start()
 
-    def arm(self) -> None:
-        """Watch until the next ring; calling it again meanwhile changes nothing."""
-        if not self._is_armed:
-            self._is_armed = True
-            self._armed.release()
+    def arm(self, *fds: int) -> None:
+        """Watch these, which stay open, until they ring; calling it again meanwhile changes nothing."""
+        for fd in fds:
+            put = self._epoll.modify if fd in self._known else self._epoll.register
+            put(fd, select.EPOLLIN | select.EPOLLONESHOT)
+            self._known.add(fd)
 
     def answer_to(self, ring: Callable[[], object]) -> None:
-        """Call something else from now on."""
+        """Call this when it rings, from now on."""
         self._ring = ring
 
     def _watch(self) -> None:
         while True:
-            self._armed.acquire()
-            self._poll.poll()
-            self._is_armed = False
-            self._ring()
+            for _ in self._epoll.poll():
+                self._ring()

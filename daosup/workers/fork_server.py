@@ -20,6 +20,7 @@ import traceback
 import daosup.workers.life as life
 from daosup.adapters.fork_server import MAX_MESSAGE_BYTES
 from daosup.adapters.process_handle import start_time_of
+from daosup.workers.orders import Request
 
 _PR_SET_NAME = 15
 _MAX_REQUEST_BYTES = 1 << 18
@@ -73,7 +74,7 @@ class _Server:
             self._become_worker(request)
         self._tell(token=token, pid=pid, start_time=start_time_of(pid) or 0)
 
-    def _become_worker(self, request: life.Request) -> None:
+    def _become_worker(self, request: Request) -> None:
         code = 1
         try:
             signal.set_wakeup_fd(-1)

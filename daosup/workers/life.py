@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import ctypes
 import signal
-from dataclasses import dataclass
 from types import FrameType
 from typing import Optional
 
-from daosup.core.types import OLD_PROTOCOL
+from daosup.core.types import DNET_PROTOCOL, OLD_PROTOCOL
 from daosup.errors import DaosupError
-from daosup.workers.limits import apply_limits
-from daosup.workers.mirror import mirror
+from daosup.workers.any_mirror import mirror
+from daosup.workers.dnet_mirror import mirror_node
+from daosup.workers.gate import keep_gate
+from daosup.workers.limits import apply_limits, telling_once
 from daosup.workers.old_mirror import mirror_old
-from daosup.workers.orders import Order, PublisherOrder
+from daosup.workers.orders import GateOrder, Order, PublisherOrder, Request
 from daosup.workers.publisher import publish
 from daosup.workers.records import OUTPUT_SUFFIX, WORDS_SUFFIX, TakenError, claim
 from daosup.workers.succession import watch
@@ -26,17 +27,8 @@ from daosup.workers.telling import Teller
 from daosup.workers.words import LastWords, write_output_to
 
 _PR_SET_NAME = 15
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the fork server is asked for: a worker that carries out ``order``.
-
-    ``orphan_grace_s`` is how long it goes on without a supervisor.
-    """
-
-    order: Order
-    orphan_grace_s: float
+#: What else than protocol 2 a source can speak.
+_MIRRORS = {OLD_PROTOCOL: mirror_old, DNET_PROTOCOL: mirror_node}
 
 
 class Told(BaseException):
@@ -76,15 +68,20 @@ def run_worker(request: Request) -> int:
 
 def _work(order: Order, orphan_grace_s: float) -> None:
     folder = order.page.parent
-    tell = Teller(folder, order.key).tell
+    tell = telling_once(Teller(folder, order.key).tell)
     apply_limits(order.limits, tell)
     watch(folder, orphan_grace_s)
-    if isinstance(order, PublisherOrder):
+    if isinstance(order, GateOrder):
+        _be_called("dao-gate")
+        keep_gate(order, tell)
+    elif isinstance(order, PublisherOrder):
         _be_called(f"dao>{order.key.source.name}")
         publish(order, tell)
     else:
         _be_called(f"dao<{order.key.source.name}")
-        (mirror_old if order.protocol == OLD_PROTOCOL else mirror)(order, tell)
+        # A form of delivery is for ours alone; that others offer nothing of the kind, says the one who can do it.
+        others = {} if order.delivery else _MIRRORS
+        others.get(order.protocol, mirror)(order, tell)
 
 
 def _be_called(name: str) -> None:

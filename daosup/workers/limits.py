@@ -1,4 +1,4 @@
-"""What a worker process may use of its machine, and how the kernel is told.
+"""What a worker process may use of its machine, also to be quick, and how the kernel is told.
 
 Invariant: a limit that cannot be set is told once and left; the worker does its work without it.
 """
@@ -9,20 +9,25 @@ import ctypes
 import os
 import re
 import resource
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 _MCL_CURRENT_AND_FUTURE = 1 | 2
 _CAP_IPC_LOCK = 14
+_SO_BUSY_POLL = 46  # not in the module socket
 
 
 @dataclass(frozen=True)
 class Limits:
     """Limits of one worker; None, 0 and False leave a thing as it is inherited.
 
-    ``memory_limit_mb`` is kept by the supervisor, the others by the kernel.
+    ``memory_limit_mb`` is kept by the supervisor. The worker itself spins for frames that come faster than one each
+    ``spin_ms``, and sets up the connections that it takes frames from: ``busy_poll_us`` is how long the kernel looks at
+    the network device itself before it sleeps, ``quick_ack`` whether all that comes is acknowledged at once. The others
+    are kept by the kernel.
     """
 
     memory_limit_mb: Optional[int] = None
@@ -30,6 +35,21 @@ class Limits:
     nice: Optional[int] = None
     fifo_priority: int = 0
     lock_memory: bool = False
+    spin_ms: int = 0
+    busy_poll_us: int = 0
+    quick_ack: bool = False
+
+
+def telling_once(tell: Callable[..., None]) -> Callable[..., None]:
+    """``tell``, but what cannot be set is told once, however often it is tried."""
+    told: set[str] = set()
+
+    def tell_once(event: str, **facts: Any) -> None:
+        if event != "limited" or facts["warning"] not in told:
+            told.update([facts["warning"]] if event == "limited" else [])
+            tell(event, **facts)
+
+    return tell_once
 
 
 def apply_limits(limits: Limits, tell: Callable[..., None]) -> None:
@@ -37,6 +57,17 @@ def apply_limits(limits: Limits, tell: Callable[..., None]) -> None:
     refused = "; ".join(_apply(limits))
     if refused:
         tell("limited", warning=refused)
+
+
+def apply_to_connection(limits: Limits, connection: socket.socket, tell: Callable[..., None]) -> None:
+    """Set what the kernel keeps of a connection that frames come from."""
+    if not limits.busy_poll_us:
+        return
+    try:
+        connection.setsockopt(socket.SOL_SOCKET, _SO_BUSY_POLL, limits.busy_poll_us)
+    except OSError as error:
+        advice = "set the kernel's net.core.busy_read to as much, or give the service CAP_NET_ADMIN"
+        tell("limited", warning=f"busy_poll_us {limits.busy_poll_us} cannot be set: {error.strerror}; {advice}")
 
 
 def _apply(limits: Limits) -> Iterator[str]:

@@ -177,10 +177,8 @@ class OldMirror(Mirroring):
         receiver.look()
         self._note_link(None if receiver.has_link else f"no connection to {self._order.endpoint}")
 
-    def close(self) -> None:
-        """Leave the mirror as it is, and say that it is stale from now on."""
+    def unlink(self) -> None:
+        """Close the connection."""
         if self._writing is not None:
             self._writing.close()
-        if self._replica is not None:
-            self._leave(self._replica)
         self._receiver.close()

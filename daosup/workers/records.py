@@ -22,6 +22,7 @@ from daosup.adapters.process_handle import start_time_of
 from daosup.core.checked_json import as_object, parse_json
 from daosup.core.types import Source, WorkerKey, WorkerKind, check_host, check_name
 from daosup.errors import ProtocolError, UnavailableError, UsageError
+from daosup.stream.handing import place_of
 from daosup.workers.orders import Order, fields_of
 from daosup.workers.statistics import FORMAT
 
@@ -102,6 +103,7 @@ def remove_dead(record: Path) -> bool:
         return False
     try:
         # The record last: its lock keeps the next worker out.
+        place_of(record.with_suffix(PAGE_SUFFIX)).unlink(missing_ok=True)
         for suffix in (OUTPUT_SUFFIX, WORDS_SUFFIX, PAGE_SUFFIX, RECORD_SUFFIX):
             record.with_suffix(suffix).unlink(missing_ok=True)
     finally:

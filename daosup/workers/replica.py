@@ -29,7 +29,7 @@ from daosup.core.mirror_names import FRESHNESS, is_mark_of, is_usual
 from daosup.core.types import SEGMENT_SUFFIX
 from daosup.errors import SegmentBusyError, SegmentError, SegmentLostError, SegmentNotFoundError
 from daosup.shm import Keyword, Segment
-from daosup.shm.keywords import encode, without
+from daosup.shm.keywords import encode, pack_keyword_value, without
 from daosup.shm.making import permit
 from daosup.shm.memory import open_file
 from daosup.shm.mirror_mark import mark, mark_at
@@ -46,6 +46,7 @@ _COMMENTS = (
     "counter of the newest frame written here that the owner took",
     "counter of the newest frame written here that it did not take",
 )
+_VALUE_PLACES = [index * KEYWORD_BYTES for index in range(1, len(FRESHNESS))]
 
 
 class Replica:
@@ -55,8 +56,11 @@ class Replica:
         self.segment = segment
         self.is_announced = False
         self._source_keyword_bytes = source_keyword_bytes
-        self._mark = own_mark
+        # All freshness keywords as they were said last; only values change.
+        said = [Keyword(name, 0, comment) for name, comment in zip(FRESHNESS[1:], _COMMENTS)]
+        self._said = bytearray(b"".join(map(encode, (own_mark, *said))))
         self._memory = segment.keywords
+        self._keywords = b""
         self._written = self._refused = NOT_WRITTEN_BACK
         self._lock = _lock(segment)
 
@@ -139,9 +143,13 @@ class Replica:
             SegmentLostError: If the file is somebody else's by now.
         """
         self.segment.window.check()
-        raw = without(raw, FRESHNESS)
-        if raw != self._memory.raw()[: self._source_keyword_bytes]:
-            self._memory.replace_raw(0, raw)
+        self._keywords = without(raw, FRESHNESS)
+        self.mend_keywords()
+
+    def mend_keywords(self) -> None:
+        """Make the keywords again what ``put_keywords`` made them last."""
+        if self._keywords != self._memory.raw()[: len(self._keywords)]:
+            self._memory.replace_raw(0, self._keywords)
 
     def put_freshness(self, has_link: bool, skipped: int, source_counter: int, write_time_utc_ns: int) -> None:
         """Write the freshness keywords.
@@ -154,8 +162,9 @@ class Replica:
         values = (
             int(has_link), age_us, skipped, source_counter, write_time_utc_ns, self._written, self._refused,
         )  # fmt: skip
-        said = [Keyword(name, value, comment) for name, value, comment in zip(FRESHNESS[1:], values, _COMMENTS)]
-        self._memory.replace_raw(self._source_keyword_bytes, b"".join(map(encode, (self._mark, *said))))
+        for place, value in zip(_VALUE_PLACES, values):
+            pack_keyword_value(self._said, place, value)
+        self._memory.replace_raw(self._source_keyword_bytes, self._said)
 
     def put_written(self, *, written: Optional[int] = None, refused: Optional[int] = None) -> None:
         """Say what became of frames that were written here: the counters of the newest that was taken, and was not."""
@@ -167,8 +176,9 @@ class Replica:
             self._put(_REFUSED, refused)
 
     def _put(self, index: int, value: int) -> None:
-        raw = encode(Keyword(FRESHNESS[index], value, _COMMENTS[index - 1]))
-        self._memory.replace_raw(self._source_keyword_bytes + index * KEYWORD_BYTES, raw)
+        start = index * KEYWORD_BYTES
+        pack_keyword_value(self._said, start, value)
+        self._memory.replace_raw(self._source_keyword_bytes + start, self._said[start : start + KEYWORD_BYTES])
 
 
 def _with_freshness(path: str, like: Geometry) -> Geometry:

@@ -1,5 +1,8 @@
 """A worker's statistics page: a small file in the runtime folder, written by its loop and read by the supervisor.
 
+Behind the numbers are the counts of how late frames are (`core/latency.py`), which no stamp writes: the loop that moves
+frames counts each one there.
+
 Invariants: the page is written by the loop that moves frames and by nothing else, so a stamp that stands still means
 a loop that stands still. Whoever reads while it is written sees of each number the old value or the new one.
 """
@@ -13,13 +16,17 @@ import time
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-FORMAT = 4
+from daosup.core.latency import LATENCY_BYTES
+
+FORMAT = 6
 
 
 class Statistics(NamedTuple):
     """One reading of a page. Times are ns on the monotonic clock unless they say otherwise; 0 means never.
 
-    ``writing``: whether the owner lets a mirror write: 0 if that is not known, 1 yes, 2 no.
+    ``writing``: whether the owner lets a mirror write: 0 if that is not known, 1 yes, 2 no. ``direct_port`` and
+    ``direct_count`` are where a publisher offers its frames directly, and how many of its readers have them so; ``via``
+    is how a mirror gets them, a `core.transport.Via`.
     """
 
     format: int = FORMAT
@@ -44,24 +51,33 @@ class Statistics(NamedTuple):
     refused: int = 0
     echoes: int = 0
     writing: int = 0
+    direct_port: int = 0
+    direct_count: int = 0
+    via: int = 0
 
 
 _PAGE = struct.Struct(f"<{len(Statistics._fields)}q")
 _HEAD = struct.Struct("<4q")
+_PAGE_BYTES = _PAGE.size + LATENCY_BYTES
 
 
 class StatisticsPage:
-    """The writing side. Set the attributes, then ``stamp()``."""
+    """The writing side. Set the attributes, then ``stamp()``.
+
+    Attributes:
+        latency: Where each frame is counted, by ``Window.send_frames``, ``Window.take_frames`` or ``note_latency``.
+    """
 
     def __init__(self, path: Path) -> None:
         """Make the page anew; whoever still looks at the page of the worker before keeps that one."""
         path.unlink(missing_ok=True)
         fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o644)
         try:
-            os.posix_fallocate(fd, 0, _PAGE.size)
-            self._memory = mmap.mmap(fd, _PAGE.size)
+            os.posix_fallocate(fd, 0, _PAGE_BYTES)
+            self._memory = mmap.mmap(fd, _PAGE_BYTES)
         finally:
             os.close(fd)
+        self.latency = memoryview(self._memory)[_PAGE.size :]
         self.pid = os.getpid()
         self.frames = self.payload_bytes = self.retries = self.rejected = 0
         self.skipped = self.passed_over = self.gaps = 0
@@ -69,6 +85,7 @@ class StatisticsPage:
         self.has_link = self.reader_count = self.busy = 0
         self.port = self.is_ready = 0
         self.written = self.refused = self.echoes = self.writing = 0
+        self.direct_port = self.direct_count = self.via = 0
         self.started_ns = time.monotonic_ns()
         self._write(self.started_ns)  # a beat of that very moment is no loop's
 
@@ -78,17 +95,17 @@ class StatisticsPage:
 
     def _write(self, beat_ns: int) -> None:
         # Not pack_into, which clears the place before it writes there.
-        self._memory[:] = _PAGE.pack(
+        self._memory[: _PAGE.size] = _PAGE.pack(
             FORMAT, self.pid, self.started_ns, beat_ns, self.frames, self.payload_bytes,
             self.skipped, self.passed_over, self.gaps, self.retries, self.rejected, self.write_time_utc_ns,
             self.source_counter, self.has_link, self.reader_count, self.busy,
             self.port, self.is_ready, self.written, self.refused, self.echoes,
-            self.writing,
+            self.writing, self.direct_port, self.direct_count, self.via,
         )  # fmt: skip
 
-    def stamp_ready(self, port: int = 0) -> None:
+    def stamp_ready(self, port: int = 0, direct_port: int = 0) -> None:
         """Write that the worker does its work; whoever was not there to be told finds it here."""
-        self.port, self.is_ready = port, 1
+        self.port, self.direct_port, self.is_ready = port, direct_port, 1
         self.stamp()
 
 
@@ -111,6 +128,10 @@ class StatisticsReader:
                 return statistics
         return None
 
+    def latency(self) -> Optional[bytes]:
+        """The counts of the page that was read last, for ``read_latencies``; None if none was."""
+        return self._memory[_PAGE.size :] if self._memory is not None else None
+
     def beat(self, pid: int) -> Optional[tuple[int, int]]:
         """When the process ``pid`` started and when its loop last beat; None if its page was not read before."""
         if self._memory is not None:
@@ -126,7 +147,7 @@ class StatisticsReader:
         except OSError:
             return
         try:
-            if os.fstat(fd).st_size == _PAGE.size:
-                self._memory = mmap.mmap(fd, _PAGE.size, mmap.MAP_SHARED, mmap.PROT_READ)
+            if os.fstat(fd).st_size == _PAGE_BYTES:
+                self._memory = mmap.mmap(fd, _PAGE_BYTES, mmap.MAP_SHARED, mmap.PROT_READ)
         finally:
             os.close(fd)

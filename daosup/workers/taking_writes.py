@@ -2,20 +2,20 @@
 
 Invariants: a frame is written only if its writer may write, and it is one of the segment as it is now; then it is
 written as a program of this host would, with the frame id and write time that it has at its writer. Every write and
-every question is answered. What waited while this process was stopped is not written: a command that comes much too
-late is worse than none.
+every question is answered, but for those that come by another way than their writer is heard by now. What waited while
+this process was stopped is not written: a command that comes much too late is worse than none.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from typing import Optional
 
 from daosup.core.types import Writing
 from daosup.core.writing import (
     FRAME_AT,
+    SHARED_WAY,
     Answer,
     Ask,
     Verdict,
@@ -41,7 +41,6 @@ class TakingWrites:
     """Takes in what is written to one segment.
 
     Attributes:
-        answer: Sends to the writers.
         old: Takes what clients of the old protocol write.
 
     Args:
@@ -60,7 +59,6 @@ class TakingWrites:
         self.old = TakingOldWrites(order.path, self.may_write)
         self._old_writers = OldWriters(order.page)
         self._most_bytes = most_bytes
-        self.answer: Callable[[bytes], None] = lambda message: None
         self._epoch = self._layout_id = 0
         self._read: Optional[Segment] = None
         self._segment: Optional[Segment] = None
@@ -81,12 +79,26 @@ class TakingWrites:
 
     def follow(self, segment: Segment, epoch: int, layout_id: int) -> None:
         """Writes are for this segment from now on."""
-        self._let_go()
+        self.let_go()
         self._read, self._epoch, self._layout_id = segment, epoch, layout_id
 
-    def tend(self, now: float) -> None:
-        """To be called each time before writers are heard; looks, now and then, who they are."""
-        self._is_late, self._tended_s = now > self._tended_s + LATE_S, now
+    def connected(self, host: str, way: int) -> None:
+        """A writer has a direct connection, numbered ``way``, and is heard by it alone until that is over."""
+        with self._lock:
+            self._writers.connected(host, way)
+
+    def disconnected(self, way: int) -> None:
+        """That connection is over."""
+        with self._lock:
+            self._writers.disconnected(way)
+
+    def tend(self, now: float, *, has_more: bool = False) -> None:
+        """To be called each time before writers are heard; looks, now and then, who they are.
+
+        ``has_more``: they had said more than was heard the last time.
+        """
+        self._is_late = now > self._tended_s + LATE_S or (self._is_late and has_more)
+        self._tended_s = now
         if now >= self._looked_s + _LOOK_S:
             self._looked_s = now
             with self._lock:
@@ -101,17 +113,20 @@ class TakingWrites:
             asked = self._writers.asked(Ask(writer_of(host), host, False), time.monotonic())
         return asked.verdict is Verdict.WRITTEN
 
-    def hear(self, message: bytes) -> None:
-        """Take in a message of a writer; strangers may send anything."""
+    def hear(self, message: bytes, way: int = SHARED_WAY) -> Optional[bytes]:
+        """Take in a message of a writer; strangers may send anything. Returns what is to be answered, if anything."""
         read = self._read
         if read is None:
-            return
+            return None
         try:
             header, said = decode_upstream(message, read.geometry.frame_bytes)
         except ProtocolError:
             self._page.rejected += 1
-            return
+            return None
         with self._lock:
+            if not self._writers.is_heard(said.writer, way):
+                self._refused += isinstance(said, Write)
+                return None
             now = time.monotonic()
             answer = self._writers.asked(said, now) if isinstance(said, Ask) else self._writers.wrote(said, now)
         if isinstance(said, Ask):
@@ -128,7 +143,21 @@ class TakingWrites:
             else:
                 self._refused += 1
         answer = answer._replace(taken=self._writers.taken_of(said.writer))
-        self.answer(encode_answer(said.writer, answer))
+        return encode_answer(said.writer, answer)
+
+    def take_foreign(self, host: str, frame: bytes) -> Optional[int]:
+        """Write what a reader of another kind sent; returns its frame's counter, None if it is not written."""
+        read = self._read
+        if read is None or len(frame) != read.geometry.frame_bytes or not self.may_write(host):
+            self._refused += 1
+            return None
+        now_ns = time.time_ns()
+        write = Write(writer_of(host), 0, read.counter + 1, now_ns)
+        if self._write(frame, write, Answer(Verdict.WRITTEN, 0, ""), 0).verdict is not Verdict.WRITTEN:
+            self._refused += 1
+            return None
+        self._written += 1
+        return None if self._segment is None else self._segment.window.cnt0
 
     def _openable(self, answer: Answer) -> Answer:
         """Whether we can write at all, before anybody relies on it."""
@@ -143,7 +172,7 @@ class TakingWrites:
             return Answer(Verdict.UNWRITABLE, answer.counter, f"the owner cannot write {self._source}: {error}")
         return answer
 
-    def _write(self, message: bytes, write: Write, answer: Answer) -> Answer:
+    def _write(self, message: bytes, write: Write, answer: Answer, frame_at: int = FRAME_AT) -> Answer:
         answer = self._openable(answer)
         segment, read = self._segment, self._read
         if answer.verdict is not Verdict.WRITTEN or segment is None or read is None:
@@ -151,7 +180,7 @@ class TakingWrites:
         if (segment.geometry, segment.creation_time) != (read.geometry, read.creation_time):
             return _stale(write, self._source)  # made anew just now; whoever reads it finds out in a moment
         try:
-            segment.window.commit(message, FRAME_AT, write.frame_id, write.write_time_ns)
+            segment.window.commit(message, frame_at, write.frame_id, write.write_time_ns)
         except SegmentError:
             return _stale(write, self._source)
         return answer
@@ -159,9 +188,10 @@ class TakingWrites:
     def close(self) -> None:
         """Take nothing any more."""
         self.old.close()
-        self._let_go()
+        self.let_go()
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Nothing is written, and nobody answered, until there is a segment to follow again."""
         if self._segment is not None:
             self._segment.close()
         self._segment = self._read = None

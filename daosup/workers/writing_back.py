@@ -6,6 +6,7 @@ Invariants:
 - Each write is answered by the owner, or counts as refused; a frame that the owner does not take is replaced by the
   owner's. An answer that is lost is made up for by the next one, which says how many were taken. What the owner is not
   known to allow, or cannot be sent at once, is refused here.
+- All this outlasts the link, which may change from one transport to the other while programs write.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Optional
+from typing import Optional, Protocol
 
 from daosup.core.header import HEADER_BYTES, Buffer, pack_header
 from daosup.core.writing import (
@@ -31,7 +32,6 @@ from daosup.core.writing import (
 )
 from daosup.errors import ProtocolError
 from daosup.stream.sockets import written_frames
-from daosup.stream.upstream import Upstream
 from daosup.workers.orders import MirrorOrder
 from daosup.workers.replica import Replica
 from daosup.workers.statistics import StatisticsPage
@@ -60,11 +60,22 @@ class _Sent:
         return self.stamps.counter
 
 
+class Link(Protocol):
+    """What goes to the owner."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another message may be sent now."""
+
+    def send(self, message: Buffer) -> bool:
+        """Send a message without waiting; False: it is not sent."""
+
+
 class WritingBack(WrittenHere):
-    """Writes one mirror back to an owner that speaks protocol 2.
+    """Writes one mirror back to an owner of ours.
 
     Attributes:
-        topic: What the mirror's receiver has to subscribe to.
+        topic: What a receiver by ZeroMQ has to subscribe to.
     """
 
     def __init__(self, order: MirrorOrder, page: StatisticsPage, tell: Callable[..., None]) -> None:
@@ -72,10 +83,12 @@ class WritingBack(WrittenHere):
         self._writer = writer_of(order.host)
         self.topic = topic_of(self._writer)
         self._page, self._tell = page, tell
-        # One connection for as long as the mirror lasts: what is sent while there is none is lost.
-        self._upstream = Upstream(order.endpoint)
+        self._link: Optional[Link] = None
         self._most_waiting = 0
         self._epoch = self._layout_id = self._sent_counter = self._asked_counter = 0
+        # A mirror made anew counts its frames anew. On the wire they go on behind those of the one before: an answer
+        # that was under way meanwhile is known by its counter, and taken for no other frame's.
+        self._before = 0
         self._taken: Optional[int] = None
         self._is_open = False
         self._told: Optional[tuple[bool, str]] = None
@@ -83,6 +96,14 @@ class WritingBack(WrittenHere):
         self._echoes: deque[Stamps] = deque(maxlen=_ECHOES)
         self._asked_s = 0.0
         super().__init__(order.semaphore)
+
+    def link(self, link: Optional[Link]) -> None:
+        """Send by this from now on; None: by nothing, and what is written is refused."""
+        with self._lock:
+            self._link = link
+            self.is_unanswered = False
+        if link is not None and self._told is not None:  # else it is asked once the source is known
+            self._ask(time.monotonic())
 
     def follow(self, replica: Optional[Replica], epoch: int, layout_id: int) -> None:
         """Write this replica back from now on, to the stream as it is described now.
@@ -120,6 +141,10 @@ class WritingBack(WrittenHere):
     def _answered(self, answer: Answer) -> None:
         """All up to the counter that the owner answers is decided: it answers in the order of the writes."""
         with self._lock:
+            answer = answer._replace(counter=answer.counter - self._before)
+            if answer.counter <= 0:  # of a mirror before this one: whatever is taken from now on is ours
+                self._taken = answer.taken
+                return
             decided = []
             while self._waiting and self._waiting[0].counter <= answer.counter:
                 decided.append(self._waiting.popleft())
@@ -168,6 +193,7 @@ class WritingBack(WrittenHere):
         self.check()
         with self._lock:
             while self._waiting and (not has_link or now > self._waiting[0].sent_s + ANSWER_S):
+                self.is_unanswered = True
                 self._give_up(self._waiting.popleft())
         if not has_link and self._is_open:
             self._is_open = False
@@ -183,41 +209,43 @@ class WritingBack(WrittenHere):
         message = bytearray(FRAME_AT + len(name))
         message[HEADER_BYTES:] = self._writer + name
         with self._lock:
-            self._asked_counter = self._sent_counter
+            self._asked_counter = self._sent_counter - self._before
             header = ask_header(self._epoch, self._layout_id, self._sent_counter, self._host, is_leaving=is_leaving)
             pack_header(message, header)
-            self._upstream.send(message)
+            if self._link is not None:
+                self._link.send(message)
 
     def close(self) -> None:
-        """Tell the owner that nothing will come any more."""
+        """Tell the owner, if there is a link still, that nothing will come any more."""
         self._ask(0.0, is_leaving=True)
         self._end()
-        self._upstream.close()
 
     # -- for whoever has the lock
 
     def _make_message(self, frame_bytes: int) -> tuple[bytearray, int]:
         self._waiting.clear()
         self._echoes.clear()
+        self._before, self._taken = self._sent_counter, None
         self._most_waiting = written_frames(frame_bytes)
         buffer = bytearray(FRAME_AT + frame_bytes)
         buffer[HEADER_BYTES:FRAME_AT] = self._writer
         return buffer, FRAME_AT
 
     def _has_room(self) -> bool:
-        return len(self._waiting) < self._most_waiting
+        return len(self._waiting) < self._most_waiting and (self._link is None or self._link.has_room)
 
     def _send(self, stamps: Stamps) -> None:
-        if not self._is_open or not self._has_room():
+        frame_bytes = len(self._buffer) - FRAME_AT
+        sent = stamps._replace(counter=self._before + stamps.counter)
+        header = write_header(self._epoch, self._layout_id, *sent, time.time_ns(), frame_bytes)
+        pack_header(self._buffer, header)
+        link = self._link if self._is_open and self._has_room() else None
+        if link is None or not link.send(self._buffer):
             self._refuse(stamps.counter)
             return
         self._waiting.append(_Sent(stamps, time.monotonic()))
         self._echoes.append(stamps)
-        frame_bytes = len(self._buffer) - FRAME_AT
-        header = write_header(self._epoch, self._layout_id, *stamps, time.time_ns(), frame_bytes)
-        pack_header(self._buffer, header)
-        self._upstream.send(self._buffer)
-        self._sent_counter = stamps.counter
+        self._sent_counter = sent.counter
 
     def _refuse(self, counter: int, count: int = 1) -> None:
         self._page.refused += count

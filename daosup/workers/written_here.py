@@ -48,6 +48,7 @@ class WrittenHere(ABC):
 
     Attributes:
         needs_frame: A frame was refused: the mirror has one that its source never had.
+        is_unanswered: Something was sent by the present link that its owner should have answered, and did not.
         first_written: What programs that wait for an answer find in the beginning, see ``daosup.shm.written``.
 
     Args:
@@ -64,7 +65,7 @@ class WrittenHere(ABC):
         self._buffer = bytearray()
         self._frame_at = 0
         self._known = self._foreign = 0
-        self.needs_frame = False
+        self.needs_frame = self.is_unanswered = False
         self._is_closed = False
         self._has_room_now = threading.Event()
         self._failure: Optional[BaseException] = None
