@@ -200,11 +200,13 @@ def _supervise(options: argparse.Namespace) -> int:
     if on_interrupt is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     import asyncio
+    import gc
     import os
 
     from daosup import log
     from daosup.adapters.redis_server import resolve
     from daosup.config import load
+    from daosup.config.reader import ConfigReader
     from daosup.core.notices.running import SUPERVISOR_FAILED
     from daosup.core.types import Role
     from daosup.errors import DaosupError, UsageError
@@ -221,6 +223,8 @@ def _supervise(options: argparse.Namespace) -> int:
         instance = config_file.stem
     overrides = _overrides(options)
     config = load(config_file, instance, overrides)
+    # A file that was there and is gone must not turn into all defaults.
+    reader = ConfigReader(config.file or config_file, instance, overrides)
     log.setup(config.log.level)
     if options.after_stop:
         end_workers(config, os.environ.get("SERVICE_RESULT", "success"))
@@ -228,18 +232,19 @@ def _supervise(options: argparse.Namespace) -> int:
     if options.takeover and config.role is not Role.MASTER:
         raise UsageError("--takeover is for a host with role master: give --role master too, or leave it out")
     if options.give_access is not None:
-        return _give_access(options.give_access, lambda: load(config.file or config_file, instance, overrides))
+        return _give_access(options.give_access, reader.read)
     address, server = resolve(config.redis, config.runtime_folder, heritage.redis)
     successor = None
     try:
-        # A file that was there and is gone must not turn into all defaults.
         supervisor = Supervisor(
             config,
             address,
-            lambda: load(config.file or config_file, instance, overrides),
+            reader,
             is_takeover=options.takeover,
             renewing=heritage.renewing,
         )
+        # What was imported stays: to look through all of it for garbage would keep everybody waiting each time.
+        gc.freeze()
         successor = asyncio.run(_run(supervisor, ends_with_stdin=options.end_with_stdin))
     except DaosupError:
         raise

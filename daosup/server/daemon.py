@@ -58,12 +58,18 @@ class Daemon:
         """
         self._holding.ensure()
 
-    def mirror(self, source: str, timeout_s: float, *, is_bidirectional: bool = False) -> dict[str, Any]:
+    def mirror(
+        self, source: str, timeout_s: float, *, is_bidirectional: bool = False, enough_hz: float = 0.0
+    ) -> dict[str, Any]:
         """Have a source mirrored, and hold it; errors as the command "mirror".
 
-        One that this program asked for to be bidirectional stays so: another part of it may be writing.
+        One that this program asked for to be bidirectional stays so, and with as many frames a second (0: all): another
+        part of it may need that.
         """
         self._holding.ensure()
+        rates = self._holding.rates
+        before_hz = rates.get(source, 0.0) if source in self._holding.sources else enough_hz
+        enough_hz = max(before_hz, enough_hz) if before_hz and enough_hz else 0.0
         mirror: dict[str, Any] = self.call(
             "mirror",
             timeout_s=timeout_s + _ANSWER_S,
@@ -71,7 +77,9 @@ class Daemon:
             wait_s=timeout_s,
             bidirectional=is_bidirectional or None,
             holder=self._holding.holder,
+            enough_hz=enough_hz,
         )
+        rates[source] = enough_hz
         self._holding.sources[source] = is_bidirectional or self._holding.sources.get(source, False)
         return mirror
 

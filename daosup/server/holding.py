@@ -30,11 +30,13 @@ class Holding:
     Attributes:
         holder: The name under which this program asks.
         sources: What is held, ``HOST:NAME``, and whether it is written back.
+        rates: Of these, how many frames a second are enough; 0 or none: all are wanted.
     """
 
     def __init__(self, reach: Callable[[bool], str]) -> None:
         self.holder = uuid.uuid4().hex
         self.sources: dict[str, bool] = {}
+        self.rates: dict[str, float] = {}
         self._reach = reach
         self._lock = threading.RLock()
         self._client: Optional[ControlClient] = None
@@ -60,6 +62,7 @@ class Holding:
         self._closing.set()
         with self._lock:
             self.sources.clear()
+            self.rates.clear()
             client, self._client = self._client, None
             thread, self._thread = self._thread, None
         if client is not None:
@@ -74,7 +77,8 @@ class Holding:
         client = ControlClient(self._reach(is_in_background), CALL_TIMEOUT_S)
         try:
             written_back = [source for source, is_written_back in self.sources.items() if is_written_back]
-            client.call("hold", holder=self.holder, sources=list(self.sources), written_back=written_back)
+            rates = {source: enough_hz for source, enough_hz in self.rates.items() if source in self.sources}
+            client.call("hold", holder=self.holder, sources=[*self.sources], written_back=written_back, rates=rates)
         except BaseException:
             client.close()
             raise

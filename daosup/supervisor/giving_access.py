@@ -24,7 +24,7 @@ from daosup import log
 from daosup.adapters.access_list import let_in
 from daosup.adapters.folder_watch import FolderWatch
 from daosup.adapters.segment_folder import SegmentFolder
-from daosup.adapters.systemd import Systemd
+from daosup.adapters.systemd import PATIENCE_S, Systemd
 from daosup.config import Config
 from daosup.core.discovery import Discovery
 from daosup.core.mirror_names import semaphore_base_of
@@ -76,6 +76,7 @@ class AccessGiver:
                 poll.register(fd, select.POLLIN)
         self.turn()
         systemd.ready(f"segments in {self._segments.folder} are open to {_name_of(self._uid)}")
+        systemd.flush(PATIENCE_S)
         while not self.is_ended:
             poll.poll(1e3 * self._pause_s())
             self.turn()

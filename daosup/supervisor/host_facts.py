@@ -30,6 +30,9 @@ def host_facts(config: Config, ip: str, terms_of: Callable[[WorkerKey], Hashable
         terms_of=lru_cache(maxsize=None)(terms_of),  # asked for all workers whenever anything happens
         mirrors=tuple(each.source for each in config.mirror),
         written_back=frozenset(each.source for each in config.mirror if each.write_back),
+        deliveries={each.source: each.delivery for each in config.mirror if not each.delivery.is_plain},
         semaphore=publish.semaphore,
         names=config.names,
+        domain=config.dnet.domain if config.dnet.enable else "",
+        node=config.dnet.node or config.host,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Union
 
@@ -14,12 +16,14 @@ from daosup.core.crew import Phase
 from daosup.core.host import HostState
 from daosup.core.notices.notice import Notice
 from daosup.core.types import Source, WorkerKey, WorkerKind
+from daosup.supervisor.stories import Stories
 
 _log = log.get("daosup.supervisor")
 #: Of the instance's name; enough to tell its runs apart.
-_RUN_LENGTH = 8
+RUN_LENGTH = 8
 
 About = Union[WorkerKey, str, None]
+OnNotice = Callable[[Notice, Mapping[str, object]], None]
 
 
 def fields_about(about: About, pid: int, host: str, name_of: Callable[[Source], str]) -> dict[str, object]:
@@ -50,15 +54,23 @@ def fields_about(about: About, pid: int, host: str, name_of: Callable[[Source], 
 class Journal:
     """The log of one supervisor's run.
 
+    Attributes:
+        stories: What was told lately of each worker.
+        told: How often each notice was told, by its name.
+
     Args:
         state: Of the host.
         host: Its name.
         instance: Names this run.
+        on_notice: Called with each notice and its fields as well.
     """
 
-    def __init__(self, state: HostState, host: str, instance: str) -> None:
+    def __init__(self, state: HostState, host: str, instance: str, on_notice: OnNotice) -> None:
+        self.told: Counter[str] = Counter()
         self._state, self._host = state, host
-        self._causes = Causes(instance[:_RUN_LENGTH])
+        self._causes = Causes(instance[:RUN_LENGTH])
+        self._on_notice = on_notice
+        self.stories = Stories()
 
     def event(self, event: e.Event) -> AbstractContextManager[None]:
         """What is told and ordered while this event is handled follows from it."""
@@ -86,8 +98,15 @@ class Journal:
     def _write(
         self, notice: Notice, about: About, pid: int, cause_id: str, body: str, fields: dict[str, object]
     ) -> None:
+        self.told[notice.name] += 1
         concerned = fields_about(about, pid, self._host, self._state.mirrors.name_of)
-        _log.notice(notice, body, **{**concerned, **fields, "cause_id": cause_id})
+        if about is not None:
+            key = about if isinstance(about, WorkerKey) else WorkerKey(WorkerKind.PUBLISHER, Source(self._host, about))
+            known = {**fields, "pid": pid} if pid else fields
+            self.stories.note(key, notice, known, cause_id, body, time.monotonic(), time.time())
+        told = {**concerned, **fields, "cause_id": cause_id}
+        _log.notice(notice, body, **told)
+        self._on_notice(notice, told)
 
     def _is_on_its_way(self, key: WorkerKey) -> bool:
         worker = self._state.crew.workers.get(key)

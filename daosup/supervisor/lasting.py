@@ -69,7 +69,7 @@ class Lasting:
                 return
             if self.error is not None:
                 raise UnavailableError(f"{self.error}; so it is not overwritten: mend that, then restart daosupd")
-            if max(len(names) for names in vars(desired).values()) > MAX_NAMES:
+            if desired.most_names > MAX_NAMES:
                 raise UsageError(f"more than {MAX_NAMES} kept or stopped names; release or start some")
             content = json.dumps(desired.as_json(), indent=1).encode() + b"\n"
             await asyncio.get_running_loop().run_in_executor(None, self._file.write, content)

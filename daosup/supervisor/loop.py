@@ -28,23 +28,32 @@ from daosup.adapters.segment_folder import SegmentFolder
 from daosup.adapters.state_file import StateFile
 from daosup.config import Config
 from daosup.config.changes import Change
+from daosup.config.reader import ConfigReader
 from daosup.core import actions as do
 from daosup.core import events as e
+from daosup.core import questions
 from daosup.core.crew import Phase
+from daosup.core.delays import Lateness
 from daosup.core.host import HostState
 from daosup.core.notices import running
 from daosup.core.types import PROTOCOL, Source, WorkerKey
 from daosup.errors import NoAnswerError, UnavailableError
 from daosup.supervisor.commands import Commands
+from daosup.supervisor.degrading import Degrading
 from daosup.supervisor.discovery_desk import DiscoveryDesk
+from daosup.supervisor.dnet_desk import DnetDesk
+from daosup.supervisor.events_desk import EventsDesk
+from daosup.supervisor.hooks_desk import HooksDesk
 from daosup.supervisor.host_facts import host_facts
-from daosup.supervisor.journal import Journal
+from daosup.supervisor.journal import RUN_LENGTH, Journal
 from daosup.supervisor.lasting import Lasting
+from daosup.supervisor.metrics_desk import MetricsDesk
 from daosup.supervisor.old_writers import OldWriterFiles
 from daosup.supervisor.port_memory import PortMemory
 from daosup.supervisor.reexec import Renewing
 from daosup.supervisor.registry_desk import RegistryDesk
 from daosup.supervisor.reloading import Reloading
+from daosup.supervisor.secret import Secret
 from daosup.supervisor.service_desk import ServiceDesk
 from daosup.supervisor.worker_orders import WorkerOrders
 from daosup.supervisor.workers_desk import WorkersDesk
@@ -52,6 +61,8 @@ from daosup.supervisor.workers_folder import WorkersFolder
 from daosup.supervisor.workers_seen import WorkersSeen
 
 TICK_S = 0.25
+#: By whether another supervisor takes over.
+_NOTICES_OF_END = {False: running.SUPERVISOR_STOPPED, True: running.SUPERVISOR_REPLACED}
 
 
 class Supervisor:
@@ -60,7 +71,7 @@ class Supervisor:
     Args:
         config: Everything it may be told.
         address: Where Redis is.
-        read_config: Reads the configuration anew.
+        reader: Reads the configuration anew.
         is_takeover: Whether to become master although another host is.
         renewing: Which of the workers that are found are to be renewed.
     """
@@ -69,7 +80,7 @@ class Supervisor:
         self,
         config: Config,
         address: RedisAddress,
-        read_config: Callable[[], Config],
+        reader: ConfigReader,
         *,
         is_takeover: bool = False,
         renewing: Renewing = Renewing.NONE,
@@ -80,10 +91,14 @@ class Supervisor:
         self.instance = uuid.uuid4().hex
         self.folder = SegmentFolder(config.segment_folder)
         self.workers_folder = WorkersFolder(config)
-        self.orders = WorkerOrders(config, self.folder, self.workers_folder, self._name_of)
+        self.orders = WorkerOrders(
+            config, self.folder, self.workers_folder, self._name_of, lambda: self.lasting.desired.transports
+        )
         facts = host_facts(config, self._ip(config), self.orders.terms_of)
         self.state = HostState(replace(facts, instance=self.instance, is_takeover=is_takeover))
-        self.journal = Journal(self.state, config.host, self.instance)
+        self.hooks = HooksDesk(config.host, config.hook)
+        self.events = EventsDesk(config.host, self.instance[:RUN_LENGTH], self.hooks)
+        self.journal = Journal(self.state, config.host, self.instance, self.events.add)
         self.discovery = DiscoveryDesk(self.folder, self.post, self.fail, self.journal)
         self.seen = WorkersSeen(self.workers_folder.page_of)
         self.old_writers = OldWriterFiles(config.host, self.workers_folder.page_of, self.journal)
@@ -102,7 +117,11 @@ class Supervisor:
             self.fail,
         )
         self.service = ServiceDesk(self)
-        self._read_config = read_config
+        self.lag = Lateness(TICK_S)
+        self.degrading = Degrading(self)
+        self.dnet = DnetDesk(self)
+        self.secret = Secret(self.journal)
+        self._reader = reader
         self._events: deque[e.Event] = deque()
         self._is_handling = False
         self._watchers: set[asyncio.Future[None]] = set()
@@ -114,6 +133,7 @@ class Supervisor:
             do.RememberMirrors: self.workers.remember,
             do.RememberPorts: lambda action: self.port_memory.remember(action.ports),
             do.TellOldWriters: self.old_writers.tell,
+            do.FetchCatalogue: self.dnet.fetch,
             do.Finish: self._finish,
             do.Report: self.journal.report,
         }
@@ -132,7 +152,7 @@ class Supervisor:
         self._finished = loop.create_future()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.post, e.StopAsked())
-        self.reloading = Reloading(self, self._read_config)
+        self.reloading = Reloading(self, self._reader)
         kept = self.config.state_folder / self.config.instance
         self.lasting = Lasting(StateFile(kept.with_name(f"{kept.name}.json")), self.post, self.journal)
         self.port_memory = PortMemory(StateFile(kept.with_name(f"{kept.name}.ports.json")), self.journal)
@@ -149,13 +169,17 @@ class Supervisor:
             raise
         try:
             self.workers.open()
-            registry = Registry(self.address, self.config.host, self._instance(), RegistryDesk.events_to(self.post))
+            told = RegistryDesk.events_to(self.post, commands.answering.take, commands.asking.take)
+            registry = Registry(self.address, self.config.host, self._instance(), told)
             self.desk = RegistryDesk(registry, self.state, self.config.heartbeat_interval_s, self.instance, self.post)
             self.desk.on_failure(self.fail)
+            self.events.open(registry, self.journal.tell, self.fail)
+            self.metrics = MetricsDesk(self)
             named = {"host": self.config.host, "version": __version__, "registry": str(self.address)}
             self.journal.tell(running.SUPERVISOR_STARTED, **named)
             mirrored = self.workers.mirrored()
             self.lasting.load()
+            self.secret.load(self.config.control.secret_file)
             self.post(e.PortsRemembered(self.port_memory.load()))
             self.post(e.OldWritersRemembered(self.old_writers.remembered()))
             self.post(e.ConfigChanged(self.state.facts))
@@ -169,6 +193,11 @@ class Supervisor:
             is_left = end is not None
             if not isinstance(end, Renewing):
                 self.service.stopping(time.monotonic())
+            ending = None if isinstance(end, str) else _NOTICES_OF_END[end is not None]
+            await self.events.close(ending)
+            await self.metrics.close()
+            await self.dnet.close()
+            await commands.close()
             await self.desk.close()
             await self.port_memory.settle()
         finally:
@@ -177,8 +206,7 @@ class Supervisor:
             self.workers.close(is_left=is_left)
         if isinstance(end, str):
             raise UnavailableError(end)
-        notice = running.SUPERVISOR_REPLACED if end else running.SUPERVISOR_STOPPED
-        self.journal.tell(notice, host=self.config.host)
+        self.journal.tell(_NOTICES_OF_END[end is not None], host=self.config.host)
         return end
 
     def leave(self, renewing: Renewing) -> None:
@@ -236,6 +264,15 @@ class Supervisor:
             finally:
                 self._watchers.discard(watcher)
 
+    def need_registry(self) -> None:
+        """See that the registry is there.
+
+        Raises:
+            UnavailableError: If it is away, with the reason.
+        """
+        if not self.state.standing.is_up:
+            raise UnavailableError(f"the registry at {self.address} is away: {self.state.standing.error}")
+
     def reconfigure(self, change: Change) -> None:
         """Put another configuration in force; nothing is touched but what it says otherwise."""
         is_elsewhere = "network.advertise" in change.changed
@@ -244,20 +281,27 @@ class Supervisor:
         self.orders.config = change.config
         self.desk.set_heartbeat(change.config.heartbeat_interval_s)
         log.set_level(change.config.log.level)
+        self.hooks.configure(change.config.hook)
+        self.secret.load(change.config.control.secret_file)
         self.post(e.ConfigChanged(host_facts(change.config, ip, self.orders.terms_of)))
         self.discovery.look()
+        self.metrics.reconfigure()
 
     # -- what happens by itself
 
     def _tick(self) -> None:
         now = time.monotonic()
+        self.lag.came(now)  # with what the last turn itself took
         try:
             self.discovery.tick(now)
             self.workers.tick(now)
+            self.dnet.tick(now)
         except Exception as error:
             self.fail(error)
         self.post(e.Ticked())
+        self.events.tick(now)
         self.service.tick(now)
+        self.degrading.tick(now)
         log.tick()
         asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
@@ -286,4 +330,6 @@ class Supervisor:
         return config.network.advertise or own_address(self.address.server_host)
 
     def _instance(self) -> Instance:
-        return Instance(self.instance, PROTOCOL, __version__, os.getpid(), self.state.facts.ip)
+        return Instance(
+            self.instance, PROTOCOL, __version__, os.getpid(), self.state.facts.ip, questions=questions.VERSION
+        )

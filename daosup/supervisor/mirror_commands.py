@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from daosup.adapters.control import Request
 from daosup.core import events as e
 from daosup.core.crew import Phase
+from daosup.core.delivery import MOST_RATE_HZ, Delivery
 from daosup.core.layout import Geometry
 from daosup.core.mirror import CONFIGURED, OPERATOR, Mirror
 from daosup.core.types import Source, WorkerKey, WorkerKind
@@ -26,21 +27,27 @@ from daosup.errors import (
     UsageError,
 )
 from daosup.shm.memory import examine, open_file
+from daosup.supervisor.mirror_wishes import Wishes
 from daosup.supervisor.requests import (
     MAX_WAIT_S,
+    delivery_of,
     holder_of,
     mirror_name_of,
     number_of,
+    rates_of,
     source_of,
     sources_of,
     writing_of,
 )
+from daosup.supervisor.unknown_names import likely_source, no_such_segment, not_mirrored
 from daosup.supervisor.workers_seen import WritingBack
 
 if TYPE_CHECKING:
     from daosup.supervisor.loop import Supervisor
 
 Object = dict[str, Any]
+#: Until a worker that is released has ended, unless something else is asked for.
+RELEASE_S = 10.0
 
 
 class MirrorCommands:
@@ -59,15 +66,17 @@ class MirrorCommands:
     async def _hold(self, request: Request) -> bool:
         """What ``holder`` asks for, over any connection, ends with this connection; True if that is news.
 
-        ``sources``: what it asked for before, of a supervisor that is gone; ``written_back``: to which it writes.
+        ``sources``: what it asked for before, of a supervisor that is gone; ``written_back``: to which it writes;
+        ``rates``: of which it needs only so much.
         """
         holders = self._held_by.setdefault(request.connection, set())
         holder = holder_of(request)
-        written_back = sources_of(request, "written_back")
-        for source in sources_of(request, "sources"):
+        sources, written_back = sources_of(request, "sources"), sources_of(request, "written_back")
+        rates = rates_of(request, sources)
+        for source in sources:
             if source.host != self._supervisor.config.host:
                 self._check_may_be(source)
-                self._supervisor.post(e.MirrorAsked(source, holder, source in written_back))
+                self._supervisor.post(e.MirrorAsked(source, holder, source in written_back, rates.get(source, 0.0)))
         is_news = holder not in holders
         holders.add(holder)
         return is_news
@@ -76,14 +85,22 @@ class MirrorCommands:
         source = source_of(request)
         is_kept = bool(request.arguments.get("keep"))
         if source.host == self._supervisor.config.host:
-            return self._local(source, is_kept=is_kept, name=mirror_name_of(request))
+            return self._local(source, is_kept=is_kept, name=mirror_name_of(request), delivery=delivery_of(request))
         wait_s = number_of(request.arguments, "wait_s", 30.0, MAX_WAIT_S)
+        enough_hz = number_of(request.arguments, "enough_hz", 0.0, MOST_RATE_HZ)
         holder, is_writing = holder_of(request), writing_of(request)
-        async with self._called(source, mirror_name_of(request)):
-            return await self._make(source, holder, wait_s, is_kept=is_kept, is_writing=is_writing)
+        async with self._asked(source, Wishes.of(request)):
+            return await self.make(source, holder, wait_s, is_kept=is_kept, is_writing=is_writing, enough_hz=enough_hz)
 
-    async def _make(
-        self, source: Source, holder: str, wait_s: float, *, is_kept: bool, is_writing: Optional[bool]
+    async def make(
+        self,
+        source: Source,
+        holder: str,
+        wait_s: float,
+        *,
+        is_kept: bool,
+        is_writing: Optional[bool],
+        enough_hz: float = 0.0,
     ) -> Object:
         """Have a mirror; ``is_writing`` None leaves it to what ``holder`` said before."""
         supervisor = self._supervisor
@@ -93,8 +110,9 @@ class MirrorCommands:
             raise UnavailableError(f"{source} cannot be mirrored: {obstacle}")
         before = supervisor.state.mirrors.get(source, Mirror())
         was_held, was_writing = holder in before.holders, holder in before.writers
+        was_enough_hz = before.enough.get(holder, 0.0)
         is_written_back = was_writing if is_writing is None else is_writing
-        supervisor.post(e.MirrorAsked(source, holder, is_written_back))
+        supervisor.post(e.MirrorAsked(source, holder, is_written_back, enough_hz))
         mirror = supervisor.state.mirrors[source]
         key = WorkerKey(WorkerKind.MIRROR, source)
         try:
@@ -106,8 +124,8 @@ class MirrorCommands:
         except BaseException:
             if not was_held:
                 supervisor.post(e.MirrorReleased(source, holder))
-            elif was_writing != is_written_back:
-                supervisor.post(e.MirrorAsked(source, holder, was_writing))
+            elif (was_writing, was_enough_hz) != (is_written_back, enough_hz):
+                supervisor.post(e.MirrorAsked(source, holder, was_writing, was_enough_hz))
             raise
         path = supervisor.folder.path_of(supervisor.state.mirrors.name_of(source))
         made = _geometry(path)
@@ -120,58 +138,92 @@ class MirrorCommands:
         }
 
     @asynccontextmanager
-    async def _called(self, source: Source, name: Optional[str]) -> AsyncIterator[None]:
-        """Have a mirror called ``name`` if it is said, until it is released; as before if what is done then fails."""
+    async def _asked(self, source: Source, wishes: Wishes) -> AsyncIterator[None]:
+        """Have a mirror as it is wished for.
+
+        It lasts until the mirror is released; all is as before if what is done then fails.
+        """
         lasting = self._supervisor.lasting
-        before = lasting.desired.mirror_names.get(source)
-        if name is None or name == before:
+        before = Wishes.before(lasting.desired, source)
+        wanted = wishes.upon(before)
+        if wanted == before:
             yield
             return
         if source in self._supervisor.state.facts.mirrors:
             raise DeniedError(
-                f"{source} is in the configuration, {self._supervisor.config.file}; give it a name in its [[mirror]]"
+                f"{source} is in the configuration, {self._supervisor.config.file}; give it a {wishes.what} in its "
+                "[[mirror]]"
             )
-        await lasting.change(lambda desired: desired.with_name(source, name))
+        await lasting.change(lambda desired: wanted.noted(desired, source))
         try:
             yield
         except BaseException:
-            await lasting.change(lambda desired: desired.with_name(source, before))
+            await lasting.change(lambda desired: before.noted(desired, source))
             raise
 
-    def _local(self, source: Source, *, is_kept: bool, name: Optional[str] = None) -> Object:
+    def _local(
+        self, source: Source, *, is_kept: bool, name: Optional[str] = None, delivery: Optional[Delivery] = None
+    ) -> Object:
         """A segment of this host needs no mirror."""
         if name is not None:
             raise UsageError(f"{source} is a segment of this host itself, and only mirrors can be called otherwise")
+        if delivery is not None:
+            raise UsageError(f"{source} is a segment of this host itself, whose frames come from nowhere")
         if is_kept:
             raise UsageError(f"{source} is a segment of this host itself, and only mirrors are kept")
         facts = self._supervisor.state.segments.get(source.name)
         if facts is None:
-            raise NotFoundError(f"this host has no segment {source.name}; `daosupctl status` lists what it has")
+            raise no_such_segment(self._supervisor, source.name)
         path = self._supervisor.folder.path_of(source.name)
         return {"name": source.name, "path": path, "shape": list(facts.shape), "dtype": facts.dtype, "state": "local"}
 
     async def _keep(self, request: Request) -> Object:
-        """Hold a mirror for good, whether or not its host is there now."""
+        """Hold a mirror for good, whether or not its host is there now; with ``wait_s`` return when it runs."""
         source, supervisor = source_of(request), self._supervisor
         if source.host == supervisor.config.host:
             self._local(source, is_kept=True)
-        async with self._called(source, mirror_name_of(request)):
+        async with self._asked(source, Wishes.of(request)):
             self._check_may_be(source)
             is_writing = bool(writing_of(request))
             await supervisor.lasting.change(lambda desired: desired.keeping(source, is_written_back=is_writing))
+        wait_s = number_of(request.arguments, "wait_s", 0.0, MAX_WAIT_S)
+        if wait_s:
+            await self._until_kept_runs(source, wait_s, is_writing=is_writing)
         is_running = supervisor.is_running(WorkerKey(WorkerKind.MIRROR, source))
         reason = None if is_running else supervisor.state.mirrors.reason_of(source)
+        if reason and supervisor.state.standing.is_up:
+            reason += await likely_source(supervisor, source)  # it would wait for a mistake for ever
         name = supervisor.state.mirrors.name_of(source)
         return {"name": name, "state": "running" if is_running else "waiting", "reason": reason}
 
+    async def _until_kept_runs(self, source: Source, wait_s: float, *, is_writing: bool) -> None:
+        """Wait also for a host that nobody knows yet."""
+        supervisor, key = self._supervisor, WorkerKey(WorkerKind.MIRROR, source)
+
+        def is_done() -> bool:
+            return source not in supervisor.state.mirrors or self._does_its_work(key, is_writing=is_writing)
+
+        try:
+            await supervisor.until(is_done, wait_s)
+        except NoAnswerError:
+            why = self._why(source, supervisor.state.mirrors[source])
+            raise NoAnswerError(f"{source} is kept, but does not run yet: {why} (waited {wait_s:g} s)") from None
+        if source not in supervisor.state.mirrors:
+            raise UnavailableError(f"{source} was released meanwhile")
+        if is_writing:
+            self._check_may_write(key)
+
     async def _release(self, request: Request) -> Object:
+        """Give up a mirror; returns when its worker has ended, or after ``wait_s`` fails."""
+        wait_s = number_of(request.arguments, "wait_s", RELEASE_S, MAX_WAIT_S)
         source, supervisor = source_of(request), self._supervisor
         mirrors = supervisor.state.mirrors
-        if source not in mirrors and source in supervisor.lasting.desired.mirror_names:
-            await supervisor.lasting.change(lambda desired: desired.with_name(source, None))
+        desired = supervisor.lasting.desired
+        if source not in mirrors and desired.as_configured(source) != desired:
+            await supervisor.lasting.change(lambda desired: desired.as_configured(source))
             return {}
         if source not in mirrors:
-            raise NotFoundError(f"{source} is not mirrored here; `daosupctl status` lists what is")
+            raise not_mirrored(supervisor, source)
         holder = holder_of(request)
         if holder == OPERATOR:
             if CONFIGURED in mirrors[source].holders:
@@ -182,7 +234,7 @@ class MirrorCommands:
             await supervisor.lasting.change(lambda desired: desired.without(source))
         supervisor.post(e.MirrorReleased(source, None if holder == OPERATOR else holder))
         key = WorkerKey(WorkerKind.MIRROR, source)
-        await supervisor.until(lambda: source in mirrors or key not in supervisor.state.crew.workers, 10.0)
+        await supervisor.until(lambda: source in mirrors or key not in supervisor.state.crew.workers, wait_s)
         await supervisor.desk.settle()
         return {}
 
@@ -206,16 +258,16 @@ class MirrorCommands:
             return supervisor.state.mirrors.get(source) is mirror and source not in supervisor.state.mirrors.stopped
 
         def is_done() -> bool:
-            is_answered = not is_writing or supervisor.seen.of(key).writing_back is not WritingBack.ASKING
-            return supervisor.is_running(key) and is_answered
+            return self._does_its_work(key, is_writing=is_writing)
 
         def is_settled() -> bool:
-            return not is_held() or is_done() or mirror.is_unknown or mirror.is_unsupported
+            is_hopeless = mirror.is_unknown or mirror.is_unsupported or self._is_denied(key)
+            return not is_held() or is_done() or is_hopeless
 
         try:
             await supervisor.until(is_settled, wait_s)
         except NoAnswerError:
-            why = supervisor.seen.of(key).reason or self._why(source, mirror)
+            why = self._why(source, mirror)
             raise NoAnswerError(f"{source}: {why} (waited {wait_s:g} s)") from None
         if not is_held():
             raise UnavailableError(f"{source} was released or stopped meanwhile")
@@ -223,9 +275,23 @@ class MirrorCommands:
             if is_writing:
                 self._check_may_write(key)
             return
+        if self._is_denied(key):
+            raise UnsupportedError(f"{source}: {self._why(source, mirror)}")
         if mirror.is_unknown:
-            raise NotFoundError(f"{mirror.reason}; `daosupctl ls` lists what there is")
+            near = await likely_source(supervisor, source)
+            raise NotFoundError(f"{mirror.reason}{near or '; `daosupctl ls` lists what there is'}")
         raise UnsupportedError(f"{source}: {mirror.reason}")
+
+    def _does_its_work(self, key: WorkerKey, *, is_writing: bool) -> bool:
+        """Whether a mirror runs and, if that ``is_writing``, knows whether it may."""
+        is_answered = not is_writing or self._supervisor.seen.of(key).writing_back is not WritingBack.ASKING
+        return self._supervisor.is_running(key) and is_answered
+
+    def _is_denied(self, key: WorkerKey) -> bool:
+        """Whether the process of now was told by the owner that frames do not come so."""
+        worker = self._supervisor.state.crew.workers.get(key)
+        is_trying = worker is not None and worker.phase is Phase.STARTING and worker.pid != 0
+        return is_trying and self._supervisor.seen.of(key).is_denied
 
     def _check_may_write(self, key: WorkerKey) -> None:
         seen = self._supervisor.seen.of(key)
@@ -237,7 +303,10 @@ class MirrorCommands:
             )
 
     def _why(self, source: Source, mirror: Mirror) -> str:
-        state = self._supervisor.state
+        state, seen = self._supervisor.state, self._supervisor.seen.of(WorkerKey(WorkerKind.MIRROR, source))
+        told = seen.waits_for(seen.statistics) or seen.reason
+        if told:
+            return told
         if self._supervisor.is_running(WorkerKey(WorkerKind.MIRROR, source)):
             return f"it is mirrored, but {source.host} does not say whether it may be written back"
         if not state.standing.is_up:

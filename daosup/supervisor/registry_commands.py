@@ -14,8 +14,8 @@ from daosup.adapters.registry_lease import Removal
 from daosup.core import events as e
 from daosup.core.lease import Lease
 from daosup.core.types import Machine, check_host
-from daosup.errors import DeniedError, UnavailableError, UsageError
-from daosup.supervisor.requests import number_of
+from daosup.errors import DeniedError, UsageError
+from daosup.supervisor.requests import number_of, only_looks
 
 if TYPE_CHECKING:
     from daosup.supervisor.loop import Supervisor
@@ -35,8 +35,9 @@ class RegistryCommands:
             "cleanup": self._cleanup,
         }
 
+    @only_looks
     async def _machines(self, request: Request) -> list[Object]:
-        self._need_registry()
+        self._supervisor.need_registry()
         machines: tuple[Machine, ...] = await self._supervisor.desk.machines()
         return [
             {
@@ -63,7 +64,7 @@ class RegistryCommands:
         host = request.arguments.get("host") or supervisor.config.host
         if not isinstance(host, str):
             raise UsageError(f"host is {host!r}, not a name")
-        self._need_registry()
+        self._supervisor.need_registry()
         if check_host(host) == supervisor.config.host:
             supervisor.post(e.WithdrawAsked())
             await self._carried_out()
@@ -74,7 +75,7 @@ class RegistryCommands:
 
     async def _cleanup(self, request: Request) -> list[str]:
         ttl_s = number_of(request.arguments, "ttl_s", 120.0, 1e9)
-        self._need_registry()
+        self._supervisor.need_registry()
         lease = self._need_mandate("remove stale hosts")
         desk, silence = self._supervisor.desk, self._supervisor.state.election.silence
         removed = []
@@ -90,14 +91,9 @@ class RegistryCommands:
         return removed
 
     async def _carried_out(self) -> None:
-        self._need_registry()
+        self._supervisor.need_registry()
         await self._supervisor.desk.settle()
-        self._need_registry()
-
-    def _need_registry(self) -> None:
-        state = self._supervisor.state
-        if not state.standing.is_up:
-            raise UnavailableError(f"the registry at {self._supervisor.address} is away: {state.standing.error}")
+        self._supervisor.need_registry()
 
     def _need_mandate(self, what: str) -> Lease:
         election = self._supervisor.state.election

@@ -7,14 +7,17 @@ announced and asked anew when it is back.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from typing import Any, Optional
 
-from daosup.adapters.registry import Lost, Notified, Registry, RegistryEvent
+from daosup.adapters.registry import Answered, Asked, HostView, Lost, Notified, Registry, RegistryEvent
+from daosup.adapters.registry_events import RegistryEvents
 from daosup.adapters.registry_lease import LeaseAnswer, Removal
 from daosup.core import actions as do
 from daosup.core import events as e
+from daosup.core.delays import Delays
 from daosup.core.host import HostState
 from daosup.core.lease import Lease
 from daosup.core.registry_values import NoticeKind, StreamRequest
@@ -40,7 +43,11 @@ def lifetime_s(heartbeat_interval_s: float) -> float:
 
 
 class RegistryDesk:
-    """The queue to the registry."""
+    """The queue to the registry.
+
+    Attributes:
+        round_trip: How long Redis takes to answer one small question.
+    """
 
     def __init__(
         self,
@@ -55,6 +62,7 @@ class RegistryDesk:
         self._instance = instance
         self.set_heartbeat(heartbeat_interval_s)
         self._post = post
+        self.round_trip = Delays()
         self._queue = OrderQueue()
         self._performers: dict[type, Callable[[Any], Awaitable[Optional[e.Event]]]] = {
             do.ConnectRegistry: self._connect,
@@ -84,11 +92,17 @@ class RegistryDesk:
         self._task = asyncio.get_running_loop().create_task(self._work())
 
     @staticmethod
-    def events_to(post: Callable[[e.Event], None]) -> Callable[[RegistryEvent], None]:
-        """Translate what the registry tells by itself into events."""
+    def events_to(
+        post: Callable[[e.Event], None], asked: Callable[[bytes], None], answered: Callable[[bytes], None]
+    ) -> Callable[[RegistryEvent], None]:
+        """Translate what the registry tells by itself into events; questions and answers are none."""
 
         def take(told: RegistryEvent) -> None:
-            if isinstance(told, Lost):
+            if isinstance(told, Asked):
+                asked(told.raw)
+            elif isinstance(told, Answered):
+                answered(told.raw)
+            elif isinstance(told, Lost):
                 post(e.RegistryLost(told.reason))
             elif isinstance(told, Notified):
                 is_record = told.kind is NoticeKind.RECORD
@@ -99,6 +113,11 @@ class RegistryDesk:
     def set_heartbeat(self, interval_s: float) -> None:
         """Have what is written from now on live as long as this interval needs."""
         self._ttl_s = lifetime_s(interval_s)
+
+    @property
+    def unreadable(self) -> int:
+        """How many values and messages did not decode."""
+        return self._registry.skipped
 
     def put(self, action: do.Action) -> None:
         """Order something."""
@@ -123,6 +142,24 @@ class RegistryDesk:
     async def machines(self) -> tuple[Any, ...]:
         """All hosts of the registry."""
         return tuple(await self._registry.machines())
+
+    @property
+    def events(self) -> RegistryEvents:
+        """The stream of events, which has no place in the queue: what is told of late is told all the same."""
+        return self._registry.events
+
+    async def host_views(self, hosts: Optional[Collection[str]]) -> dict[str, HostView]:
+        """What the registry knows of hosts; of all if none are named."""
+        return await self._registry.host_views(hosts)
+
+    async def send(self, channel: bytes, message: bytes) -> int:
+        """Send a message at once; returns how many listen."""
+        return await self._registry.send(channel, message)
+
+    @property
+    def redis_now_s(self) -> float:
+        """What Redis's clock shows now, as far as it was asked lately: seconds since 1970."""
+        return self._registry.clock.now_s()
 
     async def redis_s(self) -> float:
         """Redis's time: seconds since 1970."""
@@ -168,6 +205,7 @@ class RegistryDesk:
 
     async def _lease(self, asked_s: float, asking: Awaitable[LeaseAnswer]) -> e.Event:
         answer = await asking
+        self.round_trip.add(answer.comparison.round_trip_s, time.monotonic())
         self._post(e.ClockCompared(answer.comparison.offset_s, answer.comparison.round_trip_s))
         return e.LeaseSeen(asked_s, answer.value, answer.holder, answer.left_s)
 

@@ -8,12 +8,12 @@ answered by reading it once more, however many they are.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Optional
 
-from daosup.config import Config
 from daosup.config.changes import Change, adopt
+from daosup.config.reader import ConfigReader
+from daosup.config.telling import told_change
 from daosup.core.notices import running
 from daosup.errors import ConfigError, UnavailableError
 
@@ -26,13 +26,13 @@ class Reloading:
 
     Args:
         supervisor: Whose configuration it is.
-        read: Reads it anew.
+        reader: Reads it anew.
     """
 
-    def __init__(self, supervisor: Supervisor, read: Callable[[], Config]) -> None:
+    def __init__(self, supervisor: Supervisor, reader: ConfigReader) -> None:
         self._supervisor = supervisor
-        self._read = read
-        self._lock = asyncio.Lock()
+        self._reader = reader
+        self._lock, self._checking = asyncio.Lock(), asyncio.Lock()
         self._is_asked = self._is_serving = False
         self._task: Optional[asyncio.Task[None]] = None
         self._loaded = datetime.now(timezone.utc)
@@ -85,7 +85,7 @@ class Reloading:
             tell = self._supervisor.journal.tell
             self._supervisor.service.reloading()
             try:
-                read = await asyncio.get_running_loop().run_in_executor(None, self._read)
+                read = await asyncio.get_running_loop().run_in_executor(None, self._reader.read)
                 if self._supervisor.state.is_stopping:
                     raise UnavailableError("this daosupd is stopping; it will read its configuration when it starts")
                 change = adopt(self._supervisor.config, read)
@@ -99,6 +99,22 @@ class Reloading:
             finally:
                 self._supervisor.service.reloaded()
             return {"changed": list(change.changed), "needs_restart": list(change.needs_restart)}
+
+    async def check(self, text: Optional[str], name: str) -> dict[str, Any]:
+        """What a reload would find and do, now, or if a file called ``name`` said ``text``; nothing is changed.
+
+        One at a time, for to read it takes a while.
+        """
+        async with self._checking:
+            running, loop = self._supervisor.config, asyncio.get_running_loop()
+            try:
+                if text is None:
+                    read = await loop.run_in_executor(None, self._reader.read)
+                else:
+                    read = await loop.run_in_executor(None, self._reader.read_text, text, name)
+            except ConfigError as error:
+                return {"mistakes": error.mistakes, "changed": [], "needs_restart": []}
+            return {"mistakes": [], **told_change(running, read, adopt(running, read))}
 
     def _note(self, change: Change) -> None:
         self._error, self._needs_restart = None, change.needs_restart

@@ -6,17 +6,32 @@ what is allowed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Optional
+from collections.abc import Iterable, Mapping
+from typing import Any, Callable, Optional, TypeVar
 
 from daosup.adapters.control import Request
+from daosup.core.delivery import MOST_RATE_HZ, Delivery
 from daosup.core.mirror import ADOPTED, CONFIGURED, KEPT, OPERATOR
 from daosup.core.mirror_names import check_pattern
-from daosup.core.types import Source, check_name, clean_name
-from daosup.errors import UsageError
+from daosup.core.types import Source, Transport, check_host, check_name, clean_name
+from daosup.errors import ProtocolError, UsageError
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_LOOKS = "only_looks"
 MAX_HOLDER_LENGTH = 128
 MAX_WAIT_S = 3600.0
+
+
+def only_looks(command: Command) -> Command:
+    """Mark a command that changes nothing, which everybody may have carried out, from other hosts as well."""
+    setattr(command, _LOOKS, True)
+    return command
+
+
+def is_looking(command: Callable[..., Any]) -> bool:
+    """Whether a command is marked so."""
+    return getattr(command, _LOOKS, False)
 
 
 def source_of(request: Request) -> Source:
@@ -66,12 +81,71 @@ def writing_of(request: Request) -> Optional[bool]:
     return wanted
 
 
+def transport_of(request: Request) -> Optional[Transport]:
+    """How the frames of the mirror that is asked for are to come; None: as they do without being told."""
+    wanted = request.arguments.get("transport")
+    if wanted is None:
+        return None
+    allowed = [transport.value for transport in Transport]
+    if wanted not in allowed:
+        raise UsageError(f"transport is {str(wanted)[:80]!r}, not one of {', '.join(allowed)}")
+    return Transport(wanted)
+
+
+def delivery_of(request: Request) -> Optional[Delivery]:
+    """In which form the frames of the mirror that is asked for are to come; None: as without being told."""
+    text = request.arguments.get("delivery")
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise UsageError(f"delivery is {str(text)[:80]!r}, not options such as rate=10 with blanks between them")
+    try:
+        return Delivery.parse(text.split())
+    except ProtocolError as error:
+        raise UsageError(f"frames cannot come so: {error}") from None
+
+
+def rates_of(request: Request, sources: Iterable[Source]) -> Mapping[Source, float]:
+    """Of these sources, how many frames a second are enough (``rates``), where that is said."""
+    rates = request.arguments.get("rates", {})
+    if not isinstance(rates, dict):
+        raise UsageError("rates is no object of frames a second by HOST:NAME")
+    return {each: number_of(rates, str(each), 0.0, MOST_RATE_HZ) for each in sources if str(each) in rates}
+
+
 def sources_of(request: Request, argument: str) -> list[Source]:
     """The sources of a list; an empty one if it is not there."""
     listed = request.arguments.get(argument, [])
     if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
         raise UsageError(f"{argument} is not a list of HOST:NAME")
     return [Source.parse(each) for each in listed]
+
+
+def hosts_of(request: Request) -> Optional[set[str]]:
+    """The hosts that are to be asked; None for all of the registry."""
+    hosts = request.arguments.get("hosts")
+    if hosts is None:
+        return None
+    if not isinstance(hosts, list) or not hosts or not all(isinstance(each, str) for each in hosts):
+        raise UsageError("hosts is neither a list of hosts nor null, for all of them")
+    return {check_host(each) for each in hosts}
+
+
+def request_of(request: Request) -> tuple[str, dict[str, object]]:
+    """What is to be asked: a command, and its arguments."""
+    inner = request.arguments.get("request")
+    command = inner.get("command") if isinstance(inner, dict) else None
+    if not isinstance(inner, dict) or not isinstance(command, str):
+        raise UsageError('request is no request, for example {"command": "status"}')
+    return command, {name: value for name, value in inner.items() if name != "command"}
+
+
+def each_of(request: Request) -> Mapping[str, dict[str, object]]:
+    """Arguments that are only for single hosts, by host."""
+    each = request.arguments.get("each", {})
+    if not isinstance(each, dict) or not all(isinstance(arguments, dict) for arguments in each.values()):
+        raise UsageError("each is no object of arguments by host")
+    return each
 
 
 def number_of(arguments: Mapping[str, Any], name: str, default: float, most: float) -> float:

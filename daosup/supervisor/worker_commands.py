@@ -6,15 +6,15 @@ anything is stopped.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from daosup.adapters.control import Request
 from daosup.core import events as e
-from daosup.core.desired import Desired
+from daosup.core.crew import WAITING
 from daosup.core.types import WorkerKey, WorkerKind
-from daosup.errors import NoAnswerError, NotFoundError, UnavailableError
+from daosup.errors import NoAnswerError, UnavailableError
 from daosup.supervisor.requests import MAX_WAIT_S, named_of, number_of
+from daosup.supervisor.unknown_names import no_such_segment, not_mirrored
 
 if TYPE_CHECKING:
     from daosup.supervisor.loop import Supervisor
@@ -34,7 +34,7 @@ class WorkerCommands:
         if self._is_stopped(key):
             return _outcome(key, "stopped")
         self._check_known(key)
-        await self._supervisor.lasting.change(lambda desired: _stopped(desired, key))
+        await self._supervisor.lasting.change(lambda desired: desired.stopping(key))
         workers = self._supervisor.state.crew.workers
         await self._until(key, lambda: key not in workers, wait_s, "it is stopped for good, but has not ended yet")
         await self._supervisor.desk.settle()
@@ -44,7 +44,7 @@ class WorkerCommands:
         key, wait_s = self._key(request), _wait_s(request)
         if not self._is_stopped(key):
             self._check_known(key)
-        await self._supervisor.lasting.change(lambda desired: _started(desired, key))
+        await self._supervisor.lasting.change(lambda desired: desired.starting(key))
         return await self._once_running(key, wait_s)
 
     async def _restart(self, request: Request) -> Object:
@@ -83,6 +83,8 @@ class WorkerCommands:
             # One that is subscribed to may be there although the registry knows no reader.
             is_due = bool(state.readership.of(source.name)) or key in state.crew.workers
             return None if is_due else ("idle", "nobody reads it")
+        if key.kind is WorkerKind.GATE:
+            return None
         mirror = state.mirrors.get(source)
         if mirror is None:
             return "idle", "nobody holds it"
@@ -93,8 +95,11 @@ class WorkerCommands:
         try:
             await self._supervisor.until(is_so, wait_s)
         except NoAnswerError:
-            mirrors = self._supervisor.state.mirrors
-            reason = mirrors.reason_of(key.source) if key.source in mirrors else None
+            state = self._supervisor.state
+            worker, mirrors = state.crew.workers.get(key), state.mirrors
+            reason = worker.last_exit if worker is not None and worker.phase in WAITING else None
+            if reason is None and key.source in mirrors:
+                reason = mirrors.reason_of(key.source)
             raise NoAnswerError(
                 f"{_name(key)}: {what}{f': {reason}' if reason else ''} (waited {wait_s:g} s)"
             ) from None
@@ -102,37 +107,20 @@ class WorkerCommands:
     def _key(self, request: Request) -> WorkerKey:
         host = self._supervisor.config.host
         source = named_of(request, host)
-        return WorkerKey(WorkerKind.PUBLISHER if source.host == host else WorkerKind.MIRROR, source)
+        is_own = source.host == host
+        return self._supervisor.state.own_worker(source.name) if is_own else WorkerKey(WorkerKind.MIRROR, source)
 
     def _is_stopped(self, key: WorkerKey) -> bool:
-        desired = self._supervisor.lasting.desired
-        if key.kind is WorkerKind.PUBLISHER:
-            return key.source.name in desired.stopped_segments
-        return key.source in desired.stopped_mirrors
+        return self._supervisor.lasting.desired.is_stopped(key)
 
     def _check_known(self, key: WorkerKey) -> None:
         state, source = self._supervisor.state, key.source
         if state.is_stopping:
             raise UnavailableError("this daosupd is stopping; ask again when it is back")
         if key.kind is WorkerKind.MIRROR and source not in state.mirrors:
-            raise NotFoundError(f"{source} is not mirrored here; `daosupctl status` lists what is")
+            raise not_mirrored(self._supervisor, source)
         if key.kind is WorkerKind.PUBLISHER and source.name not in state.segments:
-            raise NotFoundError(
-                f"this host has no segment {source.name}; `daosupctl status` lists what it has, and a mirror is named "
-                "HOST:NAME"
-            )
-
-
-def _stopped(desired: Desired, key: WorkerKey) -> Desired:
-    if key.kind is WorkerKind.PUBLISHER:
-        return replace(desired, stopped_segments=desired.stopped_segments | {key.source.name})
-    return replace(desired, stopped_mirrors=desired.stopped_mirrors | {key.source})
-
-
-def _started(desired: Desired, key: WorkerKey) -> Desired:
-    if key.kind is WorkerKind.PUBLISHER:
-        return replace(desired, stopped_segments=desired.stopped_segments - {key.source.name})
-    return replace(desired, stopped_mirrors=desired.stopped_mirrors - {key.source})
+            raise no_such_segment(self._supervisor, source.name)
 
 
 def _wait_s(request: Request) -> float:
@@ -140,7 +128,7 @@ def _wait_s(request: Request) -> float:
 
 
 def _name(key: WorkerKey) -> str:
-    return key.source.name if key.kind is WorkerKind.PUBLISHER else str(key.source)
+    return str(key.source) if key.kind is WorkerKind.MIRROR else key.source.name
 
 
 def _outcome(key: WorkerKey, state: str, reason: str | None = None) -> Object:

@@ -35,9 +35,10 @@ _NOTICES = {
     "made": (streams.MIRROR_MADE, streams.MIRROR_MADE),
     "limited": (workers.WORKER_LIMIT_REFUSED, workers.WORKER_LIMIT_REFUSED),
     "rejected": (streams.FRAMES_REJECTED, streams.FRAMES_REJECTED),
+    "transport": (streams.DIRECT, streams.NOT_DIRECT),
     "writing": (streams.WRITING_ALLOWED, streams.WRITING_REFUSED),
 }
-EVENTS = ("ready", *_NOTICES)
+EVENTS = ("ready", "asked", *_NOTICES)
 FACTS = ("port", "reason", "warning", "segment", "is_up", "state")
 #: Those of them that an operator is told; a worker says by "segment" what it looks like.
 _TOLD = ("reason", "warning", "segment")

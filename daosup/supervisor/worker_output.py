@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Optional
 
@@ -84,7 +85,7 @@ class WorkerOutput:
     def ended(self, key: WorkerKey, pid: int) -> None:
         """A worker ended: tell what is left."""
         name = Path(page_name(key)).with_suffix(OUTPUT_SUFFIX).name
-        self._take(name, key, pid, is_final=True)
+        self._take(name, lambda: (key, pid), is_final=True)
 
     def close(self) -> None:
         """Tell what is left of all, and listen no more."""
@@ -99,7 +100,7 @@ class WorkerOutput:
 
     def _take_all(self) -> None:
         for path in sorted(self._folder.glob(f"*{OUTPUT_SUFFIX}")):
-            self._take(path.name, *written_by(path.with_suffix(RECORD_SUFFIX)), is_final=True)
+            self._take(path.name, partial(written_by, path.with_suffix(RECORD_SUFFIX)), is_final=True)
 
     def _on_events(self) -> None:
         try:
@@ -122,7 +123,7 @@ class WorkerOutput:
     def _on_time(self, name: str) -> None:
         try:
             path = self._folder / name
-            self._take(name, *written_by(path.with_suffix(RECORD_SUFFIX)), is_final=False)
+            self._take(name, partial(written_by, path.with_suffix(RECORD_SUFFIX)), is_final=False)
             if not path.exists():
                 self._tails.pop(name, None)
         except Exception as error:
@@ -134,15 +135,18 @@ class WorkerOutput:
             tail = self._tails[name] = _Tail(self._folder / name)
         return tail
 
-    def _take(self, name: str, key: Optional[WorkerKey], pid: int, *, is_final: bool) -> None:
+    def _take(self, name: str, who: Callable[[], tuple[Optional[WorkerKey], int]], *, is_final: bool) -> None:
+        """Tell what is new; ``who`` wrote it is asked only if there is something."""
         tail = self._tail(name)
         if tail.timer is not None:
             tail.timer.cancel()
             tail.timer = None
         output = tail.file.take(is_final=is_final)
-        if output.pieces:
-            tail.taken_s = time.monotonic()
-            tail.pause_s = min(LONGEST_PAUSE_S, 2 * tail.pause_s)
+        if not output.pieces:
+            return
+        tail.taken_s = time.monotonic()
+        tail.pause_s = min(LONGEST_PAUSE_S, 2 * tail.pause_s)
+        key, pid = who()
         for number, piece in enumerate(output.pieces, 1):
             cut = {"cut_bytes": output.cut_bytes} if output.cut_bytes and number == output.cut_after else {}
             notice = _notice(name, is_traceback=piece.is_traceback)

@@ -183,7 +183,7 @@ class WorkersDesk:
         """Look at its page: what it said may have been lost."""
         statistics = self._seen.of(key).reader.read(pid)
         if statistics is not None and statistics.is_ready:
-            self._post(e.WorkerReady(key, pid, statistics.port))
+            self._post(e.WorkerReady(key, pid, statistics.port, statistics.direct_port))
         elif statistics is not None and statistics.beat_ns > statistics.started_ns:
             self._post(e.WorkerBegan(key, pid))
 
@@ -197,6 +197,8 @@ class WorkersDesk:
     def _on_told(self, key: WorkerKey, pid: int, event: str, facts: Facts) -> None:
         if event == "ready":
             self._see_if_ready(key, pid)
+        elif event == "asked":
+            self._post(e.NodeAsked(str(facts.get("segment"))))
         else:
             self._seen.told(key, event, facts)
             self._tell()

@@ -5,18 +5,26 @@ Nothing here has a say in what happens to them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Optional
 
+from daosup.adapters.process_facts import cpu_ns
 from daosup.core.crew import Phase, Worker
 from daosup.core.events import LinksSeen
 from daosup.core.hanging import LATE_S, Late
+from daosup.core.transport import Via, via_of
 from daosup.core.types import WorkerKey, WorkerKind
+from daosup.shm import _native
 from daosup.workers.statistics import Statistics, StatisticsReader
+
+#: Latencies are told of the frames of so long; what they are compared with is kept so often.
+LATENCY_WINDOW_S = 10.0
+_LATENCY_STEP_S = 2.0
 
 
 class WritingBack(Enum):
@@ -40,10 +48,63 @@ class Seen:
     warning: Optional[str] = None
     writing_back: WritingBack = WritingBack.ASKING
     refusal: Optional[str] = None
+    #: Why a mirror's frames do not come directly, as it said last.
+    not_direct: Optional[str] = None
     statistics: Optional[Statistics] = None
     sampled_s: float = 0.0
     rate_hz: float = 0.0
     bytes_per_s: float = 0.0
+    #: CPU time so far, and the part of one CPU that was used since the sample before; None if that is not known.
+    cpu_ns: Optional[int] = None
+    cpu: Optional[float] = None
+    #: The counts of the page as they were at each step of the window, while no frame comes all one object.
+    counts: deque[bytes] = field(default_factory=lambda: deque(maxlen=int(LATENCY_WINDOW_S / _LATENCY_STEP_S)))
+
+    def waits_for(self, statistics: Optional[Statistics]) -> Optional[str]:
+        """Why a mirror with that page has no frames, if there is no other way than the direct one."""
+        via = Via.UNKNOWN if statistics is None else via_of(statistics.via)
+        return (self.not_direct or via.reason) if via in (Via.WAITING, Via.DENIED) else None
+
+    @property
+    def is_denied(self) -> bool:
+        """Whether that is so because its owner said so, as of the last sample."""
+        return self.statistics is not None and self.statistics.via == Via.DENIED
+
+    def take(self, statistics: Optional[Statistics], used_ns: Optional[int], now: float) -> None:
+        """Its page and its CPU time as they are now."""
+        before, elapsed_s = self.statistics, now - self.sampled_s
+        if statistics and before and before.pid == statistics.pid and elapsed_s > 0:
+            self.rate_hz = (statistics.frames - before.frames) / elapsed_s
+            self.bytes_per_s = (statistics.payload_bytes - before.payload_bytes) / elapsed_s
+        else:
+            self.rate_hz = self.bytes_per_s = 0.0
+        self.cpu = None
+        if used_ns is not None and self.cpu_ns is not None and elapsed_s > 0:
+            self.cpu = max(0, used_ns - self.cpu_ns) / 1e9 / elapsed_s
+        self.statistics, self.cpu_ns, self.sampled_s = statistics, used_ns, now
+        # What a worker told may have been lost, or told to a supervisor before this one.
+        state = _STATES.get(statistics.writing) if statistics else None
+        if state is not None and self.writing_back is not state:
+            self.writing_back, self.refusal = state, None
+
+    def note_counts(self) -> None:
+        """A step of the window is over."""
+        now = self.reader.latency()
+        if now is not None:
+            self.counts.append(self.counts[-1] if self.counts and self.counts[-1] == now else now)
+
+    def latencies(self, shares: Sequence[float]) -> Optional[tuple[int, int, list[float]]]:
+        """Of the window's frames, how late they are; None if there were none.
+
+        Returns:
+            How many they are, how many of them seem to come before they were written, and the latencies, s, that these
+            ``shares`` of them do not exceed.
+        """
+        now = self.reader.latency()
+        if now is None or not self.counts or self.counts[0] == now:
+            return None
+        frames, ahead, quantiles_s = _native.latencies_since(self.counts[0], now, shares)
+        return (frames, ahead, quantiles_s) if frames else None
 
 
 class WorkersSeen:
@@ -58,6 +119,7 @@ class WorkersSeen:
         self._by_key: dict[WorkerKey, Seen] = {}
         # Those of the last sample: to go through them costs no look-up.
         self._sampled: list[tuple[WorkerKey, Worker, StatisticsReader]] = []
+        self._counted_s = float("-inf")
 
     def of(self, key: WorkerKey) -> Seen:
         """What is known of one worker."""
@@ -69,13 +131,16 @@ class WorkersSeen:
     def told(self, key: WorkerKey, event: str, facts: Mapping[str, object]) -> None:
         """A worker said something: a ``warning``, which stays, or what goes on, with a ``reason`` or none.
 
-        With the event "writing" it says by its ``state`` whether it may write, and the ``reason`` is about that.
+        With the event "writing" it says by its ``state`` whether it may write, and the ``reason`` is about that; with
+        "transport" the ``reason`` is why its frames do not come directly.
         """
         if event == "writing":
             seen = self.of(key)
             with suppress(ValueError):
                 seen.writing_back = WritingBack(facts.get("state"))
                 seen.refusal = _text(facts.get("reason"))
+        elif event == "transport":
+            self.of(key).not_direct = _text(facts.get("reason"))
         elif "warning" in facts:
             self.of(key).warning = _text(facts["warning"])
         elif "reason" in facts:
@@ -87,22 +152,16 @@ class WorkersSeen:
 
     def sample(self, workers: Mapping[WorkerKey, Worker], now: float) -> None:
         """Read all pages and work out rates."""
+        is_step = now >= self._counted_s + _LATENCY_STEP_S
+        if is_step:
+            self._counted_s = now
         for key in self._by_key.keys() - workers.keys():
             self.forget(key)
         for key, worker in workers.items():
-            seen, statistics = self.of(key), self.current(key, worker)
-            before = seen.statistics
-            elapsed_s = now - seen.sampled_s
-            if statistics and before and before.pid == statistics.pid and elapsed_s > 0:
-                seen.rate_hz = (statistics.frames - before.frames) / elapsed_s
-                seen.bytes_per_s = (statistics.payload_bytes - before.payload_bytes) / elapsed_s
-            else:
-                seen.rate_hz = seen.bytes_per_s = 0.0
-            seen.statistics, seen.sampled_s = statistics, now
-            # What a worker told may have been lost, or told to a supervisor before this one.
-            state = _STATES.get(statistics.writing) if statistics else None
-            if state is not None and seen.writing_back is not state:
-                seen.writing_back, seen.refusal = state, None
+            seen = self.of(key)
+            seen.take(self.current(key, worker), cpu_ns(worker.pid) if worker.pid else None, now)
+            if is_step:
+                seen.note_counts()
         self._sampled = [(key, worker, self._by_key[key].reader) for key, worker in workers.items()]
 
     def late(self, now: float, state_of: Callable[[int], str]) -> list[Late]:
