@@ -44,7 +44,9 @@ class Line:
             elif word.startswith("-") and len(word) > 1:
                 option, equals, value = word.partition("=")
                 self.values[option] = value
-                self.pending = "" if equals else takes.get(option, "")
+                value_form = takes.get(option, "")
+                # What may follow or not, in brackets, is not waited for.
+                self.pending = "" if equals or value_form.startswith("[") else value_form
             else:
                 self.arguments.append(word)
 

@@ -67,7 +67,7 @@ def _run(arguments: list[str]) -> int:
     elif options.version:
         print(f"daosupctl {__version__}")
     elif options.command is not None:
-        exit_code = COMMANDS[options.command].run(options)
+        exit_code = COMMANDS[options.command].function()(options)
     sys.stdout.flush()
     return exit_code
 

@@ -16,12 +16,12 @@ from daosup.errors import DaosupError
 
 TYPE_CHECKING = False  # typing's own costs more than all else here
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from daosup.completing import Words
-    from daosup.ctl.arguments import Options
     from daosup.ctl.commands import Command
+    from daosup.ctl.options import Options
 
 #: Who has pressed Tab waits for no daemon longer than this, seconds.
 ASK_S = 0.2
@@ -60,8 +60,8 @@ def offers(words: list[str], commands: Mapping[str, Command]) -> Words:
         return [(each, command.summary) for each, command in commands.items()]
     if name not in commands:
         return ()
-    if len(line.arguments) == 1 and commands[name].name:
-        return _arguments(commands[name], line)
+    if 0 < len(line.arguments) <= len(commands[name].arguments):
+        return _arguments(commands[name], line, kinds)
     return completing.next_words(line, "-", options, kinds)
 
 
@@ -71,9 +71,14 @@ def _instances() -> Words:
     return {**dict(completing.configured_instances()), **dict.fromkeys(instances(), "runs")}.items()
 
 
-def _arguments(command: Command, line: Line) -> Words:
-    if "|" in command.name:
-        return [(word, "") for word in command.name.split("|")]
+def _arguments(command: Command, line: Line, kinds: Mapping[str, Callable[[], Words]]) -> Words:
+    from daosup.ctl.commands.command import choices_of
+
+    argument = command.arguments[len(line.arguments) - 1]
+    if choices_of(argument):
+        return [(word, "") for word in choices_of(argument)]
+    if argument.strip("[]") in kinds:
+        return kinds[argument.strip("[]")]()
     segments = _SEGMENTS.get(command.among)
     return sorted(segments(_Daemon(line))) if segments else ()
 
@@ -120,19 +125,28 @@ def _mirrored(daemon: _Daemon) -> Words:
     ]
 
 
-def _here(daemon: _Daemon) -> Words:
-    """This host's own segments, and sources of its mirrors."""
+def _known(daemon: _Daemon) -> Words:
+    """This host's own segments, its gate, and sources of its mirrors."""
     status = daemon.ask("status")
-    mirrors = [(each["source"], f"mirror, {each['state']}") for each in status["workers"] if _is_mirror(each)]
-    return [*((each["name"], _form(each)) for each in status["segments"]), *mirrors]
+    workers = [each for each in status["workers"] if each["kind"] != "publisher"]
+    others = [(_name_of(each), f"{each['kind']}, {each['state']}") for each in workers]
+    return [*((each["name"], _form(each)) for each in status["segments"]), *others]
+
+
+def _every(daemon: _Daemon) -> Words:
+    """This host's own segments, and those of other hosts."""
+    own = [(each["name"], _form(each)) for each in daemon.ask("status")["segments"]]
+    return [*own, *_remote(daemon)]
 
 
 def _stopped(daemon: _Daemon) -> Words:
     """What `start` starts."""
     stopped = [each for each in daemon.ask("status")["workers"] if each["state"] == "stopped"]
-    return [
-        (each["source"] if _is_mirror(each) else each["source"].partition(":")[2], each["kind"]) for each in stopped
-    ]
+    return [(_name_of(each), each["kind"]) for each in stopped]
+
+
+def _name_of(worker: Any) -> str:
+    return str(worker["source"] if _is_mirror(worker) else worker["source"].partition(":")[2])
 
 
 def _is_mirror(worker: Any) -> bool:
@@ -146,4 +160,4 @@ def _form(segment: Any) -> str:
 
 
 #: By `Command.among`.
-_SEGMENTS = {"remote": _remote, "mirrored": _mirrored, "here": _here, "stopped": _stopped}
+_SEGMENTS = {"remote": _remote, "mirrored": _mirrored, "known": _known, "stopped": _stopped, "every": _every}

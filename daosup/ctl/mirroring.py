@@ -8,7 +8,7 @@ from daosup.ctl.units import shape
 
 TYPE_CHECKING = False  # typing's own costs more than all else here
 if TYPE_CHECKING:
-    from daosup.ctl.arguments import Options
+    from daosup.ctl.options import Options
 
 MIRROR_S = 30.0
 CHANGE_S = 15.0
@@ -19,6 +19,7 @@ def mirror(options: Options) -> int:
     wait_s = MIRROR_S if options.wait is None else options.wait
     source = _source(options)
     arguments = {"source": source, "bidirectional": options.write_back, "wait_s": wait_s, "holder": "operator"}
+    arguments |= _how(options)
     if options.keep:
         arguments["keep"] = True
     if options.called is not None:
@@ -33,20 +34,31 @@ def mirror(options: Options) -> int:
 
 
 def keep(options: Options) -> int:
-    """Have a mirror for good, whether or not its host is there now."""
+    """Have a mirror for good, whether or not its host is there now; with --wait return when it runs."""
     source = _source(options)
     called = {} if options.called is None else {"name": options.called}
-    kept = ask_object(options, "keep", CHANGE_S, {"source": source, "bidirectional": options.write_back, **called})
+    waiting = {} if options.wait is None else {"wait_s": options.wait}
+    arguments = {"source": source, "bidirectional": options.write_back, **called, **waiting, **_how(options)}
+    kept = ask_object(options, "keep", CHANGE_S + (options.wait or 0.0), arguments)
     reason = f" ({safe(kept['reason'])})" if kept.get("reason") else ""
     told = f"{source} is kept as {safe(kept.get('name'))} from now on: {safe(kept.get('state'))}{reason}"
     tell(options, kept, lambda style, width: [told])
     return 0
 
 
+def _how(options: Options) -> dict[str, str]:
+    """How frames are to come, as far as that is said; what is said of their form replaces all that was said of it."""
+    how = {} if options.transport is None else {"transport": options.transport}
+    form = [options.frames, options.rate, options.roi, options.stride, options.compress]
+    told = " ".join(each for each in form if each is not None)
+    return {**how, "delivery": told} if told else how
+
+
 def release(options: Options) -> int:
     """Give up a mirror."""
     source = _source(options)
-    released = ask(options, "release", CHANGE_S, {"source": source})
+    waiting = {} if options.wait is None else {"wait_s": options.wait}
+    released = ask(options, "release", CHANGE_S + (options.wait or 0.0), {"source": source, **waiting})
     tell(options, released, lambda style, width: [f"{source} is released"])
     return 0
 

@@ -70,9 +70,9 @@ def _address_of(host: str) -> list[str]:
     if known is None:
         return []  # ssh will say what is wrong
     if name not in known:
-        from daosup.ctl.arguments import nearest
+        from daosup.core.nearest import did_you_mean
 
-        raise NotFoundError(f"nobody knows a host {name!r}{nearest(name, sorted(known)) if known else ''}")
+        raise NotFoundError(f"nobody knows a host {name!r}{did_you_mean(name, sorted(known))}")
     return ["-o", f"HostName={known[name]}"]
 
 

@@ -5,36 +5,18 @@ Invariant: a report shows every trouble in words, whatever the width; a field th
 
 from __future__ import annotations
 
-from daosup.ctl.tables import Column, Style, safe, table
-from daosup.ctl.units import UNKNOWN, count, duration, quantity, shape
+from daosup.ctl.tables import Column, Style, safe, table, wrapped
+from daosup.ctl.units import UNKNOWN, duration, moment, quantity, shape
+from daosup.ctl.worker_table import STATE_COLOURS, worker_table
 
 TYPE_CHECKING = False  # typing's own costs more than all else here
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
-STATE_COLOURS = {
-    "up": "good",
-    "running": "good",
-    "down": "bad",
-    "restarting": "bad",
-    "failed": "bad",
-    "connecting": "doubtful",
-    "queued": "doubtful",
-    "starting": "doubtful",
-    "stopping": "doubtful",
-    "waiting": "doubtful",
-    "stopped": "doubtful",
-}
-_WORKER_COLUMNS = (
-    Column("WORKER"),
-    Column("SOURCE", is_name=True),
-    Column("STATE"),
-    Column("PEER", is_name=True),
-    Column("RATE", is_number=True),
-    Column("DATA", is_number=True),
-    Column("AGE", is_number=True),
-    Column("SKIP", is_number=True),
-)
+#: Longer delays than these are told in colour: others begin to notice.
+LONG_LAG_S = 0.5
+LONG_ROUND_TRIP_S = 0.5
 _SEGMENT_COLUMNS = (
     Column("SEGMENT", is_name=True),
     Column("SHAPE"),
@@ -43,47 +25,102 @@ _SEGMENT_COLUMNS = (
     Column("SIZE", is_number=True),
     Column("READERS", is_name=True),
 )
-_MACHINE_COLUMNS = (Column("HOST", is_name=True), Column("ROLE"), Column("ADDRESS"), Column("LAST SEEN"))
-_SOURCE_COLUMNS = (
-    Column("SOURCE", is_name=True),
-    Column("SHAPE"),
-    Column("DTYPE"),
-    Column("READERS", is_number=True),
-)
 
 
 def is_well(status: dict[str, Any]) -> bool:
     """Whether the registry is up, and every worker that is not stopped on purpose runs."""
-    states = [worker.get("state") for worker in status.get("workers", ())]
     is_up = status.get("registry", {}).get("state") == "up"
-    return bool(is_up and all(state in ("running", "stopped") for state in states))
+    return bool(is_up and all(map(is_fine, status.get("workers", ()))))
 
 
-def status_report(status: dict[str, Any], style: Style, width: int | None) -> list[str]:
-    """The lines of ``daosupctl status``."""
+def is_fine(worker: dict[str, Any]) -> bool:
+    """Whether a worker runs, or is not meant to."""
+    return worker.get("state") in ("running", "stopped", "idle")
+
+
+def status_report(status: dict[str, Any], style: Style, width: int | None, *, is_verbose: bool = False) -> list[str]:
+    """The lines of ``daosupctl status``; with ``is_verbose`` times are absolute as well."""
+    lines = daemon_lines(status, style, width, is_verbose=is_verbose)
+    return [*lines, "", *segment_table(status, style, width), "", *worker_table(status, style, width)]
+
+
+def daemon_lines(status: dict[str, Any], style: Style, width: int | None, *, is_verbose: bool) -> list[str]:
+    """What is said of the daemon itself."""
+
+    def since(ago_s: object) -> str:
+        return f"{duration(ago_s)}, since {moment(ago_s)}" if is_verbose else duration(ago_s)
+
     registry, config = status.get("registry", {}), status.get("config", {})
     name = safe(status.get("host"))
     role = safe(status.get("role") or "role not yet decided")
     about = f"instance {safe(status.get('instance'))}, pid {status.get('pid')}, daosup {safe(status.get('version'))}"
     state = str(registry.get("state"))
-    where = f"{safe(registry.get('address'))} for {duration(registry.get('since_s'))}"
+    where = f"{safe(registry.get('address'))} for {since(registry.get('since_s'))}"
     server = f", {safe(registry['server'])}" if registry.get("server") else ""
     lines = [
-        f"{style(name, 'strong')}  {role}, up {duration(status.get('uptime_s'))}",
+        f"{style(name, 'strong')}  {role}, up {since(status.get('uptime_s'))}",
         f"{about}, {safe(config.get('file') or 'no configuration file')}",
-        *(f"  {style(safe(told), 'bad')}" for told in _told_of_config(status)),
+        *_degraded_lines(status.get("degraded"), style, width, since),
+        *(style(line, "bad") for told in _told_of_config(status) for line in wrapped(told, width)),
         f"registry {style(safe(state), STATE_COLOURS.get(state, ''))}  {where}{server}",
     ]
     if registry.get("error"):
-        lines.append(f"  {style(safe(registry['error']), 'bad')}")
+        lines += [style(line, "bad") for line in wrapped(registry["error"], width)]
     if registry.get("effect"):
-        lines.append(f"  {style(safe(registry['effect']), 'doubtful')}")
+        lines += [style(line, "doubtful") for line in wrapped(registry["effect"], width)]
+    lines += _delay_lines(status, style)
     lines += lease_lines(status.get("lease") or {}, style)
     if (status.get("clock") or {}).get("is_off"):
         told = f"off by {duration(abs(status['clock'].get('offset_s') or 0))} against the registry's; set it (NTP)"
         lines.append(f"clock    {style(told, 'bad')}")
-    lines += ["", *segment_table(status, style, width), "", *worker_table(status, style, width)]
-    return lines
+    return [*lines, *_metrics_lines(status.get("metrics") or {}, style), *_dnet_lines(status.get("dnet") or {}, style)]
+
+
+def _delay_lines(status: dict[str, Any], style: Style) -> list[str]:
+    """How long the daemon, and Redis, keep others waiting."""
+    loop, registry = status.get("loop"), status.get("registry", {})
+    if loop is None:  # of an older version
+        return []
+    told = [
+        style(f"{who} {duration(last_s)}, worst {duration(worst_s)}", "doubtful" if (worst_s or 0) > limit_s else "")
+        for who, last_s, worst_s, limit_s in (
+            ("loop", loop.get("lag_s"), loop.get("worst_lag_s"), LONG_LAG_S),
+            ("Redis", registry.get("round_trip_s"), registry.get("worst_round_trip_s"), LONG_ROUND_TRIP_S),
+        )
+    ]
+    return [f"delays   {'; '.join(told)} (last minute)"]
+
+
+def _metrics_lines(metrics: dict[str, Any], style: Style) -> list[str]:
+    if not metrics:
+        return []
+    if metrics.get("error"):
+        told = f"not served at {metrics.get('listen')}: {metrics['error']}"
+        return [f"metrics  {style(safe(told), 'doubtful')}"]
+    return [f"metrics  at {safe(metrics.get('listen'))}"]
+
+
+def _dnet_lines(dnet: dict[str, Any], style: Style) -> list[str]:
+    """The nodes of DAO's network service, if they are listened to."""
+    if not dnet:
+        return []
+    if dnet.get("error"):
+        told = f"nobody can be heard: {dnet['error']}"
+        return [f"dnet     {style(safe(told), 'doubtful')}"]
+    nodes = [
+        safe(each.get("node")) + (f" ({safe(each['error'])})" if each.get("error") else "")
+        for each in dnet.get("nodes", ())
+    ]
+    return [f"dnet     domain {safe(dnet.get('domain'))}, heard: {', '.join(nodes) or 'nobody'}"]
+
+
+def _degraded_lines(
+    degraded: dict[str, Any] | None, style: Style, width: int | None, since: Callable[[object], str]
+) -> list[str]:
+    if not degraded:
+        return []
+    reasons = [line for reason in degraded.get("reasons", ()) for line in wrapped(reason, width)]
+    return [style(f"degraded for {since(degraded.get('since_s'))}", "bad"), *reasons]
 
 
 def _told_of_config(status: dict[str, Any]) -> list[str]:
@@ -131,91 +168,3 @@ def segment_table(status: dict[str, Any], style: Style, width: int | None) -> li
 def _layout(segment: dict[str, Any]) -> str:
     depth = segment.get("depth", 1)
     return f"{segment.get('layout')} x{depth}" if depth != 1 else str(segment.get("layout"))
-
-
-def worker_table(status: dict[str, Any], style: Style, width: int | None) -> list[str]:
-    """The host's workers, then one line for each that has something to say."""
-    workers = status.get("workers", ())
-    rows = [
-        (
-            worker.get("kind"),
-            worker.get("source"),
-            worker.get("state"),
-            _peers(worker) or UNKNOWN,
-            quantity(worker.get("rate_hz"), "Hz"),
-            quantity(worker.get("bytes_per_s"), "B/s"),
-            duration(worker.get("age_s")),
-            count(worker.get("skipped")),
-        )
-        for worker in workers
-    ]
-    if not rows:
-        return ["no workers: nothing is read from here or mirrored to here"]
-    lines = table(_WORKER_COLUMNS, rows, style, width, STATE_COLOURS)
-    for worker in workers:
-        told = trouble_of(worker)
-        if told:
-            lines.append(f"{safe(worker.get('kind'))} {safe(worker.get('source'))}: {style(safe(told), 'doubtful')}")
-        if worker.get("state") == "failed":
-            lines += [f"  {safe(line)}" for line in str(worker.get("last_details") or "").splitlines()]
-    return lines
-
-
-def _peers(worker: dict[str, Any]) -> str:
-    """Who is at the other end; marked are those that speak the old protocol, and those that are written to."""
-    peers = worker.get("peers")
-    if not peers:
-        return str(worker.get("peer") or "")
-    is_written = (worker.get("write_back") or {}).get("state") == "open"
-    told = []
-    for each in peers:
-        marks = ["protocol 1"] * (each.get("protocol") == 1) + ["written"] * is_written
-        told.append(f"{each['host']} ({', '.join(marks)})" if marks else str(each["host"]))
-    return ", ".join(told)
-
-
-def trouble_of(worker: dict[str, Any]) -> str:
-    """What is, or was, not right with ``worker``; empty if nothing."""
-    told = []
-    if worker.get("reason"):
-        told.append(str(worker["reason"]))
-    if worker.get("link", "up") != "up" and worker.get("state") == "running":
-        told.append(f"link {worker['link']}")
-    write_back = worker.get("write_back") or {}
-    if write_back.get("state") == "refused":
-        told.append(f"not written back: {write_back.get('reason') or 'its owner refuses'}")
-    if worker.get("next_try_s") is not None:
-        told.append(f"next try in {duration(worker['next_try_s'])}")
-    if worker.get("restarts"):
-        hangs = f" ({worker['hangs']} hung)" if worker.get("hangs") else ""
-        is_told = worker.get("last_exit") in (None, worker.get("reason"))
-        told.append(f"restarted {worker['restarts']}x{hangs}" + ("" if is_told else f", last: {worker['last_exit']}"))
-    if worker.get("warning"):
-        told.append(str(worker["warning"]))
-    if worker.get("refused"):
-        told.append(f"{count(worker['refused'])} writes refused")
-    if worker.get("rejected"):
-        told.append(f"{count(worker['rejected'])} messages rejected")
-    return "; ".join(told)
-
-
-def machines_report(machines: list[dict[str, Any]], style: Style, width: int | None) -> list[str]:
-    """The lines of ``daosupctl ls``: hosts, then what they offer in the words that ``mirror`` takes."""
-    if not machines:
-        return ["no hosts in the registry"]
-    hosts = [
-        (machine.get("hostname"), machine.get("role"), machine.get("ip"), machine.get("last_connect") or UNKNOWN)
-        for machine in machines
-    ]
-    sources = [
-        (
-            f"{machine.get('hostname')}:{segment.get('name')}",
-            shape(segment.get("shape")),
-            segment.get("dtype"),
-            count(segment.get("readers")),
-        )
-        for machine in machines
-        for segment in machine.get("segments", ())
-    ]
-    offered = table(_SOURCE_COLUMNS, sources, style, width) if sources else ["no segments on any of them"]
-    return [*table(_MACHINE_COLUMNS, hosts, style, width), "", *offered]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from daosup.ctl.asking import ANSWER_S, ask_object, tell
+from daosup.ctl.asking import ANSWER_S, ask_object, show, tell
 from daosup.ctl.tables import Style, safe
 from daosup.errors import NoAnswerError, UnavailableError
 
@@ -12,7 +12,7 @@ TYPE_CHECKING = False  # typing's own costs more than all else here
 if TYPE_CHECKING:
     from typing import Any
 
-    from daosup.ctl.arguments import Options
+    from daosup.ctl.options import Options
 
 WORKER_S = 30.0
 RELOAD_S = 15.0
@@ -46,23 +46,21 @@ def _work(options: Options, command: str) -> int:
 
 def reload(options: Options) -> int:
     """Have the configuration read anew."""
-    change = ask_object(options, "reload", RELOAD_S)
-    tell(options, change, lambda style, width: _change_report(change, style))
-    return 0
+    return show(options, "reload", RELOAD_S, _change_report)
 
 
 def reexec(options: Options) -> int:
     """Have the installed version take over."""
-    old = ask_object(options, "status", STATUS_S)
+    old, (_, old_latest_s) = _began(options)
     started = ask_object(options, "reexec", REEXEC_S)
     deadline = time.monotonic() + REEXEC_S
-    new = old
-    while not float(new.get("uptime_s", 0)) < float(old.get("uptime_s", 0)):
+    new, new_earliest_s = old, old_latest_s
+    while new_earliest_s <= old_latest_s:
         if time.monotonic() > deadline:
             raise NoAnswerError(f"the new daosupd did not answer within {REEXEC_S:g} s; see its log")
         time.sleep(0.05)
         try:
-            new = ask_object(options, "status", STATUS_S)
+            new, (new_earliest_s, _) = _began(options)
         except UnavailableError:
             pass  # it is just beginning
     versions = f"from version {safe(old.get('version'))} to {safe(new.get('version'))}"
@@ -70,7 +68,15 @@ def reexec(options: Options) -> int:
     return 0
 
 
-def _change_report(change: dict[str, Any], style: Style) -> list[str]:
+def _began(options: Options) -> tuple[dict[str, Any], tuple[float, float]]:
+    """A daemon's status, and between which moments of our clock it began."""
+    asked_s = time.monotonic()
+    status = ask_object(options, "status", STATUS_S)
+    uptime_s = float(status.get("uptime_s", 0))
+    return status, (asked_s - uptime_s, time.monotonic() - uptime_s)
+
+
+def _change_report(change: dict[str, Any], style: Style, width: int | None) -> list[str]:
     changed = ", ".join(map(safe, change.get("changed", ()))) or "nothing"
     lines = [f"the configuration is in force; changed: {changed}"]
     if change.get("needs_restart"):

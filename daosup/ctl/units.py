@@ -5,6 +5,8 @@ Invariant: three digits at most and a unit with its prefix; what is not known is
 
 from __future__ import annotations
 
+import time
+
 UNKNOWN = "-"
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"))
 
@@ -37,11 +39,23 @@ def duration(seconds: object) -> str:
     return f"{days} d {hours} h" if hours else f"{days} d"
 
 
+def moment(ago_s: object) -> str:
+    """When that was, by this host's clock and time zone: ``2026-11-21 15:04:02``."""
+    if not isinstance(ago_s, (int, float)) or ago_s != ago_s:
+        return UNKNOWN
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() - ago_s))
+
+
 def count(value: object) -> str:
     """A count: whole up to 99999, then with a prefix."""
     if not isinstance(value, (int, float)):
         return UNKNOWN
     return str(value) if abs(value) < 100_000 else quantity(value, "").replace(" ", "")
+
+
+def percent(value: object) -> str:
+    """A part of one, as 3.4 %."""
+    return f"{_three_digits(value * 100)} %" if isinstance(value, (int, float)) and value == value else UNKNOWN
 
 
 def shape(value: object) -> str:

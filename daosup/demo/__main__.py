@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from daosup.demo.ending import Ending
+from daosup.ctl.ending import Ending
 
 
 def main() -> int:

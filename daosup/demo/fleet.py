@@ -20,8 +20,8 @@ from daosup.adapters.control_client import ControlClient
 from daosup.adapters.control_protocol import MAX_PATH_BYTES
 from daosup.adapters.redis_server import EmbeddedRedis
 from daosup.core.types import MIRROR_PREFIX, SEGMENT_SUFFIX, Source
+from daosup.ctl.ending import Ending
 from daosup.demo.children import Child
-from daosup.demo.ending import Ending
 from daosup.errors import DaosupError, UnavailableError
 from daosup.shm.making import unlink_segment
 

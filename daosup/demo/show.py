@@ -10,16 +10,15 @@ import os
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Union
 
+from daosup.ctl.ending import Ended, Ending
 from daosup.ctl.tables import Style
-from daosup.demo.ending import Ended, Ending
+from daosup.ctl.terminal import Terminal
+from daosup.ctl.watching import Watched
 from daosup.demo.fleet import Fleet, running
-from daosup.demo.screen import Screen
-from daosup.demo.view import Shot, pictures, report, segments
-from daosup.errors import DaosupError, SegmentError
-from daosup.shm import Segment
+from daosup.demo.view import pictures, report, segments
+from daosup.errors import DaosupError
 
 REDRAW_S = 0.2
 PRINT_S = 1.0
@@ -64,47 +63,23 @@ def main(ending: Ending, arguments: list[str]) -> int:
     return 0
 
 
-class _Mirrored:
-    """Looks at a mirrored segment, which may not be there yet, or be replaced meanwhile."""
-
-    def __init__(self, source: str, path: Path) -> None:
-        self._source = source
-        self._path = path
-        self._segment: Optional[Segment] = None
-
-    def look(self) -> Optional[Shot]:
-        """The newest frame; None if there is none."""
-        try:
-            if self._segment is None:
-                self._segment = Segment.open(self._path, writable=False)
-            return Shot(self._source, self._segment.counter, self._segment.read())
-        except SegmentError:
-            self.close()
-            return None
-
-    def close(self) -> None:
-        """Let go of the segment."""
-        if self._segment is not None:
-            self._segment.close()
-        self._segment = None
-
-
 def _show(fleet: Fleet, ending: Ending) -> None:
-    camera, mirror = (_Mirrored(str(source), fleet.mirror_path(source)) for source in fleet.sources)
+    camera, mirror = (Watched(str(source), fleet.mirror_path(source)) for source in fleet.sources)
     began = time.monotonic()
     try:
-        with Screen(ending) as screen:
-            style = Style(screen.ink.has_colours)
+        with Terminal(ending) as terminal:
+            style = terminal.style
             while True:
-                columns, rows = screen.size()
+                columns, rows = terminal.size()
                 title = f"{style('daosup', 'strong')}  {fleet.owner.name} shares, {fleet.reader.name} mirrors"
                 title = f"{title}; {time.monotonic() - began:.0f} s; Ctrl-C or q ends it"
                 deaths, statuses = fleet.deaths(), _statuses(fleet)
                 lines = [title, segments(statuses.get(fleet.owner.name)), ""]
                 lines += [*report(statuses, deaths, style, columns), ""]
-                lines += pictures(camera.look(), mirror.look(), rows - len(lines), columns, screen.ink)
-                screen.draw(lines)
-                screen.pause(DEATH_SHOWN_S if deaths else REDRAW_S)
+                lines += pictures(camera.look(), mirror.look(), rows - len(lines), columns, terminal.ink)
+                if terminal.is_ready or deaths:
+                    terminal.draw(lines)
+                terminal.pause(DEATH_SHOWN_S if deaths else REDRAW_S)
                 if deaths:
                     break
     finally:

@@ -6,17 +6,14 @@ Invariant: lines are made from facts only; asking and drawing are done elsewhere
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Optional, Union
 
-import numpy.typing as npt
-
-from daosup.ctl.reports import STATE_COLOURS, trouble_of
+from daosup.ctl.ink import Ink, width_of
+from daosup.ctl.picture import Scale, bars, image
 from daosup.ctl.tables import Column, Style, safe, table
 from daosup.ctl.units import UNKNOWN, count, duration, quantity, shape
-from daosup.demo.picture import Ink, bars, image
-
-Array = npt.NDArray[Any]
+from daosup.ctl.watching import Shot
+from daosup.ctl.worker_table import STATE_COLOURS, trouble_of
 
 _COLUMNS = (
     Column("HOST"),
@@ -31,15 +28,6 @@ _COLUMNS = (
 )
 _BETWEEN = "   "
 _LEAST_ROWS = 4
-
-
-@dataclass(frozen=True)
-class Shot:
-    """The newest frame of a mirrored segment."""
-
-    source: str
-    counter: int
-    frame: Array
 
 
 def report(
@@ -89,12 +77,13 @@ def pictures(camera: Optional[Shot], mirror: Optional[Shot], rows: int, columns:
     left_width = min(2 * rows, columns // 2)
     right_width = columns - left_width - len(_BETWEEN)
     left = [] if camera is None else image(camera.frame, rows, left_width, ink)
-    right = [] if mirror is None else bars(mirror.frame.reshape(-1), rows, right_width, ink)
+    values = None if mirror is None else mirror.frame.reshape(-1)
+    right = [] if values is None else bars(values, rows, right_width, ink, Scale.symmetric(values))
     lines = [_caption("camera", camera).ljust(left_width) + _BETWEEN + _caption("deformable mirror", mirror)]
     for row in range(rows):
-        # A line with colours is longer than it looks; pictures of one frame all look equally wide.
-        part = left[row] + " " * (left_width - _width_of(left[row])) if row < len(left) else " " * left_width
-        lines.append(part + _BETWEEN + (right[row] if row < len(right) else ""))
+        part = left[row] if row < len(left) else ""
+        blanks = " " * (left_width - width_of(part))
+        lines.append(part + blanks + _BETWEEN + (right[row] if row < len(right) else ""))
     return lines
 
 
@@ -114,8 +103,3 @@ def _row(host: str, worker: dict[str, Any]) -> tuple[object, ...]:
 
 def _caption(what: str, shot: Optional[Shot]) -> str:
     return f"{what}: no frame yet" if shot is None else f"{what} {shot.source}, frame {shot.counter}"
-
-
-def _width_of(line: str) -> int:
-    """Columns of a line of a picture."""
-    return line.count("▀") if "\033" in line else len(line)

@@ -11,8 +11,15 @@ from daosup.adapters.control_settings import Settings
 from daosup.adapters.machine_look import FolderLook, ProcessLook
 from daosup.adapters.registry_look import RegistryLook
 from daosup.adapters.semaphore_look import SemaphoreLook
+from daosup.core.types import DNET_PROTOCOL
 
 Status = Mapping[str, Any]
+
+
+def endpoint_of(mirror: Status) -> str:
+    """Where its owner is looked for; a node of DAO's network service does not speak ZeroMQ."""
+    endpoint = str(mirror.get("endpoint") or "")
+    return endpoint.replace("tcp://", "direct://") if mirror.get("protocol") == DNET_PROTOCOL else endpoint
 
 
 class Presence(Enum):
@@ -43,7 +50,7 @@ class Facts:
         sentinels: Whether each sentinel takes connections.
         address: The IPv4 address that others are told; None if its name cannot be found.
         is_own_address: Whether an interface here has it.
-        endpoints: What publishers here, and owners of mirrors without a link, answer at their endpoints.
+        endpoints: What publishers here, the gate, and owners of mirrors without a link answer at their endpoints.
         folders: By what they are for: segments, semaphores, runtime, state.
         process: The daemon's process.
         semaphores: Those on which more threads than one were seen to sleep, and those a publisher is about to wait on.
@@ -83,6 +90,14 @@ class Facts:
     def workers(self, kind: str = "") -> list[Status]:
         """The daemon's workers, or those of one kind."""
         return [row for row in self.status.get("workers", ()) if not kind or row.get("kind") == kind]
+
+    @property
+    def gate_endpoint(self) -> Optional[str]:
+        """Where nodes of DAO's network service find this host; None if they do not."""
+        dnet, gates = self.status.get("dnet"), self.workers("gate")
+        if not dnet or self.settings is None or not any(row.get("state") == "running" for row in gates):
+            return None
+        return f"direct://{dnet.get('interface') or self.settings.ip}:{dnet.get('data_port')}"
 
     def later_worker(self, row: Status) -> Optional[Status]:
         """The same worker as it was at the end; None if it is gone."""

@@ -27,7 +27,7 @@ from daosup.adapters.semaphore_look import FOLDER, look_at_semaphores
 from daosup.config import Config, load
 from daosup.core.mirror_names import is_usual
 from daosup.core.types import SEGMENT_SUFFIX
-from daosup.ctl.doctor.facts import Facts, Presence
+from daosup.ctl.doctor.facts import Facts, Presence, endpoint_of
 from daosup.errors import (
     ConfigError,
     DaosupError,
@@ -181,9 +181,16 @@ def _endpoints(facts: Facts) -> list[str]:
     for row in facts.workers("publisher"):
         if row.get("port") and row.get("state") == "running":
             wanted.setdefault("", []).append(f"tcp://{facts.settings.ip}:{row['port']}")
+        if row.get("direct_port") and row.get("state") == "running":
+            wanted.setdefault("directly", []).append(f"direct://{facts.settings.ip}:{row['direct_port']}")
     for row in facts.workers("mirror"):
         if row.get("endpoint") and row.get("link") != "up":
-            wanted.setdefault(str(row.get("peer")), []).append(str(row["endpoint"]))
+            wanted.setdefault(str(row.get("peer")), []).append(endpoint_of(row))
+        if row.get("direct_endpoint") and row.get("transport") != "direct":
+            directly = str(row["direct_endpoint"]).replace("tcp://", "direct://")
+            wanted.setdefault(f"{row.get('peer')} directly", []).append(directly)
+    if facts.gate_endpoint is not None:
+        wanted["gate"] = [facts.gate_endpoint]
     return [endpoint for some in wanted.values() for endpoint in some[:_MOST_ENDPOINTS]]
 
 

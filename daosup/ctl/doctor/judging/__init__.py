@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from daosup.ctl.doctor.facts import Facts
 from daosup.ctl.doctor.findings import Finding
-from daosup.ctl.doctor.judging import daemon, machine, registry, segments, streams
+from daosup.ctl.doctor.judging import daemon, dnet, machine, registry, segments, streams
 
-CHECKS = (*daemon.CHECKS, *registry.CHECKS, *streams.CHECKS, *segments.CHECKS, *machine.CHECKS)
+CHECKS = (*daemon.CHECKS, *registry.CHECKS, *streams.CHECKS, *dnet.CHECKS, *segments.CHECKS, *machine.CHECKS)
 
 
 def judge(facts: Facts) -> list[Finding]:

@@ -102,7 +102,7 @@ def workers(facts: Facts) -> Iterator[Finding]:
 def _named(row: object, facts: Facts) -> str:
     assert isinstance(row, dict)
     own = f"{facts.status.get('host')}:"
-    return str(row.get("source")).removeprefix(own) if row.get("kind") == "publisher" else str(row.get("source"))
+    return str(row.get("source")) if row.get("kind") == "mirror" else str(row.get("source")).removeprefix(own)
 
 
 CHECKS = (daemon, configuration, workers)

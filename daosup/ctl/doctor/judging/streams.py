@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from daosup.adapters.reachability import ANSWERS, REFUSED, SILENT, STRANGER, UNNAMED, UNROUTED
-from daosup.ctl.doctor.facts import Facts, Status
+from daosup.core.types import DNET_PROTOCOL
+from daosup.ctl.doctor.facts import Facts, Status, endpoint_of
 from daosup.ctl.doctor.findings import Finding, few, ok, plural, problem, warning
 
 _SETTLED_S = 3.0
-_WHY = {
+#: What an endpoint that does not answer does, in words.
+WHY = {
     REFUSED: "refuses the connection: nobody listens there",
     SILENT: "does not answer",
     UNROUTED: "cannot be reached from here: no route",
@@ -35,7 +37,7 @@ def ports(facts: Facts) -> Iterator[Finding]:
         some = sorted(port for port, each in bad.items() if each == answer)
         yield problem(
             "ports",
-            f"{settings.ip}, as others are told, {_WHY.get(answer, answer)}: {plural(len(some), 'port')} "
+            f"{settings.ip}, as others are told, {WHY.get(answer, answer)}: {plural(len(some), 'port')} "
             f"({few(map(str, some))})",
             "open the publishers' ports in this host's firewall, and check network.advertise and network.bind",
         )
@@ -100,7 +102,8 @@ def mirrors(facts: Facts) -> Iterator[Finding]:
     heard = sum(row.get("link") == "up" and row.get("state") == "running" for row in rows)
     if not lost:
         yield ok("mirrors", f"{heard} of {len(rows)} hear their owners, the others are stopped")
-    by_owner = {str(row.get("peer")) for row in rows} - {owner for owner, _, _ in lost}
+    of_hosts = [row for row in rows if row.get("protocol") != DNET_PROTOCOL]
+    by_owner = {str(row.get("peer")) for row in of_hosts} - {owner for owner, _, _ in lost}
     gone = sorted(owner for owner in by_owner if _is_gone(facts, owner))
     if gone:
         yield warning(
@@ -110,32 +113,77 @@ def mirrors(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def direct(facts: Facts) -> Iterator[Finding]:
+    """Whether frames can come and go directly, and not only by ZeroMQ."""
+    settings = facts.settings
+    if settings is None or not facts.has_daemon:
+        return
+    own = [row["direct_port"] for row in facts.workers("publisher") if row.get("direct_port")]
+    answers = {port: facts.endpoints.get(f"direct://{settings.ip}:{port}", ANSWERS) for port in own}
+    bad = sorted(port for port, answer in answers.items() if answer != ANSWERS)
+    if bad:
+        yield warning(
+            "direct",
+            f"{settings.ip}, as others are told, {WHY.get(answers[bad[0]], answers[bad[0]])}, where frames can be had "
+            f"directly: {plural(len(bad), 'port')} ({few(map(str, bad))}); readers get them by ZeroMQ",
+            "open all ports of [network] in this host's firewall, not only the first ones",
+        )
+    behind: dict[tuple[str, str, str], list[str]] = {}
+    count = 0
+    for row in facts.workers("mirror"):
+        count += row.get("transport") == "direct"
+        where = str(row.get("direct_endpoint") or "").replace("tcp://", "direct://")
+        answer = facts.endpoints.get(where, ANSWERS)
+        if row.get("transport") != "direct" and row.get("transport_reason") and answer != ANSWERS:
+            instead = "by ZeroMQ" if row.get("transport") == "zmq" else "waiting"
+            behind.setdefault((str(row.get("peer")), answer, instead), []).append(
+                f"{row.get('source')} (port {_port_of(where)})"
+            )
+    for (owner, answer, instead), sources in behind.items():
+        yield warning(
+            "direct",
+            f"{few(sources)}: {instead}, for the port where {owner} offers frames directly {WHY.get(answer, answer)}",
+            f"on {owner}, open all ports of its [network] to this host; or set mirrors.transport to zmq here",
+        )
+    if not bad and not behind and (own or count):
+        yield ok(
+            "direct", f"frames of {plural(count, 'mirror')} come directly, {plural(len(own), 'publisher')} offer that"
+        )
+
+
+def _port_of(endpoint: str) -> str:
+    return endpoint.rpartition(":")[2]
+
+
 def _why_lost(facts: Facts, row: Status) -> tuple[str, str] | None:
     """Why a mirror gets nothing, and what to do; None if it hears its owner, or is another check's."""
     later = facts.later_worker(row) or row
     state, owner = row.get("state"), str(row.get("peer"))
-    if state not in ("running", "waiting") or state != later.get("state"):
+    # One that begins and hears nobody goes on beginning.
+    if state not in ("running", "waiting", "starting") or state != later.get("state"):
         return None
     if state == "running" and "up" in (row.get("link"), later.get("link")):
         return None
-    there = f"on {owner}: `daosupctl doctor`"
-    if _is_gone(facts, owner):
+    is_node = row.get("protocol") == DNET_PROTOCOL
+    there = f"see whether DAO's network service runs on {owner}" if is_node else f"on {owner}: `daosupctl doctor`"
+    if _is_gone(facts, owner) and not is_node:
         return f"its owner is gone, host {owner} is not in the registry", f"start daosupd on {owner}; {there}"
     if state == "waiting":
         return str(row.get("reason") or "waiting for its owner"), there
     if _is_new(later):
         return None
     endpoint = str(row.get("endpoint") or "")
-    answer = facts.endpoints.get(endpoint, "")
+    answer = facts.endpoints.get(endpoint_of(row), "")
     if answer == REFUSED:
-        return f"no link; {endpoint} {_WHY[answer]}", f"is its publisher, or daosupd, dead? {there}"
+        who = "it" if is_node else "its publisher, or daosupd,"
+        return f"no link; {endpoint} {WHY[answer]}", f"is {who} dead? {there}"
     if answer in (SILENT, UNROUTED):
         return (
-            f"no link; {endpoint} {_WHY[answer]}",
+            f"no link; {endpoint} {WHY[answer]}",
             f"is {owner} up, and that port open to this host in its firewall? {there}",
         )
-    if answer in _WHY:
-        return f"no link; {endpoint} {_WHY[answer]}", f"check network.advertise {there}"
+    if answer in WHY:
+        return f"no link; {endpoint} {WHY[answer]}", f"check network.advertise {there}"
     told = row.get("reason") or "no link"
     return (f"{told}; {endpoint} answers a plain connection" if answer else str(told)), there
 
@@ -145,4 +193,4 @@ def _is_gone(facts: Facts, owner: str) -> bool:
     return facts.registry is not None and all(machine.hostname != owner for machine in facts.registry.machines)
 
 
-CHECKS = (ports, readers, mirrors)
+CHECKS = (ports, readers, mirrors, direct)

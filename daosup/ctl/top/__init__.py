@@ -1,0 +1,1 @@
+"""``daosupctl top``: a host's workers, living, on a whole screen."""
