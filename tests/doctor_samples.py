@@ -92,6 +92,27 @@ def mirror(**changes: object) -> dict[str, Any]:
     return a_worker(**{**fine, **changes})
 
 
+def gate(**changes: object) -> dict[str, Any]:
+    fine = {"kind": "gate", "source": "rts:gate", "segment": "gate", "peer": "", "endpoint": None, "port": 7710}
+    return a_worker(**{**fine, **changes})
+
+
+def of_a_node(**changes: object) -> dict[str, Any]:
+    """A mirror of what a node of DAO's network service has."""
+    fine = {"source": "cam:wfs", "segment": "remote_cam_wfs", "peer": "cam", "endpoint": "tcp://10.0.0.8:7710"}
+    return a_worker(**{**fine, "protocol": 3, **changes})
+
+
+def node(**changes: object) -> dict[str, Any]:
+    fine = {"node": "dcs", "address": "10.0.0.8", "port": 7710, "heard_s": 0.5, "segments": 2, "unreadable": 0}
+    return {**fine, "error": None, **changes}
+
+
+def dnet(**changes: object) -> dict[str, Any]:
+    fine = {"domain": "dao", "node": "rts", "group": "239.255.77.10", "beacon_port": 7711, "data_port": 7710}
+    return {**fine, "interface": None, "error": None, "nodes": [node()], **changes}
+
+
 def semaphore(number: int, *waiters: Waiter, sleepers: int = 2, is_exact: bool = True) -> SemaphoreLook:
     return SemaphoreLook("wfs", number, sleepers, waiters, is_exact)
 

@@ -14,7 +14,7 @@ from tests.e2e.story import MEASURED, Story
 ADDRESSES = {"alpha": "10.77.0.1", "beta": "10.77.0.2", "gamma": "10.77.0.3"}
 #: A folder with `this/` and `newer/`, each with a .deb and an .rpm.
 PACKAGES = "DAOSUP_E2E_PACKAGES"
-_PARTS = ("installing", "streaming", "configuration", "faults", "upgrade", "removing", "rpm")
+_PARTS = ("installing", "streaming", "configuration", "logs", "operating", "faults", "upgrade", "removing", "rpm")
 #: Modules in the order of the story: what is removed at its end is used before.
 ORDER = [f"test_{part}" for part in _PARTS]
 

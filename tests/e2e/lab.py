@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
+import pexpect
+
 HERE = Path(__file__).parent
 HOSTS = HERE / "hosts"
 #: Names the folder of a lab that is to stay, and to be found again by the next run.
@@ -81,6 +83,10 @@ class Lab:
             raise AssertionError(f"{' '.join(words)}\nexit code {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
 
+    def terminal(self, *words: str, timeout_s: float) -> pexpect.spawn:
+        """Begin a command of ``hosts`` at a terminal of its own."""
+        return pexpect.spawn(str(HOSTS), list(words), env=self._environment(), encoding="utf-8", timeout=timeout_s)
+
     def boot(self, names: Sequence[str], binds: Mapping[Path, str]) -> list[Host]:
         """Boot hosts, all at once, unless they are up already.
 
@@ -147,6 +153,10 @@ class Host:
     def enter(self, *command: str, timeout_s: float = 60.0, is_checked: bool = True) -> Completed:
         """Run a command without a unit: quicker, and also while systemd is unwell."""
         return self._lab.call("enter", self.name, *command, timeout_s=timeout_s, is_checked=is_checked)
+
+    def terminal(self, *command: str, timeout_s: float = 20.0) -> pexpect.spawn:
+        """Run a command at a terminal of its own, where Ctrl-C can be typed; ``timeout_s`` for each thing expected."""
+        return self._lab.terminal("enter", self.name, *command, timeout_s=timeout_s)
 
     def systemctl(self, *words: str, timeout_s: float = 90.0, is_checked: bool = True) -> Completed:
         """``systemctl`` there."""

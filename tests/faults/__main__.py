@@ -35,10 +35,11 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     results: list[Result] = []
     try:
         for name in options.names or list(FAULTS):
-            began_s = time.monotonic()
-            result = _injected(FAULTS[name], options.repeats)
-            results.append(result)
-            _say(f"{name}: {result.verdict}; all took {time.monotonic() - began_s:.1f} s")
+            for transport in FAULTS[name].transports:
+                began_s = time.monotonic()
+                result = _injected(FAULTS[name], transport, options.repeats)
+                results.append(result)
+                _say(f"{name}, {transport}: {result.verdict}; all took {time.monotonic() - began_s:.1f} s")
     except KeyboardInterrupt:
         _say("interrupted; everything it started is stopped")
         return 130
@@ -48,7 +49,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     return int(any(result.is_failed for result in results))
 
 
-def _injected(fault: Fault, repeats: int) -> Result:
+def _injected(fault: Fault, transport: str, repeats: int) -> Result:
     """Run one fault on a scene; a run that fails gets a new scene, so that the next one starts from health."""
     times_s: list[float] = []
     failures: list[str] = []
@@ -56,6 +57,7 @@ def _injected(fault: Fault, repeats: int) -> Result:
         try:
             with scene(fault.prepare) as stage:
                 for _ in range(1 if fault.is_final else repeats - len(times_s) - len(failures)):
+                    stage.hit.come_by(transport)
                     began_s = time.monotonic()
                     times_s.append(fault.run(stage))
                     cost_s = time.monotonic() - began_s
@@ -65,7 +67,7 @@ def _injected(fault: Fault, repeats: int) -> Result:
             traceback.print_exc()
             if len(failures) == 3:
                 break
-    return Result(fault, tuple(times_s), tuple(failures))
+    return Result(fault, transport, tuple(times_s), tuple(failures))
 
 
 def _say(text: str) -> None:

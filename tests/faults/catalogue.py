@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-THEMES = ("workers", "wild", "supervisor", "registry", "roles", "network", "segments", "room", "leftovers")
+THEMES = ("workers", "wild", "supervisor", "registry", "roles", "network", "direct", "segments", "room", "leftovers")
 
 for _theme in THEMES:
     import_module(f"tests.faults.{_theme}")

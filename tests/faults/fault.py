@@ -10,9 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Optional
 
-from tests.faults.scene import Prepare, Scene
+from tests.faults.scene import DIRECT, ZMQ, Prepare, Scene
 
 Run = Callable[[Scene], float]
+
+#: Of a fault that hits the way of frames, or an end of it.
+BY_BOTH = (DIRECT, ZMQ)
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Fault:
         since: What the time to heal is counted from.
         limit_s: The longest it may take, in seconds.
         run: Inject it once; returns the seconds it took to heal.
+        transports: How the frames of the stream that is hit come, when it is injected: it is, for each of them.
         prepare: What its scene needs that others' have not. None: any scene will do.
         is_wide: It hits both streams, not the one alone.
         is_renewal: It leaves other supervisors behind than it found.
@@ -40,6 +44,7 @@ class Fault:
     since: str
     limit_s: float
     run: Run
+    transports: tuple[str, ...] = (DIRECT,)
     prepare: Optional[Prepare] = None
     is_wide: bool = False
     is_renewal: bool = False
@@ -58,6 +63,7 @@ def fault(
     what: str,
     limit_s: float,
     since: str = "the fault",
+    transports: tuple[str, ...] = (DIRECT,),
     prepare: Optional[Prepare] = None,
     is_wide: bool = False,
     is_renewal: bool = False,
@@ -67,7 +73,9 @@ def fault(
 
     def enter(run: Run) -> Run:
         assert name not in FAULTS, name
-        FAULTS[name] = Fault(name, theme, how, what, since, limit_s, run, prepare, is_wide, is_renewal, is_final)
+        FAULTS[name] = Fault(
+            name, theme, how, what, since, limit_s, run, transports, prepare, is_wide, is_renewal, is_final
+        )
         return run
 
     return enter

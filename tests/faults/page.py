@@ -12,9 +12,10 @@ from tests.faults.fault import Fault
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one fault: the times to heal in seconds, and what did not heal."""
+    """What became of one fault, by one transport: the times to heal in seconds, and what did not heal."""
 
     fault: Fault
+    transport: str
     times_s: tuple[float, ...]
     failures: tuple[str, ...]
 
@@ -34,8 +35,10 @@ class Result:
 def text(results: Sequence[Result]) -> str:
     """The table for a terminal."""
     width = max((len(result.fault.name) for result in results), default=0)
-    lines = [f"{result.fault.name:{width}}  {'  '.join(_figures(result))}  {result.verdict}" for result in results]
-    return "\n".join(lines)
+    return "\n".join(
+        f"{result.fault.name:{width}}  {result.transport:6}  {'  '.join(_figures(result))}  {result.verdict}"
+        for result in results
+    )
 
 
 def page(results: Sequence[Result], machine: Mapping[str, str], repeats: int) -> str:
@@ -46,8 +49,9 @@ def page(results: Sequence[Result], machine: Mapping[str, str], repeats: int) ->
         f"Written by `make faults` from real runs, each fault injected {repeats} times into two running hosts with",
         "two streams between them (100 and 50 Hz); run it again and this page is made anew. What stands under *what",
         "happens* is checked in each run, and, unless the fault is of the whole host, that the stream that is not hit",
-        "loses no frame and keeps its processes. *limit* is the longest it may take. `make soak` injects those that",
-        "suit it at random.",
+        "loses no frame and keeps its processes. *transport* is how frames of the stream that is hit came when it was",
+        "injected: directly, as they do where nothing is said, or by ZeroMQ. *limit* is the longest it may take.",
+        "`make soak` injects those that suit it at random.",
         "",
         f"Machine: {machine_line(machine)}.",
     ]
@@ -56,8 +60,8 @@ def page(results: Sequence[Result], machine: Mapping[str, str], repeats: int) ->
             "",
             f"## {theme}",
             "",
-            "| fault | injected by | what happens | counted from | median | worst | n | limit | |",
-            "|---|---|---|---|---|---|---|---|---|",
+            "| fault | transport | injected by | what happens | counted from | median | worst | n | limit | |",
+            "|---|---|---|---|---|---|---|---|---|---|",
         ]
         lines += [_row(result) for result in results if result.fault.theme == theme]
     return "\n".join([*lines, ""])
@@ -65,8 +69,8 @@ def page(results: Sequence[Result], machine: Mapping[str, str], repeats: int) ->
 
 def _row(result: Result) -> str:
     fault = result.fault
-    middle, worst, count, limit = _figures(result)
-    cells = (fault.name, fault.how, fault.what, fault.since, middle, worst, count, limit, result.verdict)
+    told = (fault.name, result.transport, fault.how, fault.what, fault.since)
+    cells = (*told, *_figures(result), result.verdict)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

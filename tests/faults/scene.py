@@ -2,6 +2,7 @@
 
 Both streams come from cameras in processes of their own (every pixel of a frame is the frame's number), and each mirror
 is watched frame by frame. The other stream is slow enough that a frame it misses is not the busy machine's fault.
+Frames come directly, as they do where nothing is said, or by ZeroMQ as an operator says.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ STEADY_S = 0.3
 #: A pause of a healthy stream on a busy machine is shorter than this.
 PAUSE_S = 0.1
 HEAL_S = 60.0
+#: How frames come; as `status` has it.
+DIRECT, ZMQ = "direct", "zmq"
 #: Longer than from one stamp of a worker's page to the next, and from one frame to the next.
 TOLD_S = 0.2
 
@@ -46,6 +49,7 @@ class Stream:
         self.file = hosts.rts.path(name)
         self.mirror_file = hosts.lab.path(f"remote_rts_{name}")
         self.sight = Sight()
+        self.transport = DIRECT
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -54,11 +58,27 @@ class Stream:
             self._filming = stack.enter_context(ExitStack())
             self.film()
             self.hosts.rts.wait_for_segment(self.name)
-            self.hosts.lab.mirror(self.source).close()
+            self.mirror()
             self.sight = stack.enter_context(Watcher(self.mirror_file)).sight
             self.wait_steady()
             yield
         self.hosts.remove(self.source)
+
+    def mirror(self) -> None:
+        """Have it mirrored."""
+        told = None if self.transport == DIRECT else self.transport
+        self.hosts.lab.call("mirror", source=self.source, wait_s=HEAL_S, transport=told)
+
+    def come_by(self, transport: str) -> None:
+        """Have its frames come so."""
+        row, self.transport = self.row(self.hosts.lab), transport
+        # By ZeroMQ because they cannot come directly is not what is meant.
+        if (row.get("transport"), row.get("transport_reason")) != (transport, None):
+            self.hosts.remove(self.source)
+            self.mirror()
+            by_it = lambda: self.row(self.hosts.lab).get("transport") == transport  # noqa: E731
+            wait_until(by_it, HEAL_S, f"frames of {self.source} by {transport}")
+        self.wait_steady()
 
     def film(self, **otherwise: Any) -> None:
         """Let a camera write the source; returns once it has a frame."""
@@ -113,7 +133,7 @@ class Stream:
         if any(self.row(host)["uptime_s"] <= healthy_s for host in hosts):
             # Nobody remembers the deaths of a worker that was not wanted any more.
             self.hosts.remove(self.source)
-            self.hosts.lab.mirror(self.source).close()
+            self.mirror()
         self.wait_steady()
 
     def unexplained(self) -> int:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from daosup.shm import Segment
-from tests.faults.fault import fault
+from tests.faults.fault import BY_BOTH, fault
 from tests.faults.scene import SIDE, Scene
 from tests.waiting import wait_until
 
@@ -63,6 +63,7 @@ for _what, _options in (
         what="the mirror is made anew like it, in a new file; who has the old one open sees it as lost",
         since=_SINCE,
         limit_s=_LIMIT_S,
+        transports=BY_BOTH,
     )(_run)
 
 
@@ -109,6 +110,7 @@ def source_unlinked(scene: Scene) -> float:
     what="no process crashes; the mirror keeps its last frame and follows the new segment",
     since=_SINCE,
     limit_s=_LIMIT_S,
+    transports=BY_BOTH,
 )
 def source_truncated(scene: Scene) -> float:
     return _spoiled(scene, lambda: os.truncate(scene.hit.file, scene.hit.file.stat().st_size // 2))

@@ -1,4 +1,4 @@
-"""What lies between the hosts of a scene, and can be cut: their ways to the registry, and the streams' way."""
+"""What lies between the hosts of a scene, and can be cut: their ways to the registry, and the streams' ways."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from tests.integration.tcp_proxy import Proxies, Proxy, proxy
 
 #: What rts publishes leaves it at the one address, and is reached at the other.
 INSIDE, OUTSIDE = "127.0.0.1", "127.0.0.2"
-#: Below those that the kernel gives to whoever connects, and another one in each run.
-_PORT = 20_000 + 2 * os.getpid() % 10_000
+#: Publishers have the first ports, from which ZeroMQ goes, and the last ones, from which frames go directly.
+_PORT_COUNT = 8
+#: Below those that the kernel gives to whoever connects, and others in each run.
+_PORT = 20_000 + os.getpid() % 1_000 * _PORT_COUNT
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,14 @@ class Wires:
     of_rts: Proxies
     by_port: dict[int, Proxy]
 
-    def to(self, stream: Stream) -> Proxy:
-        """The way of a stream."""
-        return self.by_port[int(stream.row(stream.hosts.rts)["port"])]
+    def to(self, stream: Stream) -> Proxies:
+        """All ways of a stream: a cable."""
+        row = stream.row(stream.hosts.rts)
+        return Proxies(*(self.by_port[row[port]] for port in ("port", "direct_port")))
+
+    def directly_to(self, stream: Stream) -> Proxy:
+        """The way without ZeroMQ alone."""
+        return self.by_port[stream.row(stream.hosts.rts)["direct_port"]]
 
 
 def wired(scene: Scene, stack: ExitStack) -> None:
@@ -45,9 +52,11 @@ def wired(scene: Scene, stack: ExitStack) -> None:
     for host in (hosts.rts, hosts.lab):
         ways[host.name] = stack.enter_context(proxy(hosts.redis.port))
         reach(host, f'host = "{INSIDE}"\nport = {ways[host.name].port}\npassword_file = "{password_file}"')
-    by_port = {port: stack.enter_context(proxy(port, host=OUTSIDE)) for port in (_PORT, _PORT + 1)}
+    first = [_PORT + number for number in range(len(scene.streams))]
+    last = [_PORT + _PORT_COUNT - 1 - number for number in range(len(scene.streams))]
+    by_port = {port: stack.enter_context(proxy(port, host=OUTSIDE)) for port in (*first, *last)}
     text = hosts.rts.config.read_text().replace(f'advertise = "{INSIDE}"', f'advertise = "{OUTSIDE}"')
-    text = text.replace("base_pub_port = 0\n", f"base_pub_port = {_PORT}\nport_count = {len(by_port)}\n")
+    text = text.replace("base_pub_port = 0\n", f"base_pub_port = {_PORT}\nport_count = {_PORT_COUNT}\n")
     assert str(_PORT) in text
     hosts.rts.config.write_text(text)
     both = Proxies(*ways.values())

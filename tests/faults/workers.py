@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from daosup.shm import Segment
-from tests.faults.fault import fault
+from tests.faults.fault import BY_BOTH, fault
 from tests.faults.scene import HEAL_S, Scene, Stream
 from tests.integration.fleet import Host
 from tests.integration.processes_seen import child_of, is_alive
@@ -42,6 +42,7 @@ def _signalled(scene: Scene, host: Host, number: int) -> float:
     what="its supervisor starts another on the same port, the mirror goes on with the next frame; "
     "`status` shows the restart and `killed by SIGKILL`; the other stream loses nothing",
     limit_s=0.5,
+    transports=BY_BOTH,
 )
 def publisher_killed(scene: Scene) -> float:
     return _signalled(scene, scene.rts, signal.SIGKILL)
@@ -53,6 +54,7 @@ def publisher_killed(scene: Scene) -> float:
     how="SIGKILL to the mirror's worker",
     what="another one goes on in the same mirror file; readers that have it open notice only a pause",
     limit_s=0.5,
+    transports=BY_BOTH,
 )
 def mirror_killed(scene: Scene) -> float:
     return _signalled(scene, scene.lab, signal.SIGKILL)
@@ -75,6 +77,7 @@ def mirror_crashed(scene: Scene) -> float:
     how="SIGSTOP to the publisher",
     what="its stamp stands still: it is killed and replaced, and the log says hung, not crashed",
     limit_s=2.0,
+    transports=BY_BOTH,
 )
 def publisher_hangs(scene: Scene) -> float:
     return _signalled(scene, scene.rts, signal.SIGSTOP)
@@ -86,6 +89,7 @@ def publisher_hangs(scene: Scene) -> float:
     how="SIGSTOP to the mirror's worker",
     what="its stamp stands still: it is killed and replaced, and the log says hung, not crashed",
     limit_s=2.0,
+    transports=BY_BOTH,
 )
 def mirror_hangs(scene: Scene) -> float:
     return _signalled(scene, scene.lab, signal.SIGSTOP)

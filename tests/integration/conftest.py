@@ -10,7 +10,15 @@ import pytest
 from daosup.adapters.redis_link import blocking_link
 from daosup.adapters.redis_server import EmbeddedRedis, find_server_binary
 from tests.integration.fleet import Fleet
+from tests.integration.notified import NotifySocket
+from tests.mounts import make_shm_private
 from tests.old_daemon.peer import QUICK, OldPeer
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each of several workers of pytest-xdist semaphores of its own, or one takes another's for left behind."""
+    if hasattr(config, "workerinput") and not make_shm_private():
+        raise pytest.UsageError("only root can run these tests side by side, for each needs a /dev/shm of its own")
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +78,15 @@ def _fleet() -> Iterator[Fleet]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NotifySocket]:
+    """A service manager that hears what each daemon of this test, or whoever else, tells of itself."""
+    made = NotifySocket(tmp_path / "notify")
+    monkeypatch.setenv("NOTIFY_SOCKET", str(made.path))
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -45,6 +45,8 @@ class Daemon:
             return {"arguments": dict(request.arguments), "connection": request.connection}
         if request.command == "fill":
             return "x" * int(str(request.arguments["nbytes"]))
+        if request.command == "list":
+            return {"rows": [{"number": number} for number in range(int(str(request.arguments["count"])))]}
         if request.command == "wait":
             try:
                 await self.released.wait()

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
@@ -136,16 +137,18 @@ class Host:
 
     def reexec(self, **options: object) -> None:
         """Have another supervisor take its place, and wait until that serves."""
-        before_s = self._uptime_s()
+        before_s = time.monotonic()
         assert self.call("reexec", **options)["pid"] == self.pid
-        wait_until(lambda: self._uptime_s() < before_s, START_S, f"the new daemon of {self.name} to answer")
+        wait_until(lambda: self._began_s() > before_s, START_S, f"the new daemon of {self.name} to answer")
         self.wait_up()
 
-    def _uptime_s(self) -> float:
+    def _began_s(self) -> float:
+        """When the daemon that answers began, by the monotonic clock and at the latest; -inf if none answers."""
+        asked_s = time.monotonic()
         try:
-            return float(self.status()["uptime_s"])
+            return asked_s - float(self.status()["uptime_s"])
         except UnavailableError:
-            return float("inf")
+            return float("-inf")
 
     def signal(self, number: int) -> int:
         """Send its daemon a signal that ends it; returns the exit code."""

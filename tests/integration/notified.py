@@ -47,4 +47,4 @@ class NotifySocket:
     def close(self) -> None:
         """Hear no more."""
         self._socket.close()
-        self.path.unlink()
+        self.path.unlink(missing_ok=True)

@@ -61,6 +61,8 @@ class Outlet:
         self._address = int(socket.underlying)
         #: What stands around each frame for readers of the old protocol; nothing if there are none.
         self.ends = Ends(b"", b"")
+        #: Where latencies are counted.
+        self.latency: object = None
 
     @property
     def window(self) -> Window:
@@ -70,7 +72,7 @@ class Outlet:
     def send(self, rest_s: float = 0.0, until_s: float = FOREVER_S, read_timeout_s: float = 0.02) -> int:
         """As ``Window.send_frames``."""
         return self.window.send_frames(
-            self._address, self.header, SEMAPHORE, rest_s, read_timeout_s, until_s, *self.ends
+            self._address, self.header, SEMAPHORE, rest_s, read_timeout_s, until_s, *self.ends, self.latency
         )
 
     def send_for_a_turn(self, rest_s: float = 5.0) -> int:
@@ -92,6 +94,7 @@ class Inlet:
         self.begin, self.end = header[:16], header[56:HEADER_BYTES]
         self.address = int(socket.underlying)
         self.expected, self.judged = 1, 0
+        self.latency: object = None
 
     @property
     def window(self) -> Window:
@@ -100,7 +103,7 @@ class Inlet:
 
     def take(self, counter: int, until_s: float = FOREVER_S) -> tuple[int, Optional[bytes]]:
         """As ``Window.take_frames``."""
-        return self.window.take_frames(self.address, self.begin, self.end, counter, until_s)
+        return self.window.take_frames(self.address, self.begin, self.end, counter, until_s, self.latency)
 
     def take_for_a_turn(self) -> None:
         """As a mirror does."""
@@ -136,6 +139,10 @@ class Rig:
         self.segment.write(
             np.full(self.segment.shape, value % 251, self.segment.dtype), frame_id=value + 1000, time_ns=value + 2000
         )
+
+    def write_at(self, time_ns: int) -> None:
+        """A frame of the segment that was written then."""
+        self.segment.write(np.zeros(self.segment.shape, self.segment.dtype), time_ns=time_ns)
 
     def message(self, counter: int, **changes: int) -> bytes:
         """The message of the same frame, with fields of its header changed."""

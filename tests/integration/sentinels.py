@@ -15,7 +15,7 @@ from typing import Any
 from daosup.adapters.redis_address import RedisAddress
 from daosup.errors import UnavailableError
 from tests.integration.registry_hosts import raw
-from tests.integration.tcp_proxy import free_port
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 SERVICE = "themaster"

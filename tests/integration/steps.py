@@ -80,7 +80,8 @@ def stepping(stream: Stream) -> Iterator[Steps]:
         steps.more(50)
     finally:
         steps.stop()
-    assert _at_work(stream) == before
+    after = _at_work(stream)
+    assert after == before, f"{before} became {after}"
 
 
 def _at_work(stream: Stream) -> list[tuple[int, int, int, int]]:

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Callable, Optional
+
+from tests.ports import free_port
 
 _BUFFER_BYTES = 65536
 
@@ -69,6 +73,14 @@ class Proxy:
         """As ``swallow``; and what is connected never gets through again, also when all is well."""
         self._order("lose")
 
+    def spoil(self) -> None:
+        """In each connection the next that the server says arrives as noise; what comes after it is not touched."""
+        self._order("spoil")
+
+    def reset(self) -> None:
+        """Each connection is reset (RST) in the middle of the next that the server says; new ones are taken."""
+        self._order("reset")
+
     def heal(self) -> None:
         """Pass everything on again."""
         self._order("heal")
@@ -121,18 +133,15 @@ class Proxies:
         for each in self._proxies:
             each.swallow()
 
+    def lose(self) -> None:
+        """As each of them."""
+        for each in self._proxies:
+            each.lose()
+
     def heal(self) -> None:
         """As each of them."""
         for each in self._proxies:
             each.heal()
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on, for a moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class _Network:
@@ -144,6 +153,9 @@ class _Network:
         self._flow = asyncio.Event()
         self._server: Optional[asyncio.base_events.Server] = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._clients: set[asyncio.StreamWriter] = set()
+        #: What is to become of the next that is said to a client.
+        self._harms: dict[asyncio.StreamWriter, str] = {}
         self._plug: list[socket.socket] = []
 
     async def obey(self, line: str) -> None:
@@ -156,6 +168,8 @@ class _Network:
             self._close_server()
             for task in self._tasks:
                 task.cancel()
+        elif order in ("spoil", "reset"):
+            self._harms = dict.fromkeys(self._clients, order)
         elif order == "swallow":
             self._flow.clear()
             self._close_server()
@@ -199,6 +213,7 @@ class _Network:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        self._clients.add(writer)
         writers = [writer]
         try:
             server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._target)
@@ -216,6 +231,8 @@ class _Network:
             pass
         finally:
             self._tasks.discard(task)
+            self._clients.discard(writer)
+            self._harms.pop(writer, None)
             for each in writers:
                 each.transport.abort()
 
@@ -232,7 +249,13 @@ class _Network:
                 await flow.wait()
                 if not chunk:
                     return
-                writer.write(chunk)
+                harm = self._harms.pop(writer, None)
+                if harm == "reset":  # all but the last byte, so that no message ends there
+                    writer.write(chunk[:-1])
+                    linger = struct.pack("ii", 1, 0)
+                    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                    return
+                writer.write(os.urandom(len(chunk)) if harm == "spoil" else chunk)
                 await writer.drain()
         except OSError:
             return

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from daosup.ctl import arguments, completing, looking
+from daosup.ctl import completing, options
 from daosup.ctl.commands import COMMANDS, Command
 from daosup.ctl.completing import script
+from daosup.ctl.options import Option
 from tests.integration.fleet import Fleet
 from tests.integration.shells import environment, line_after_tab, offered_by_bash
 from tests.waiting import wait_until
@@ -43,10 +44,11 @@ def test_commands_and_their_own_options(nobody: dict[str, str]) -> None:
     assert offered_by_bash("daosupctl re", nobody) == ["release", "restart", "reload", "reexec"]
     assert offered_by_bash("daosupctl --json re", nobody) == ["release", "restart", "reload", "reexec"]
     offered = offered_by_bash("daosupctl mirror --", nobody)
-    assert {*COMMANDS["mirror"].options, "--json", "--help"} <= set(offered)
-    assert "-v" not in offered
+    own = {options.OWN[option].forms[-1] for option in COMMANDS["mirror"].options}
+    assert {*own, "--json", "--help"} <= set(offered)
+    assert "--verbose" not in offered
     assert "--wait" not in offered_by_bash("daosupctl mirror --wait 3 --", nobody)
-    assert "-v" in offered_by_bash("daosupctl doctor ", nobody)
+    assert "--verbose" in offered_by_bash("daosupctl doctor ", nobody)
 
 
 def test_segments_are_those_that_the_command_is_about(lab: dict[str, str], hosts: Fleet) -> None:
@@ -58,6 +60,7 @@ def test_segments_are_those_that_the_command_is_about(lab: dict[str, str], hosts
     assert offered_by_bash("daosupctl release rts:d", lab) == []
     assert offered_by_bash("daosupctl restart ", lab) == ["rts:wfs", "scope"]
     assert offered_by_bash("daosupctl start ", lab) == []
+    assert offered_by_bash("daosupctl view ", lab) == ["rts:dm", "rts:wfs", "scope"]
     hosts.lab.call("stop", name="rts:wfs", wait_s=10)
     try:
         assert offered_by_bash("daosupctl start ", lab) == ["rts:wfs"]
@@ -109,8 +112,8 @@ def test_an_option_that_is_followed_by_a_host_is_offered_those_of_the_registry(
     hosts: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DAOSUP_SOCKET", str(hosts.lab.socket))
-    monkeypatch.setitem(arguments._OWN, "--from", ("HOST", "whose"))
-    film = {"film": Command(looking.status, "frames as a film", options=("--from",), more="")}
+    monkeypatch.setitem(options.OWN, "--from", Option("--from", "whose", "HOST", "whose"))
+    film = {"film": Command("", "a film", "frames as a film", options=("--from",), more="")}
     assert [word for word, _ in completing.offers(["film", "--from", ""], film)] == ["lab", "rts"]
 
 

@@ -109,6 +109,16 @@ def test_a_long_request_does_not_hold_up_the_next_one(daemon: Daemon) -> None:
     assert (first["id"], second["id"], second["result"]) == ("quick", "slow", "released")
 
 
+def test_a_reply_of_many_rows_does_not_hold_up_the_next_one(daemon: Daemon) -> None:
+    count = 20_000  # far more than are written in one turn, however quick the machine is
+    with raw(daemon) as connection:
+        request = {"id": "long", "command": "list", "count": count}
+        connection.sendall(json.dumps(request).encode() + b'\n{"id":"quick","command":"fill","nbytes":1}\n')
+        first, second = lines_of(connection, 2)
+    assert (first["id"], second["id"]) == ("quick", "long")
+    assert second["result"] == {"rows": [{"number": number} for number in range(count)]}
+
+
 def test_a_late_reply_is_not_taken_for_the_next_calls(daemon: Daemon, client: ControlClient) -> None:
     with pytest.raises(NoAnswerError, match=r"did not answer 'wait' within 0\.05 s"):
         client.call("wait", timeout_s=0.05)

@@ -112,7 +112,17 @@ def test_status_of_a_host_in_trouble_exits_1(host: Host, changes: dict[str, Any]
 
 def test_ls(host: Host) -> None:
     assert "rts:wfs" in ctl(host, "ls").stdout
-    assert json.loads(ctl(host, "ls", "--json").stdout) == MACHINES
+    (told,) = json.loads(ctl(host, "ls", "--json").stdout)
+    assert {key: told[key] for key in MACHINES[0] if key != "segments"} == {
+        key: value for key, value in MACHINES[0].items() if key != "segments"
+    }
+    assert (told["is_answering"], told["segments"][0]["readers"]) == (False, 1)
+
+
+def test_ls_of_what_is_not_there_says_what_is(host: Host) -> None:
+    done = ctl(host, "ls", "rts:wsf")
+    assert (done.returncode, done.stdout) == (69, "")
+    assert done.stderr == "daosupctl: no segment fits 'rts:wsf'; did you mean 'rts:wfs'?\n"
 
 
 def test_mirror_and_release_ask_for_what_was_typed(host: Host) -> None:

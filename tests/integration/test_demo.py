@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
-import select
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,14 +15,10 @@ from pathlib import Path
 import pytest
 
 from daosup.shm import Segment
+from tests.integration.terminals import Terminal
 from tests.waiting import wait_until
 
 ENDED_WITHIN_S = 30.0
-TAKE_TERMINAL = """
-import fcntl, os, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.argv[1], sys.argv[1:])
-"""
 DEMO = [sys.executable, "-m", "daosup.demo"]
 
 
@@ -129,38 +122,17 @@ def test_a_redis_that_is_not_there_is_told() -> None:
     assert process.returncode == 0, output
 
 
-@pytest.mark.parametrize("key", [b"\x03", b"q"])
-def test_on_a_terminal_it_draws_and_restores_the_screen(key: bytes) -> None:
-    controller, terminal = pty.openpty()
-    subprocess.run(["stty", "cols", "80", "rows", "24"], stdin=terminal, check=True)
-    modes = subprocess.run(["stty", "-g"], stdin=terminal, capture_output=True, check=True).stdout
-    environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "NO_COLOR": ""}
-    # A session of its own whose terminal this is: as a shell would start it, so that Ctrl-C is a signal.
-    command = [sys.executable, "-c", TAKE_TERMINAL, *DEMO]
-    with subprocess.Popen(
-        command, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True, env=environment
-    ) as process:
-        drawn = read_terminal(controller, "▀")
-        os.write(controller, key)
-        rest = read_terminal(controller, "everything is stopped and removed")
-        assert process.wait(ENDED_WITHIN_S) == 0
-    assert "\033[?1049h\033[?25l" in drawn
-    assert "running" in drawn
-    assert "\033[?25h\033[?1049l" in rest
-    assert subprocess.run(["stty", "-g"], stdin=terminal, capture_output=True, check=True).stdout == modes
-    os.close(terminal)
-    os.close(controller)
-
-
-def read_terminal(controller: int, text: str) -> str:
-    read = b""
-    deadline = time.monotonic() + ENDED_WITHIN_S
-    while text.encode() not in read:
-        left_s = deadline - time.monotonic()
-        assert left_s > 0, f"{text!r} did not appear, but {read.decode(errors='replace')}"
-        if select.select([controller], [], [], left_s)[0]:
-            read += os.read(controller, 1 << 16)
-    return read.decode(errors="replace")
+@pytest.mark.parametrize("key", ["\x03", "q"])
+def test_on_a_terminal_it_draws_and_restores_the_screen(key: str) -> None:
+    with Terminal(DEMO, environment={"DAOSUP_REDIS": None}) as terminal:
+        terminal.wait_for("▀", ENDED_WITHIN_S)
+        assert terminal.is_alternate
+        assert not terminal.has_cursor
+        assert "running" in terminal.text
+        terminal.type(key)
+        assert terminal.wait_end(ENDED_WITHIN_S) == 0
+        assert terminal.is_restored
+        assert "everything is stopped and removed" in terminal.text
 
 
 @pytest.mark.parametrize(("module", "shape"), [("camera", (240, 240)), ("deformable_mirror", (97, 1))])

@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from daosup.adapters.machine_look import look_at_process
+from tests.integration.dnet import free_udp_port, nodes
 from tests.integration.fleet import Fleet, Host
 from tests.integration.obstacles import WITHOUT_OVERRIDE
 from tests.integration.registry_hosts import raw
 from tests.integration.role_faults import WRONG_CLOCK
 from tests.mounts import small
+from tests.ports import free_port
 from tests.segment_files import old_bytes
 from tests.semaphores_seen import THIEF, sleepers
 from tests.waiting import wait_until
@@ -317,6 +321,40 @@ def test_a_configuration_that_would_be_refused(fleet: Fleet) -> None:
     said = told(examined(fleet.rts)[1], "configuration", "warning")
     assert "the last reload was refused" in said
     assert "on disk it is right by now" in said
+
+
+def test_nodes_of_daos_own_network_service(fleet: Fleet, tmp_path: Path) -> None:
+    beacon_port, port = free_udp_port(), free_port()
+    dnet = f"[dnet]\nenable = true\nbeacon_port = {beacon_port}\n"
+    rts, lab = fleet.add("rts"), fleet.add("lab")
+    rts.configure(f'{dnet}data_port = {port}\ninterface = "127.0.0.1"\n')
+    lab.configure(f'{dnet}data_port = {free_port()}\ninterface = "203.0.113.7"\n')
+    with socket.create_server(("127.0.0.1", port)):
+        fleet.start("rts", "lab")
+        assert "cannot be joined, so no node is heard" in told(examined(lab)[1], "dnet", "problem")
+        why = "does that service run on this host itself?"
+        wait_until(lambda: why in str(examined(rts)[1]), DEADLINE_S, "the gate to find its port taken")
+    rts.call("restart", name="gate", wait_s=DEADLINE_S)
+    wait_until(lambda: rts.status()["uptime_s"] > 7.0, what="beacons to have had the time to come")
+    assert "no node of domain dao is heard at 239.255.77.10" in told(examined(rts)[1], "dnet", "warning")
+    with nodes(tmp_path, beacon_port, "cam"):
+        wait_until(lambda: rts.status()["dnet"]["nodes"], what="cam to be heard")
+        assert "1 node heard, with 0 segments" in doctor(rts, "-v").stdout
+        rts.call("stop", name="gate")
+        assert "its gate is stopped" in doctor(rts, "-v").stdout
+    rts.call("start", name="gate")
+
+
+def rows_of(host: Host, kind: str) -> list[dict[str, Any]]:
+    return [row for row in host.status()["workers"] if row["kind"] == kind]
+
+
+def test_a_look_is_no_fault_of_whoever_looks(hosts: Fleet) -> None:
+    with reading(hosts, "looked_at"):
+        for _ in range(2):
+            _, found = examined(hosts.rts)
+            assert {each["check"] for each in found} <= {"fleet", "folders"}
+        assert [row["rejected"] for row in rows_of(hosts.rts, "publisher")] == [0]
 
 
 @needs_root

@@ -15,8 +15,8 @@ def test_a_fault_is_injected_timed_and_written_down(tmp_path: Path) -> None:
     page = tmp_path / "faults.md"
     done = run("tests.faults", "--repeats", "1", "--write", str(page), "mirror killed")
     assert done.returncode == 0, done.stderr
-    assert "healed" in done.stdout
-    assert "| mirror killed | SIGKILL to the mirror's worker |" in page.read_text()
+    assert done.stdout.count("healed") == 2
+    assert "| mirror killed | direct | SIGKILL to the mirror's worker |" in page.read_text()
 
 
 def test_a_fault_that_nobody_knows_is_refused() -> None:

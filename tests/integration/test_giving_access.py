@@ -68,6 +68,15 @@ def semaphores_of(name: str) -> list[Path]:
     return sorted(Path("/dev/shm").glob(f"sem.{name}_sem*"))
 
 
+def plant(semaphore: Path, owner: pwd.struct_passwd, mode: int) -> Path:
+    """Put another file in a semaphore's place."""
+    semaphore.unlink()
+    semaphore.write_bytes(bytes(32))
+    semaphore.chmod(mode)
+    os.chown(semaphore, owner.pw_uid, owner.pw_gid)
+    return semaphore
+
+
 @pytest.fixture
 def make(folder: Path) -> Iterator[object]:
     """Makes a segment as libdao does, for a user: 0600, its semaphores 0644."""
@@ -117,12 +126,7 @@ def test_nobody_else_gets_anything(giver: object, make: object) -> None:
 def test_semaphores_that_are_made_later_are_opened_up(giver: object, make: object) -> None:
     path = make("late")  # type: ignore[operator]
     wait_for_access(path)
-    first = semaphores_of("late")[0]
-    first.unlink()
-    first.write_bytes(bytes(32))
-    first.chmod(0o644)
-    os.chown(first, WRITER.pw_uid, WRITER.pw_gid)
-    wait_for_access(first)
+    wait_for_access(plant(semaphores_of("late")[0], WRITER, 0o644))
 
 
 def test_what_may_not_be_published_is_left_alone(giver: object, make: object) -> None:
@@ -150,11 +154,7 @@ def test_only_segments_are_opened_up(giver: object, folder: Path, make: object, 
 def test_a_semaphore_of_another_owner_than_the_segment_is_left_alone(giver: object, make: object) -> None:
     path = make("foreign")  # type: ignore[operator]
     wait_for_access(path)
-    planted = semaphores_of("foreign")[3]
-    planted.unlink()
-    planted.write_bytes(bytes(32))
-    planted.chmod(0o600)
-    os.chown(planted, OTHER.pw_uid, OTHER.pw_gid)
+    planted = plant(semaphores_of("foreign")[3], OTHER, 0o600)
     wait_for_access(make("after"))  # type: ignore[operator]
     assert not may_use(planted, DAEMON)
 

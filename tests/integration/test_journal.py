@@ -87,8 +87,13 @@ def test_what_a_worker_writes_is_told_with_its_name(fleet: Fleet, journal: Journ
         tell(lab.runtime, "mirror", wfs.source, f"say before\n{trace}after\n")
         found = journal.wait_for("worker-traceback")
         assert found["MESSAGE"].partition("\n")[2] == trace.rstrip("\n")
-        texts = [entry["MESSAGE"].partition("\n")[2] for entry in journal.entries[journal.entries.index(told) :]]
-        assert [text for text in texts[1:] if text] == ["before", trace.rstrip("\n"), "after"]
+
+        def texts() -> list[str]:
+            entries = list(journal.entries)
+            later = (entry["MESSAGE"].partition("\n")[2] for entry in entries[entries.index(told) + 1 :])
+            return [text for text in later if text]
+
+        wait_until(lambda: texts() == ["before", trace.rstrip("\n"), "after"], 10.0, "all three in their order")
 
 
 def test_what_a_worker_says_last_is_told_before_its_death(fleet: Fleet, journal: JournalSocket) -> None:

@@ -50,6 +50,22 @@ def ctl(host: Host, *arguments: str) -> subprocess.CompletedProcess[str]:
 # -- over restarts
 
 
+def test_keep_waits_for_its_host_if_it_is_to_and_keeps_it_if_that_does_not_come(fleet: Fleet) -> None:
+    fleet.start("lab")
+    done = ctl(fleet.lab, "keep", "rts:wfs", "--wait", "0.3")
+    assert (done.returncode, done.stdout) == (69, "")
+    assert "rts:wfs is kept, but does not run yet: " in done.stderr
+    assert "(waited 0.3 s)" in done.stderr
+    command = [sys.executable, "-m", "daosup.ctl", "--socket", str(fleet.lab.socket), "keep", "rts:wfs", "--wait", "30"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as waiting:
+        fleet.start("rts")
+        segment = fleet.rts.create("wfs")
+        told, _ = waiting.communicate(timeout=60)
+    assert (waiting.returncode, told) == (0, "rts:wfs is kept as remote_rts_wfs from now on: running\n")
+    assert row_of(fleet.lab, "rts:wfs")["state"] == "running"
+    fleet.remove("rts:wfs", segment)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
 def test_a_kept_mirror_is_back_after_a_restart_and_a_released_one_is_not(fleet: Fleet, number: signal.Signals) -> None:
     fleet.start("rts", "lab")

@@ -23,7 +23,7 @@ from tests.integration.interop import (
     streaming,
 )
 from tests.integration.streams import filming, wait_for_frames
-from tests.integration.tcp_proxy import free_port
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 
@@ -46,7 +46,7 @@ def test_an_old_reader_alone_asks_and_gets_a_stream_until_it_is_not_heard_any_mo
         assert "reader vanished" in fleet.rts.log
 
 
-COUNT, PERIOD_S = 3000, 0.001
+COUNT, PERIOD_S = 1000, 0.004
 
 
 def film(segment: Segment, count: int, period_s: float) -> None:
@@ -56,14 +56,14 @@ def film(segment: Segment, count: int, period_s: float) -> None:
     for number in range(1, count + 1):
         frame.fill(number)
         segment.write(frame)
-        due_s += period_s
+        due_s = max(due_s, time.monotonic()) + period_s  # two at once would be a gap that only the writer made
         time.sleep(max(0.0, due_s - time.monotonic()))
 
 
-def test_two_old_readers_and_ours_get_every_frame_at_1_khz(fleet: Fleet, make_old: MakeOld) -> None:
+def test_two_old_readers_and_ours_get_every_frame(fleet: Fleet, make_old: MakeOld) -> None:
     fleet.start("rts", "lab")
-    source = "rts:interop_khz"
-    with streaming(fleet, "interop_khz") as going:
+    source = "rts:interop_all"
+    with streaming(fleet, "interop_all") as going:
         one, two = make_old("one"), make_old("two")
         mirror = one.mirror(source)
         assert two.mirror(source) == mirror

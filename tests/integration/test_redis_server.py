@@ -21,6 +21,7 @@ from daosup.adapters.registry import ping
 from daosup.config import Embedded, RedisConfig
 from daosup.errors import ConfigError, UnavailableError
 from tests.integration.registry_hosts import raw
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 PARENT = """
@@ -128,9 +129,7 @@ def test_a_port_that_is_taken_is_said_so(tmp_path: Path, redis_server: EmbeddedR
 def test_a_free_port_that_is_taken_meanwhile_is_replaced(
     tmp_path: Path, redis_server: EmbeddedRedis, redis_binary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free = probe.getsockname()[1]
+    free = free_port()
     offered = [redis_server.port, redis_server.port, free]
     monkeypatch.setattr(module, "_free_port", lambda: offered.pop(0))
     with EmbeddedRedis(tmp_path, binary=redis_binary) as server:
@@ -190,10 +189,7 @@ def test_without_any_binary_the_usual_one_is_waited_for(tmp_path: Path, monkeypa
 
 def test_which_redis_is_used(tmp_path: Path, redis_server: EmbeddedRedis) -> None:
     assert redis_server.port is not None
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free = int(probe.getsockname()[1])
-
+    free = free_port()
     configured = RedisConfig(host="elsewhere", port=free, timeout_s=1.5, is_configured=True, embedded=Embedded.AUTO)
     assert resolve(configured, tmp_path) == (RedisAddress("elsewhere", free, timeout_s=1.5), None)
 

@@ -52,6 +52,7 @@ def test_the_schema_is_kept_to_the_letter(empty_redis: EmbeddedRedis) -> None:
         "started_ms": pytest.approx(time.time() * 1000, abs=60_000),
         "beat": 1,
         "clock_offset_ms": pytest.approx(0, abs=1000),  # one machine, one clock
+        "questions": 0,
     }
     assert json.loads(values.pop(b"dao:machines:rts:shm:wfs:connections")) == [
         {
@@ -63,6 +64,7 @@ def test_the_schema_is_kept_to_the_letter(empty_redis: EmbeddedRedis) -> None:
             "bidirectional": False,
             "client_pub_port": None,
             "protocol": 2,
+            "direct_port": None,
         }
     ]
     assert values == {

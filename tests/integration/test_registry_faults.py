@@ -11,7 +11,8 @@ import pytest
 from tests.integration.fleet import TELLING_ALL, Fleet, Host
 from tests.integration.registry_faults import BACK_S, FAULTS, World, check, check_unbroken, pids, prompt, reach
 from tests.integration.streams import filming, wait_for_frames
-from tests.integration.tcp_proxy import free_port, proxy
+from tests.integration.tcp_proxy import proxy
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 

@@ -19,7 +19,8 @@ from tests.integration.registry_faults import is_whole, pids, prompt, reach, wai
 from tests.integration.registry_hosts import TTL_S, Host, all_keys, connected
 from tests.integration.sentinels import SERVICE, Sentinels, sentinels
 from tests.integration.streams import filming, stream, wait_for_frames
-from tests.integration.tcp_proxy import free_port, proxy
+from tests.integration.tcp_proxy import proxy
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 BACK_S = 10.0

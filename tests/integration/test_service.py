@@ -5,25 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from daosup.adapters.redis_link import blocking_link
+from daosup.adapters.systemd import Systemd
 from tests.integration.fleet import Fleet, Host
 from tests.integration.notified import NotifySocket
 from tests.waiting import wait_until
 
 DEADLINE_S = 20.0
-
-
-@pytest.fixture
-def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NotifySocket]:
-    made = NotifySocket(tmp_path / "notify")
-    monkeypatch.setenv("NOTIFY_SOCKET", str(made.path))
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -52,6 +44,16 @@ def test_ready_is_told_once_the_registry_knows_the_host(fleet: Fleet, host: Host
     assert manager.heard[at + 1] == f"STATUS=master; Redis {fleet.redis.tcp_address}; 0 workers up"
 
 
+def test_a_manager_that_does_not_read_keeps_nobody_from_serving(host: Host, manager: NotifySocket) -> None:
+    filler = Systemd()
+    for _ in range(1000):
+        filler.feed_watchdog()
+    host.start()
+    manager.forget()
+    wait_ready(manager)
+    filler.close()
+
+
 def test_a_host_without_its_registry_is_ready_and_degraded(fleet: Fleet, host: Host, manager: NotifySocket) -> None:
     fleet.redis.stop()
     host.spawn()
@@ -67,8 +69,9 @@ def test_a_second_master_is_never_ready(fleet: Fleet, host: Host, manager: Notif
     manager.forget()
     second = fleet.add("lab")
     second.spawn("--role", "master")
-    assert second.wait() == 69
+    # Read all the while: one that ends does not wait for ever for a manager that does not.
     wait_until(lambda: manager.values("ERRNO"), DEADLINE_S, "why it failed")
+    assert second.wait() == 69
     # The first one still speaks, through the same socket.
     (failure,) = [each for each in manager.values("STATUS") if each.startswith("failed: ")]
     assert "rts" in failure

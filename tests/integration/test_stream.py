@@ -201,7 +201,8 @@ def test_a_reader_that_stands_still_costs_a_bounded_queue(segment_path: Path) ->
             while True:
                 counters.append(decode_header(still.recv()).counter)
         assert len(counters) <= queue_frames(frame_bytes) + 100  # and what the kernel held
-        assert counters[:3] == [1, 2, 3]
+        assert counters[:2] == [1, 2]
+        assert counters == sorted(set(counters))
 
 
 def resident_bytes() -> int:

@@ -360,7 +360,9 @@ def test_after_a_stop_nothing_is_left_and_after_a_crash_all_is(fleet: Fleet, res
     fleet.start("rts", "lab")
     with stream(fleet, "wfs") as wfs:
         pid = fleet.lab.worker_pid(wfs.source)
-        os.kill(pid, signal.SIGSTOP)  # it does not even hear a TERM
+        # Neither does it hear a TERM, nor does its supervisor find that it stands still.
+        os.kill(fleet.lab.pid, signal.SIGSTOP)
+        os.kill(pid, signal.SIGSTOP)
         assert fleet.lab.after_stop(result) == (69 if result in ("success", "timeout") else 0)
         assert is_alive(pid), "a supervisor was there"
         fleet.lab.signal(signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Mirrors that are written back: what is written into one is in its source and in every mirror, once."""
+"""Mirrors that are written back: what is written into one is in its source and in every mirror, once; either way."""
 
 from __future__ import annotations
 
@@ -9,24 +9,48 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from daosup.errors import DeniedError, NoAnswerError, SegmentBusyError, UnavailableError, UnsupportedError
+from daosup.errors import (
+    DeniedError,
+    NoAnswerError,
+    SegmentBusyError,
+    SegmentLostError,
+    UnavailableError,
+    UnsupportedError,
+)
 from daosup.shm import Segment
 from tests.integration.fleet import Fleet, Host
 from tests.integration.streams import filming, wait_for_frames
 from tests.waiting import wait_until
 
 
+@pytest.fixture(scope="module", params=["direct", "zmq"])
+def transport(request: pytest.FixtureRequest) -> str:
+    """How frames come, and what is written goes: so and not otherwise."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def module_hosts(module_hosts: Fleet) -> Fleet:
-    module_hosts.start("desk")
-    module_hosts.rts.configure('[publish]\nread_only = ["locked*"]\nsingle_writer = ["single*"]\n')
-    module_hosts.rts.call("reload")
-    return module_hosts
+def module_hosts(redis_binary: Path, transport: str) -> Iterator[Fleet]:
+    made = Fleet()
+    try:
+        start(made, transport, '[publish]\nread_only = ["locked*"]\nsingle_writer = ["single*"]\n')
+        yield made
+    finally:
+        made.close()
+
+
+def start(fleet: Fleet, transport: str, owner: str) -> None:
+    """Start an owner with that in its configuration, and two that mirror that way."""
+    fleet.add("rts").configure(owner)
+    for name in ("lab", "desk"):
+        fleet.add(name).configure(f'[mirrors]\ntransport = "{transport}"\n')
+    fleet.start("rts", "lab", "desk")
 
 
 def written_back(host: Host, source: str, **options: object) -> Segment:
@@ -63,7 +87,7 @@ def row_of(host: Host, source: str) -> dict[str, Any]:
     return next(row for row in rows if row["source"] == source)
 
 
-def test_what_is_written_into_a_mirror_is_in_its_source_and_in_other_mirrors_once(hosts: Fleet) -> None:
+def test_what_is_written_into_a_mirror_is_in_its_source_and_in_other_mirrors_once(hosts: Fleet, transport: str) -> None:
     with source_of(hosts, "dm") as source, written_back(hosts.lab, "rts:dm") as mirror:
         other = Segment.open(hosts.desk.call("mirror", source="rts:dm", wait_s=20, name="third")["path"])
         before = mirror.counter, source.counter, other.counter
@@ -78,6 +102,8 @@ def test_what_is_written_into_a_mirror_is_in_its_source_and_in_other_mirrors_onc
         wait_for(mirror, 8)
         assert mirror.counter == before[0] + 2
         assert hosts.rts.worker("rts:dm")["written"] == 1  # type: ignore[index]
+        reader = row_of(hosts.lab, "rts:dm")
+        assert (reader["transport"], reader["transport_reason"]) == (transport, None)
         other.close()
 
 
@@ -134,6 +160,16 @@ def test_an_acknowledged_write_is_in_the_source_on_return(hosts: Fleet) -> None:
         source.write(full(source, 1), wait=True)  # of a segment of this host that is so at once
 
 
+def test_frames_larger_than_any_buffer_arrive_whole(hosts: Fleet) -> None:
+    source = hosts.rts.create("large", (2048, 2048), "int32")
+    source.write(full(source, 1))
+    with written_back(hosts.lab, "rts:large") as mirror:
+        for value in range(2, 12):
+            mirror.write(full(mirror, value), wait=True)
+            assert has(source, value)
+    hosts.remove("rts:large", source)
+
+
 def test_a_mirror_that_is_not_written_back_says_so(hosts: Fleet) -> None:
     with source_of(hosts, "oneway") as source:
         path = hosts.lab.call("mirror", source="rts:oneway", wait_s=20)["path"]
@@ -153,9 +189,8 @@ def test_what_is_read_only_refuses_and_says_what_to_do(hosts: Fleet) -> None:
         assert has(source, 1)
 
 
-def test_of_a_single_writer_the_next_one_takes_over_when_it_dies(fleet: Fleet) -> None:
-    fleet.add("rts").configure('[publish]\nsingle_writer = ["*"]\n')
-    fleet.start("rts", "lab", "desk")
+def test_of_a_single_writer_the_next_one_takes_over_when_it_dies(fleet: Fleet, transport: str) -> None:
+    start(fleet, transport, '[publish]\nsingle_writer = ["*"]\n')
     with source_of(fleet, "single1") as source:
         with written_back(fleet.desk, "rts:single1", name="first") as mirror:
             mirror.write(full(mirror, 2), wait=True)
@@ -212,8 +247,9 @@ def test_a_source_made_anew_takes_what_is_written_from_then_on(hosts: Fleet) -> 
         other.write(full(other, 1))
 
         def is_like_it() -> bool:
-            with Segment.open(path, writable=False) as now:
+            with suppress(SegmentLostError), Segment.open(path, writable=False) as now:
                 return now.shape == (3, 3) and has(now, 1)
+            return False  # it is being made anew
 
         wait_until(is_like_it, 5.0, "the mirror to be like the new source")
         with Segment.open(path, writable=True) as anew:
@@ -269,20 +305,37 @@ def test_without_a_link_a_write_fails_and_is_not_sent_later(hosts: Fleet) -> Non
         assert has(source, 11)
 
 
-FLOOD = """
+FLOODS = {
+    "zmq": """
 import os, sys, zmq
 socket = zmq.Context().socket(zmq.XSUB)
-socket.connect(sys.argv[1])
+socket.connect(f"tcp://127.0.0.1:{sys.argv[1]}")
 message = b"DAO2" + os.urandom(100)
 while True:
     socket.send(message)
-"""
+""",
+    "direct": """
+import os, socket, sys, threading
+from daosup.core.dnet import Kind, message
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+connection.sendall(b"SUBSCRIBE flooded elsewhere daosup=1 write=1\\n")
+assert connection.recv(12) == b"OK daosup=1\\n"
+def read():
+    while connection.recv(1 << 16):
+        pass
+threading.Thread(target=read, daemon=True).start()
+messages = 100 * message(Kind.ASK, b"DAO2" + os.urandom(100))
+while True:
+    connection.sendall(messages)
+""",
+}
 
 
-def test_a_flood_of_what_is_no_write_does_not_keep_frames_from_anybody(hosts: Fleet) -> None:
+def test_a_flood_of_what_is_no_write_does_not_keep_frames_from_anybody(hosts: Fleet, transport: str) -> None:
     with source_of(hosts, "flooded") as source, written_back(hosts.lab, "rts:flooded") as mirror:
-        pid, port = hosts.rts.worker_pid("rts:flooded"), row_of(hosts.rts, "rts:flooded")["port"]
-        flooding = subprocess.Popen([sys.executable, "-c", FLOOD, f"tcp://127.0.0.1:{port}"])
+        publisher = row_of(hosts.rts, "rts:flooded")
+        pid, port = publisher["pid"], publisher["direct_port" if transport == "direct" else "port"]
+        flooding = subprocess.Popen([sys.executable, "-c", FLOODS[transport], str(port)])
         try:
             wait_until(lambda: row_of(hosts.rts, "rts:flooded")["rejected"] > 10_000, 20.0, "the flood")
             mine = Segment.open(source.path, writable=True)

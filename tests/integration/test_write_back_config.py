@@ -119,7 +119,9 @@ def test_an_old_owner_has_a_record_that_says_which_port_to_follow(fleet: Fleet, 
     # Without ports of its own the mirror takes any, and says which one.
     wait_until(lambda: row_of(fleet.lab, source)["state"] == "running", WITHIN_S, "the mirror")
     assert order_of(fleet.lab, source)["write_port"] in (0, told)
-    assert owner.status()["published"]["interop_back"]["written_by"] == "lab"
+    wait_until(
+        lambda: owner.status()["published"]["interop_back"]["written_by"] == "lab", WITHIN_S, "the owner to follow"
+    )
     fleet.lab.release(source)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from daosup.workers import fork_server, life
+from daosup.workers.orders import Request
 from daosup.workers.statistics import StatisticsPage
 
 LEAK_BYTES = 100_000_000
@@ -40,7 +41,7 @@ def serve(fd: str) -> None:
     """The fork server's part: as the product's, but its workers have an ear for orders."""
     run_worker = life.run_worker
 
-    def run_unruly(request: life.Request) -> int:
+    def run_unruly(request: Request) -> int:
         order = request.order
         said = order_of(order.page.parent.parent, order.key.kind.value, str(order.key.source))
         stamp = StatisticsPage.stamp

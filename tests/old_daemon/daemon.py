@@ -277,11 +277,11 @@ class Daemon:
                 mirrored.state = "failed"
 
     def _connect(self, mirrored: Mirrored, record: Record) -> None:
-        mirrored.state = "streaming"
         mirrored.port = record["port"]
         if mirrored.publisher is None:
             self._make(mirrored)
         mirrored.subscriber = Subscriber(mirrored.path, record["server_ip"], record["port"], mirrored.received)
+        mirrored.state = "streaming"
 
     def _beat(self) -> None:
         for mirrored in list(self.mirrored.values()):

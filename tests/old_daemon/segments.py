@@ -93,6 +93,8 @@ class Segment:
 
     def _recognise(self) -> tuple[str, int]:
         (keywords,) = struct.unpack_from("<H", self._memory, 178)
+        if len(self._memory) < min(METADATA_BYTES.values()):
+            raise ValueError(f"{self.path} is no segment")  # it is just being made
         (depth,) = struct.unpack_from("<I", self._memory, 4296)
         for layout, slots in (("v0", 1), ("fifo", depth)):
             length = slots * (METADATA_BYTES[layout] + self.frame_bytes) + keywords * KEYWORD_BYTES
@@ -134,12 +136,16 @@ class Segment:
             struct.pack_into("<I", self._memory, 4300, slot)
         struct.pack_into("<q", self._memory, block + 136, time.time_ns())
         struct.pack_into("<Q", self._memory, block + 152, counter)
+        self.post()
+        return counter
+
+    def post(self) -> None:
+        """Wake whoever waits."""
         for semaphore in self._semaphores:
             value = ctypes.c_int()
             _libc.sem_getvalue(semaphore, ctypes.byref(value))
             if value.value < 1:
                 _libc.sem_post(semaphore)
-        return counter
 
     def close(self) -> None:
         self._memory.close()

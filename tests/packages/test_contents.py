@@ -46,6 +46,7 @@ def test_all_that_was_agreed_is_where_it_was_agreed(root: Path) -> None:
         "usr/share/man/man1/daosupctl.1.gz",
         "usr/share/man/man5/daosup.toml.5.gz",
         "usr/share/bash-completion/completions/daosupctl",
+        "usr/share/daosup/grafana-dashboard.json",
         "usr/share/doc/daosup/copyright",
         "etc/daosup/master.toml",
         "etc/daosup/minion.toml",

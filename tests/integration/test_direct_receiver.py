@@ -1,0 +1,439 @@
+"""From a direct connection into a segment without Python: whole frames that are described, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+import pytest
+
+from daosup.core import dnet
+from daosup.core.dnet import Header, Kind
+from daosup.core.latency import LATENCY_BYTES, read_latencies
+from daosup.core.layout import make_geometry
+from daosup.errors import SegmentLostError
+from daosup.shm import Segment
+from daosup.shm._native import BAD, CLOSED, NEW, OTHER, TIMEOUT, DirectReceiver
+from daosup.shm.segment import FOREVER_S
+from tests.integration.direct_owner import Owner, connected, frame_of, hostile, soon
+from tests.semaphores_seen import values
+from tests.waiting import wait_until
+
+NAME = "direct_in"
+#: A small one, which comes with others in one piece, and one that is read by itself.
+SHAPES = [(32, 24), (256, 512)]
+
+
+@dataclass
+class Rig:
+    segment: Segment
+    owner: Owner
+    receiver: DirectReceiver
+    expected: int = 1
+
+    def take(self, until_s: float = 0.0) -> tuple[int, Optional[bytes], Optional[bytes]]:
+        """As a mirror does whose next frame is the one expected."""
+        before = self.receiver.taken + self.receiver.skipped
+        try:
+            return self.segment.window.take_direct(self.receiver, self.expected, until_s)
+        finally:
+            self.expected += self.receiver.taken + self.receiver.skipped - before
+
+    def take_until(self, counter: int) -> None:
+        """Take until that frame is here."""
+        deadline_s = soon(20.0)
+        while self.expected <= counter:
+            assert time.monotonic() < deadline_s, f"waits for {self.expected}"
+            outcome = self.take()[0]
+            assert outcome in (NEW, TIMEOUT), (outcome, self.receiver.wrong)
+
+    def check_newest(self, counter: int, written: int) -> None:
+        """The segment's newest frame is that one of the owner, and its own counter that."""
+        assert self.segment.read().tobytes() == frame_of(self.segment.geometry, counter)
+        assert self.segment.stamp[:3] == (written, counter + 1000, counter + 2000)
+
+    @property
+    def counts(self) -> tuple[int, int, int, int]:
+        receiver = self.receiver
+        return receiver.taken, receiver.passed_over, receiver.skipped, receiver.gaps
+
+
+@contextlib.contextmanager
+def rigged(
+    folder: Path, shape: tuple[int, ...], *, is_every: bool = False, most_waiting_bytes: int = 0
+) -> Iterator[Rig]:
+    with (
+        Segment.create(folder / f"{NAME}.im.shm", shape, "uint16") as segment,
+        connected(most_waiting_bytes) as (near, far),
+    ):
+        receiver = DirectReceiver(far.detach(), is_every)
+        try:
+            yield Rig(segment, Owner(near, segment.geometry), receiver)
+        finally:
+            receiver.close()
+            segment.unlink()
+
+
+@pytest.fixture(params=SHAPES, ids=["small", "large"])
+def rig(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Rig]:
+    with rigged(tmp_path, request.param) as made:
+        yield made
+
+
+@pytest.fixture
+def aside() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+def test_frames_are_written_with_all_that_belongs_to_them(rig: Rig, aside: ThreadPoolExecutor) -> None:
+    for counter in range(1, 6):
+        sending = aside.submit(rig.owner.send, counter)
+        rig.take_until(counter)
+        sending.result()
+        rig.check_newest(counter, counter)
+    assert rig.counts == (5, 0, 0, 0)
+    assert values(NAME) == [1] * 11
+
+
+def test_each_frame_is_counted_by_how_late_it_is(rig: Rig, aside: ThreadPoolExecutor) -> None:
+    place = bytearray(LATENCY_BYTES)
+    written_ns = time.time_ns() - 10_000_000
+    sending = aside.submit(
+        rig.owner.say, dnet.encode_frame(frame_of(rig.segment.geometry, 1), 1, written_ns, frame_id=1)
+    )
+    while rig.receiver.taken == 0:
+        rig.segment.window.take_direct(rig.receiver, 1, 0.0, place)
+    sending.result()
+    counted = read_latencies(bytes(place))
+    assert sum(counted.frames) == 1
+    assert 10_000_000 <= counted.total_ns < time.time_ns() - written_ns
+
+
+def test_a_frame_that_comes_in_pieces_is_written_when_it_is_here_whole(rig: Rig) -> None:
+    raw = rig.owner.frame(1)
+    for start in (0, 1, 63, 64, 65, len(raw) - 9, len(raw) - 8):
+        end = {0: 1, 1: 63, 63: 64, 64: 65, 65: len(raw) - 9, len(raw) - 9: len(raw) - 8}.get(start, len(raw))
+        assert rig.segment.counter == 0
+        rig.owner.say(raw[start:end])
+        rig.take(soon(0.01))
+    rig.take_until(1)
+    rig.check_newest(1, 1)
+
+
+def test_a_link_that_dies_in_the_middle_of_a_frame_leaves_the_last_one(rig: Rig, aside: ThreadPoolExecutor) -> None:
+    sending = aside.submit(rig.owner.send, 1)
+    rig.take_until(1)
+    sending.result()
+    before = Path(rig.segment.path).read_bytes()
+    raw = rig.owner.frame(2)
+    rig.owner.say(raw[: len(raw) - 1])
+    wait_until(lambda: rig.take()[0] == TIMEOUT, what="the rest in vain")
+    assert Path(rig.segment.path).read_bytes() == before
+    rig.owner.close()
+    assert rig.take() == (CLOSED, None, None)
+    assert rig.receiver.wrong == "the owner closed the connection"
+    assert Path(rig.segment.path).read_bytes() == before
+
+
+def test_an_owner_that_is_suddenly_gone_is_noticed(rig: Rig) -> None:
+    rig.owner.reset()
+    assert wait_until(lambda: rig.take()[0] == CLOSED, what="the end")
+    assert rig.receiver.wrong == "Connection reset by peer"
+
+
+def test_missing_frames_are_counted_exactly(rig: Rig, aside: ThreadPoolExecutor) -> None:
+    for counter in (3, 4, 9):
+        sending = aside.submit(rig.owner.send, counter)
+        rig.take_until(counter)
+        sending.result()
+    rig.check_newest(9, 3)
+    assert rig.counts == (3, 0, 2 + 4, 2)
+
+
+def test_what_is_here_already_is_not_written_again(rig: Rig, aside: ThreadPoolExecutor) -> None:
+    sending = aside.submit(lambda: [rig.owner.send(counter) for counter in (5, 5, 3, 6)])
+    rig.take_until(6)
+    sending.result()
+    rig.check_newest(6, 2)
+    assert rig.counts == (2, 0, 4, 1)
+
+
+def test_a_frame_that_was_torn_at_the_source_is_dropped(rig: Rig, aside: ThreadPoolExecutor) -> None:
+    torn = rig.owner.frame(1)[:-8] + dnet.TRAILER.pack(2)
+    sending = aside.submit(rig.owner.say, torn + rig.owner.frame(2))
+    rig.take_until(2)
+    sending.result()
+    rig.check_newest(2, 1)
+    assert rig.counts == (1, 1, 1, 1)
+
+
+def test_a_frame_without_a_frame_id_has_its_counter(rig: Rig, aside: ThreadPoolExecutor) -> None:
+    sending = aside.submit(rig.owner.say, dnet.encode_frame(frame_of(rig.segment.geometry, 7), 7, 70))
+    rig.take_until(7)
+    sending.result()
+    assert rig.segment.read() is not None
+    assert rig.segment.stamp[:3] == (1, 7, 70)
+
+
+def test_a_burst_of_small_frames_is_written_whole(tmp_path: Path) -> None:
+    with rigged(tmp_path, (16,)) as rig:
+        rig.owner.send(*range(1, 200))
+        rig.take_until(199)
+        rig.check_newest(199, 199)
+        assert rig.counts == (199, 0, 0, 0)
+
+
+def test_of_many_small_frames_that_wait_the_old_ones_are_passed_over(tmp_path: Path) -> None:
+    with rigged(tmp_path, (2048,)) as rig:
+        rig.owner.send(*range(1, 201))  # three times what is written of a burst
+        rig.take_until(200)
+        taken, passed_over, skipped, gaps = rig.counts
+        assert taken + passed_over == 200
+        assert skipped == passed_over > 0
+        assert gaps > 0
+        rig.check_newest(200, taken)
+
+
+def test_of_large_frames_that_wait_only_the_newest_is_written(tmp_path: Path, aside: ThreadPoolExecutor) -> None:
+    with rigged(tmp_path, (65600,), most_waiting_bytes=1 << 20) as rig:
+        filling = aside.submit(rig.owner.send, 1, 2, 3, 4)
+        wait_until(lambda: waiting_bytes(rig) >= 2 * len(rig.owner.frame(1)), what="two to be here")
+        rig.take_until(4)
+        filling.result()
+        assert rig.receiver.passed_over >= 1
+        assert rig.receiver.taken + rig.receiver.passed_over == 4
+        rig.check_newest(4, rig.receiver.taken)
+
+
+def test_who_wants_every_frame_has_every_frame(tmp_path: Path, aside: ThreadPoolExecutor) -> None:
+    for shape in [(2048,), (256, 512)]:
+        with rigged(tmp_path, shape, is_every=True) as rig:
+            filling = aside.submit(rig.owner.send, *range(1, 201))
+            rig.take_until(200)
+            filling.result()
+            assert rig.counts == (200, 0, 0, 0)
+
+
+def waiting_bytes(rig: Rig) -> int:
+    """What has come and was not read yet, by what the kernel says of the reader's end."""
+    port = rig.owner.address[1]
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        words = line.split()
+        if int(words[2].rpartition(":")[2], 16) == port:
+            return int(words[4].partition(":")[2], 16)
+    raise AssertionError("no such connection")
+
+
+def test_heartbeats_are_eaten_and_tell_that_the_owner_is_there(rig: Rig) -> None:
+    for _ in range(3):
+        before = rig.receiver.heard_s
+        rig.owner.say(dnet.HEARTBEAT)
+        assert rig.take(FOREVER_S) == (TIMEOUT, None, None)
+        assert rig.receiver.heard_s > before
+
+
+def test_it_ends_when_nothing_comes(rig: Rig) -> None:
+    began = time.monotonic()
+    assert rig.take(FOREVER_S) == (TIMEOUT, None, None)
+    assert 0.2 <= time.monotonic() - began < 5.0
+
+
+@pytest.mark.parametrize("what", ["heartbeats", "frames", "a frame, byte by byte"])
+def test_it_ends_after_its_time_though_more_goes_on(rig: Rig, aside: ThreadPoolExecutor, what: str) -> None:
+    until_s = soon(0.3)
+    taking = aside.submit(lambda: (rig.take(until_s), time.monotonic()))
+    raw, counter = rig.owner.frame(1), 0
+    with contextlib.suppress(ConnectionError):
+        while not taking.done():
+            counter += 1
+            if what == "heartbeats":
+                rig.owner.say(dnet.HEARTBEAT)
+            elif what == "frames":
+                rig.owner.send(counter)
+            else:
+                rig.owner.say(raw[counter - 1 : counter])
+                threading.Event().wait(0.01)
+    (outcome, _, _), ended = taking.result()
+    assert outcome in (NEW, TIMEOUT)
+    assert until_s <= ended < until_s + 5.0
+
+
+def test_what_is_no_frame_is_handed_over_in_its_order(rig: Rig, aside: ThreadPoolExecutor) -> None:
+    described = rig.owner.description(3, b"")
+    sending = aside.submit(rig.owner.say, rig.owner.frame(1) + described + rig.owner.frame(2) + dnet.BYE)
+    said = []
+    while len(said) < 2:
+        outcome, header, payload = rig.take()
+        assert outcome in (NEW, TIMEOUT, OTHER)
+        if outcome == OTHER and header is not None and payload is not None:
+            said.append((rig.segment.counter, header + payload))
+    sending.result()
+    assert said == [(1, described), (2, dnet.BYE)]
+
+
+def test_frames_are_handed_over_to_who_asks_for_messages(rig: Rig, aside: ThreadPoolExecutor) -> None:
+    sending = aside.submit(rig.owner.say, dnet.HEARTBEAT + rig.owner.description() + rig.owner.frame(1))
+    said = []
+    while len(said) < 2:
+        frame_bytes = rig.segment.geometry.frame_bytes if said else 0
+        outcome, header, payload = rig.receiver.receive(frame_bytes, soon())
+        if outcome == OTHER and header is not None and payload is not None:
+            said.append(header + payload)
+    sending.result()
+    assert said == [rig.owner.description(), rig.owner.frame(1)]
+    assert rig.segment.counter == 0
+
+
+def test_a_frame_before_any_description_is_refused(rig: Rig) -> None:
+    rig.owner.say(rig.owner.frame(1)[:64])
+    assert rig.receiver.receive(0, FOREVER_S) == (BAD, None, None)
+    assert "none is described" in rig.receiver.wrong
+
+
+@pytest.mark.parametrize("what", hostile(make_geometry((1,), "uint16")))
+def test_what_may_not_come_ends_it_and_nothing_is_written(rig: Rig, what: str) -> None:
+    rig.owner.say(dnet.HEARTBEAT + hostile(rig.segment.geometry)[what])
+    before = Path(rig.segment.path).read_bytes()
+    assert rig.take(FOREVER_S) == (BAD, None, None)
+    assert rig.receiver.wrong
+    assert rig.take(FOREVER_S) == (BAD, None, None)
+    assert Path(rig.segment.path).read_bytes() == before
+    assert rig.receiver.taken == 0
+
+
+def take_for_ever(rig: Rig) -> None:
+    while rig.take(FOREVER_S)[0] in (NEW, TIMEOUT):
+        pass
+
+
+def test_a_signal_is_handled_while_nothing_comes(rig: Rig) -> None:
+    class Told(Exception):
+        pass
+
+    def handle(*_: object) -> None:
+        raise Told
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        timer = threading.Timer(0.05, lambda: signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1))
+        timer.start()
+        with pytest.raises(Told):
+            take_for_ever(rig)
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, before)
+    rig.owner.say(dnet.BYE)  # and it goes on
+    assert rig.take(FOREVER_S)[0] == OTHER
+
+
+def test_a_mirror_that_was_taken_away_is_noticed(rig: Rig, aside: ThreadPoolExecutor) -> None:
+    Path(rig.segment.path).write_bytes(b"")
+    sending = aside.submit(rig.owner.send, 1)
+    with pytest.raises(SegmentLostError):
+        take_for_ever(rig)
+    assert rig.receiver.taken == 0
+    # The frame waits for another mirror.
+    outcome = TIMEOUT
+    while outcome == TIMEOUT:
+        outcome, _, payload = rig.receiver.receive(rig.segment.geometry.frame_bytes, soon())
+    sending.result()
+    assert payload == rig.owner.frame(1)[64:]
+
+
+def test_a_segment_that_is_open_for_reading_is_not_written(rig: Rig) -> None:
+    with Segment.open(rig.segment.path, writable=False) as reader, pytest.raises(PermissionError, match="reading only"):
+        reader.window.take_direct(rig.receiver, 1, 0.0)
+
+
+def test_what_is_sent_arrives_whole_or_not_at_all(tmp_path: Path) -> None:
+    with rigged(tmp_path, (16,)) as rig:
+        ask = dnet.message(Kind.ASK, bytes(1_000_000))
+        sent = [rig.receiver.send(ask) for _ in range(64)]
+        assert sent[0]
+        assert not sent[-1]
+        later: list[bool] = []
+        heard = rig.owner.hear(lambda: any(later) or later.append(rig.receiver.send(dnet.HEARTBEAT)))
+        assert heard == [(Kind.ASK, bytes(1_000_000))] * sum(sent) + [(Kind.HEARTBEAT, b"")]
+
+
+def test_what_there_was_no_room_for_goes_out_when_there_is(tmp_path: Path, aside: ThreadPoolExecutor) -> None:
+    payload = bytes(range(256)) * 80_000
+    with rigged(tmp_path, (16,)) as rig:
+        assert rig.receiver.send(dnet.encode_header(Header(Kind.ASK, payload_bytes=len(payload))), payload)
+        assert rig.receiver.has_rest
+        assert not rig.receiver.flush(0.0)
+        assert not rig.receiver.send(dnet.HEARTBEAT)
+        hearing = aside.submit(rig.owner.hear)
+        while not rig.receiver.flush(20.0):
+            pass
+        assert not rig.receiver.has_rest
+        assert rig.receiver.send(dnet.HEARTBEAT)
+        assert hearing.result() == [(Kind.ASK, payload), (Kind.HEARTBEAT, b"")]
+
+
+def test_what_is_on_its_way_does_not_arrive_after_an_abrupt_end(tmp_path: Path, aside: ThreadPoolExecutor) -> None:
+    with rigged(tmp_path, (16,)) as rig:
+        rig.receiver.send(dnet.HEARTBEAT, bytes(50_000_000))
+        waiting = aside.submit(rig.receiver.flush, 600.0)
+        rig.receiver.close(True)
+        with pytest.raises(ConnectionResetError):
+            rig.owner.hear()
+        assert waiting.result()
+        assert not rig.receiver.has_rest
+
+
+@pytest.mark.parametrize("is_every", [False, True])
+def test_frames_that_are_handed_over_are_passed_over_likewise(tmp_path: Path, is_every: bool) -> None:
+    with rigged(tmp_path, (2048,), is_every=is_every) as rig:
+        rig.owner.send(*range(1, 201))
+        counters = [0]
+        while counters[-1] < 200:
+            outcome, raw, payload = rig.receiver.receive(4096, soon())
+            if outcome == OTHER:
+                assert raw is not None
+                assert payload is not None
+                counters.append(dnet.decode_header(raw).counter)
+                assert payload == rig.owner.frame(counters[-1])[64:]
+        assert counters == sorted(set(counters))
+        assert len(counters) - 1 + rig.receiver.passed_over == 200
+        assert bool(rig.receiver.passed_over) is not is_every
+
+
+def test_a_closed_connection_can_do_nothing_more(rig: Rig) -> None:
+    rig.receiver.close()
+    rig.receiver.close()
+    assert not rig.receiver.send(dnet.HEARTBEAT)
+    for call in (rig.take, lambda: rig.receiver.receive(0, 0.0)):
+        with pytest.raises(ValueError, match="closed"):
+            call()
+
+
+def test_one_thread_takes_at_a_time(rig: Rig, aside: ThreadPoolExecutor) -> None:
+    taking = aside.submit(rig.take, FOREVER_S)
+    with contextlib.suppress(ValueError):
+        while not taking.done():
+            rig.receiver.receive(0, 0.0)
+        pytest.fail("both of them could")
+    taking.result()
+
+
+def test_what_is_no_socket_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("wb") as file, pytest.raises(OSError, match="Socket operation on non-socket"):
+        DirectReceiver(file.fileno())
+
+
+def test_an_idle_reader_wakes_up_less_than_five_times_a_second(tmp_path: Path) -> None:
+    with rigged(tmp_path, (16,)) as rig:
+        began_s, calls = time.monotonic(), 0
+        while calls < 10:
+            rig.take(FOREVER_S)
+            calls += 1
+        assert calls / (time.monotonic() - began_s) < 4.0
