@@ -1,6 +1,7 @@
 """``python -m bench [NAME ...]``: measure, print the table, exit 1 if a goal was missed or a measurement failed.
 
-A measurement that fails is a row that says so; the others go on.
+A measurement that fails is a row that says so; the others go on. All of them take most of an hour; each can be made at
+another time with ``--json FILE``, and ``--join FILE ... --write PAGE`` makes one page of them.
 """
 
 from __future__ import annotations
@@ -14,11 +15,31 @@ from pathlib import Path
 from types import ModuleType
 from typing import Optional
 
-from bench import first_frame, interrupts, kill, quiet, report, scale, status, stream, torn
+from bench import (
+    compress,
+    event_delay,
+    first_frame,
+    flat_out,
+    interrupts,
+    kill,
+    latency,
+    many,
+    plots,
+    quiet,
+    rates,
+    readers,
+    report,
+    scale,
+    status,
+    stream,
+    top,
+    torn,
+)
 from bench.children import BenchError
 from bench.figures import Row, Verdict
 from bench.machine import describe
-from bench.plan import Plan
+from bench.plan import SIZES, TRANSPORTS, Plan
+from bench.results import Results
 from daosup.errors import DaosupError
 
 MEASUREMENTS: dict[str, ModuleType] = {
@@ -26,12 +47,23 @@ MEASUREMENTS: dict[str, ModuleType] = {
     "stream": stream,
     "kill": kill,
     "status": status,
+    "top": top,
+    "events": event_delay,
     "torn": torn,
+    "latency": latency,
+    "rates": rates,
+    "readers": readers,
+    "many": many,
+    "flat-out": flat_out,
+    "compress": compress,
     "scale": scale,
     "quiet": quiet,
 }
 #: Without names; what is not among them has a page of its own.
-USUAL = ("first-frame", "stream", "kill", "status", "torn")
+USUAL = (
+    "latency", "rates", "readers", "many", "flat-out", "compress",
+    "first-frame", "stream", "kill", "status", "top", "torn",
+)  # fmt: skip
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -41,23 +73,31 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     # An installed daosup has its bytecode beside it; to compile it at every start is not what is measured.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     seconds = options.seconds or (12.0 if options.quick else 60.0)
-    plan = Plan(is_quick=options.quick, stream_s=seconds)
-    rows: list[Row] = []
-    names = options.names or list(USUAL)
+    plan = Plan(options.quick, seconds, tuple(options.sizes), tuple(options.transports))
+    results = Results.joined(options.join)
     try:
-        for name in names:
-            rows += _measured(name, plan)
+        for name in options.names or ([] if options.join else USUAL):
+            results.add(name, _measured(name, plan))
+            results.machine = describe(plan.redis_flavour)
     except KeyboardInterrupt:
         plan.say("interrupted; everything it started is stopped")
         return 130
-    machine = describe(plan.redis_flavour)
-    print(report.text(rows, machine))
+    rows = results.all_rows
+    print(report.text(rows, results.machine))
     if options.json:
-        options.json.write_text(report.as_json(rows, machine))
+        options.json.write_text(results.as_json())
     if options.write:
-        methods = {name: MEASUREMENTS[name].__doc__ or "" for name in names}
-        options.write.write_text(report.page(_title(names), rows, machine, methods, _command(options)))
+        _write(options.write, results, _command(options, list(results.rows)))
     return int(any(row.verdict in (Verdict.MISSED, Verdict.FAILED) for row in rows))
+
+
+def _write(page: Path, results: Results, command: str) -> None:
+    rows, images = results.all_rows, {}
+    if plots.has_library():
+        plots.write(page, rows)
+        images = {figure: plots.file_name(page, figure, "svg") for figure in plots.figures(rows)}
+    methods = {name: MEASUREMENTS[name].__doc__ or "" for name in results.rows}
+    page.write_text(report.page(_title(list(results.rows)), results, methods, command, images))
 
 
 def _measured(name: str, plan: Plan) -> list[Row]:
@@ -80,6 +120,9 @@ def _parse(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help=which)
     parser.add_argument("--quick", action="store_true", help="fewer repeats, shorter runs: a look, not a result")
     parser.add_argument("--seconds", type=float, help="length of the long stream run (default 60; each turn a third)")
+    parser.add_argument("--sizes", type=_numbers, default=SIZES, metavar="BYTES,...", help="of latency and rates")
+    parser.add_argument("--transports", type=_words, default=TRANSPORTS, metavar="NAME,...", help="of daosup")
+    parser.add_argument("--join", type=Path, nargs="+", default=[], metavar="FILE", help="begin with what --json wrote")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the page there, as docs/performance.md is")
     options = parser.parse_args(arguments)
@@ -91,14 +134,23 @@ def _parse(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     return options
 
 
+def _words(text: str) -> list[str]:
+    return text.split(",")
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(word) for word in _words(text)]
+
+
 def _title(names: Sequence[str]) -> str:
-    return "Performance" if set(names) & set(USUAL) else "Scale"
+    return "Scale" if set(names) <= {"scale", "quiet"} else "Performance"
 
 
-def _command(options: argparse.Namespace) -> str:
+def _command(options: argparse.Namespace, names: Sequence[str]) -> str:
     quick = ["--quick"] if options.quick else []
     seconds = [f"--seconds {options.seconds:g}"] if options.seconds else []
-    return " ".join(["python -m bench", *options.names, *quick, *seconds, f"--write {options.write}"])
+    named = [] if list(names) == list(USUAL) else names
+    return " ".join(["python -m bench", *named, *quick, *seconds, f"--write {options.write}"])
 
 
 if __name__ == "__main__":

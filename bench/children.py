@@ -1,6 +1,8 @@
 """Processes the bench starts: each is stopped by whoever started it, whatever happens in between.
 
-They get a session of their own, so Ctrl-C at the terminal reaches the bench alone, which then stops them in order.
+They get a process group each, so Ctrl-C at the terminal reaches the bench alone, which then stops them in order;
+not a session: kernels that share the processor out by sessions (autogroup) would give one bare program as much of it
+as a daemon with all its workers.
 """
 
 from __future__ import annotations
@@ -60,16 +62,18 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def running(arguments: Sequence[str], log: Path, *, is_talking: bool) -> Iterator[subprocess.Popen[bytes]]:
-    """A Python process for as long as the block lasts; what it says goes to ``log``, stdout to us if ``is_talking``."""
+def running(
+    arguments: Sequence[str], log: Path, *, is_talking: bool, program: str = sys.executable
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process for as long as the block lasts; what it says goes to ``log``, stdout to us if ``is_talking``."""
     with ExitStack() as stack:
         with log.open("ab") as stderr, interrupts.held():
             process = subprocess.Popen(
-                [sys.executable, *arguments],
+                [program, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if is_talking else stderr,
                 stderr=stderr,
-                start_new_session=True,
+                preexec_fn=os.setpgrp,  # noqa: PLW1509 # no thread runs yet, and process_group= is Python 3.11's
             )
             stack.callback(stop, process)
         yield process

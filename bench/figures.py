@@ -1,7 +1,7 @@
 """The arithmetic of a measurement: pure, so a number in the table can be checked by hand.
 
 Percentiles interpolate linearly between the sorted samples. A goal is judged either on the median or on the worst
-sample, and says which; smaller is always better.
+sample, and says which.
 """
 
 from __future__ import annotations
@@ -32,11 +32,28 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Goal:
-    """At most (or, if ``is_strict``, less than) ``limit``, in the unit of the row it belongs to."""
+    """At most (``is_strict``: less than; ``is_least``: at least) ``limit``, in the unit of the row it belongs to."""
 
     limit: float
     judged: Judged = Judged.MEDIAN
     is_strict: bool = False
+    is_least: bool = False
+
+    def is_met(self, samples: Sequence[float]) -> bool:
+        """Whether the samples' median, or the worst of them, keeps to it."""
+        if self.is_least:
+            return (median(samples) if self.judged is Judged.MEDIAN else min(samples)) >= self.limit
+        figure = median(samples) if self.judged is Judged.MEDIAN else max(samples)
+        return figure < self.limit if self.is_strict else figure <= self.limit
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a row belongs in a plot: in which figure, in which line of it, and at which place of the x axis."""
+
+    figure: str
+    line: str
+    x: float
 
 
 @dataclass(frozen=True)
@@ -60,6 +77,7 @@ class Row:
     ratio_to: str = ""
     note: str = ""
     noise: Noise = field(default_factory=Noise)
+    point: Optional[Point] = None
 
     @property
     def verdict(self) -> Verdict:
@@ -68,9 +86,7 @@ class Row:
             return Verdict.FAILED
         if self.goal is None:
             return Verdict.NONE
-        figure = median(self.samples) if self.goal.judged is Judged.MEDIAN else max(self.samples)
-        is_met = figure < self.goal.limit if self.goal.is_strict else figure <= self.goal.limit
-        return Verdict.MET if is_met else Verdict.MISSED
+        return Verdict.MET if self.goal.is_met(self.samples) else Verdict.MISSED
 
 
 def percentile(samples: Sequence[float], percent: float) -> float:

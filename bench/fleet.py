@@ -1,4 +1,4 @@
-"""Two hosts on one machine, ``rts`` and ``lab``, each with its real daemon, and a registry of their own.
+"""Hosts on one machine, ``rts`` and ``lab`` and perhaps more, each with its real daemon, and a registry of their own.
 
 Everything lives in one temporary folder and every segment's name begins with a tag of this process, so that nothing
 is left behind: what a killed process could not remove is swept by that tag.
@@ -85,6 +85,11 @@ class Host:
         """Where its daemon listens."""
         return self._socket
 
+    @property
+    def pid(self) -> int:
+        """Of its daemon."""
+        return self._process.pid
+
     def is_up(self) -> bool:
         """Whether the daemon answers and has its registry."""
         try:
@@ -114,12 +119,13 @@ class Host:
 
 
 class Fleet:
-    """The two hosts: ``rts`` owns the sources, ``lab`` mirrors them."""
+    """The hosts: ``rts`` owns the sources, ``lab`` mirrors them, and so do more ``readers`` if there are any."""
 
-    def __init__(self, rts: Host, lab: Host, redis: RedisAddress, redis_flavour: str) -> None:
+    def __init__(self, rts: Host, readers: list[Host], redis: RedisAddress, redis_flavour: str) -> None:
         self.redis = redis
         self.rts = rts
-        self.lab = lab
+        self.readers = readers
+        self.lab = readers[0]
         self.redis_flavour = redis_flavour
 
     def source_file(self, what: str) -> Path:
@@ -134,9 +140,10 @@ class Fleet:
         """Until the owner has seen the source."""
         wait_until(lambda: self.rts.knows(segment_name(what)), 10.0, f"rts to see {segment_name(what)}")
 
-    def mirror(self, what: str) -> Path:
-        """Ask lab to mirror a source; returns the mirror's file."""
-        return Path(self.lab.call("mirror", source=self.source(what), wait_s=30.0)["path"])
+    def mirror(self, what: str, transport: str = "", reader: Optional[Host] = None) -> Path:
+        """Ask lab or another reader to mirror a source, by ``transport`` if one is named; returns the mirror's file."""
+        how = {"transport": transport} if transport else {}
+        return Path((reader or self.lab).call("mirror", source=self.source(what), wait_s=30.0, **how)["path"])
 
     def release(self, what: str) -> None:
         """Give a mirror back and wait until neither end has a worker for it any more."""
@@ -170,19 +177,20 @@ class Fleet:
 
 
 @contextmanager
-def fleet(lab_config: str = "", *, is_waiting: bool = True) -> Iterator[Fleet]:
-    """Registry and two daemons, up and connected unless nobody ``is_waiting``; lab's file has ``lab_config``, too."""
+def fleet(
+    lab_config: str = "", rts_config: str = "", *, is_waiting: bool = True, more_readers: int = 0
+) -> Iterator[Fleet]:
+    """Registry and two daemons or more, up unless nobody ``is_waiting``; their files have these texts, too."""
     with ExitStack() as stack:
         folder = stack.enter_context(temporary_place())
         with interrupts.held():
             redis = stack.enter_context(EmbeddedRedis(folder / "redis"))
         redis_url = f"unix://{redis.socket_path}"
-        more = {"rts": "", "lab": lab_config}
+        more = {"rts": rts_config, "lab": lab_config, **{f"lab{number + 2}": "" for number in range(more_readers)}}
         hosts = [stack.enter_context(_host(name, folder / name, redis_url, more[name])) for name in more]
         for host in hosts if is_waiting else ():
             wait_until(host.is_up, _START_TIMEOUT_S, f"the daemon of {host.name} ({last_lines(host.log)})")
-        rts, lab = hosts
-        yield Fleet(rts, lab, redis.tcp_address, redis_flavour())
+        yield Fleet(hosts[0], hosts[1:], redis.tcp_address, redis_flavour())
 
 
 def redis_flavour() -> str:

@@ -1,12 +1,11 @@
-"""The result as a table: for a terminal, as the page docs/performance.md, and as JSON with every sample."""
+"""The result as a table: for a terminal, and as the page docs/performance.md."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 
-from bench.figures import Goal, Judged, Row, median, percentile
+from bench.figures import Goal, Judged, Row, Verdict, median, percentile
+from bench.results import Results
 
 _HEAD = ("what", "goal", "median", "p10 - p90", "worst", "n", "ratio", "verdict", "spin ms", "steal", "busy", "note")
 
@@ -19,7 +18,7 @@ def _number(value: float) -> str:
 
 
 def _goal(goal: Goal, unit: str) -> str:
-    sign = "<" if goal.is_strict else "<="
+    sign = ">=" if goal.is_least else "<" if goal.is_strict else "<="
     return f"{sign} {_number(goal.limit)} {unit}".rstrip() + (" (worst)" if goal.judged is Judged.WORST else "")
 
 
@@ -32,7 +31,7 @@ def cells(row: Row) -> tuple[str, ...]:
         _goal(row.goal, row.unit) if row.goal else "",
         f"{_number(median(samples))} {row.unit}".rstrip() if samples else "",
         f"{_number(percentile(samples, 10))} - {_number(percentile(samples, 90))}" if many else "",
-        _number(max(samples)) if many else "",
+        _number((min if row.goal and row.goal.is_least else max)(samples)) if many else "",
         str(len(samples)),
         f"{row.ratio:.2f} x {row.ratio_to}" if row.ratio is not None else "",
         row.verdict.value,
@@ -57,31 +56,42 @@ def text(rows: Sequence[Row], machine: Mapping[str, str]) -> str:
     return "\n".join([machine_line(machine), "", head, *body])
 
 
-def page(title: str, rows: Sequence[Row], machine: Mapping[str, str], methods: Mapping[str, str], command: str) -> str:
-    """docs/performance.md, or another page of measurements."""
+def page(title: str, results: Results, methods: Mapping[str, str], command: str, images: Mapping[str, str]) -> str:
+    """docs/performance.md, or another page of measurements.
+
+    Args:
+        title: Its heading.
+        results: What was measured.
+        methods: How each measurement is made.
+        command: What made the page.
+        images: The file of each figure, those that there are.
+    """
+    lines = [f"# {title}", "", f"Written by `{command}`; run it again and this page is made anew.", ""]
+    lines += [f"Machine: {machine_line(results.machine)}.", "", *_summary(results.all_rows), "", *_LEGEND]
+    for name, rows in results.rows.items():
+        lines += ["", f"## {name}", "", methods[name].strip(), "", *_markdown(rows)]
+        named = dict.fromkeys(row.point.figure for row in rows if row.point is not None)
+        lines += [line for figure in named if figure in images for line in ("", f"![{figure}]({images[figure]})")]
+    return "\n".join([*lines, ""])
+
+
+_LEGEND = (
+    "*spin* is a piece of fixed work timed before and after each repeat: the further its worst is from its",
+    "median, the less the machine was ours. *steal* is the time a hypervisor took (worst repeat), *busy* the",
+    "share of all cores at work (mean). *ratio* compares with what is named, in the same run.",
+)
+
+
+def _summary(rows: Sequence[Row]) -> list[str]:
+    met = sum(row.verdict is Verdict.MET for row in rows)
+    others = [row for row in rows if row.verdict in (Verdict.MISSED, Verdict.FAILED)]
+    lines = [f"Goals met: {met}; missed: {len(others)}{':' if others else '.'}"]
+    for row in others:
+        goal, figure = cells(row)[1:3]
+        lines.append(f"- {row.what}: {f'{figure}, goal {goal}' if row.samples else f'not measured: {row.note}'}")
+    return [*lines[:1], *([""] if others else []), *lines[1:]]
+
+
+def _markdown(rows: Sequence[Row]) -> list[str]:
     table = [_HEAD, ("---",) * len(_HEAD), *map(cells, rows)]
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in table]
-    how = [part for name, method in methods.items() for part in ("", f"## {name}", "", method.strip())]
-    return "\n".join(
-        [
-            f"# {title}",
-            "",
-            f"Written by `{command}`; run it again and this page is made anew.",
-            "",
-            f"Machine: {machine_line(machine)}.",
-            "",
-            *lines,
-            "",
-            "*spin* is a piece of fixed work timed before and after each repeat: the further its worst is from its",
-            "median, the less the machine was ours. *steal* is the time a hypervisor took (worst repeat), *busy* the",
-            "share of all cores at work (mean). *ratio* compares with what is named, in the same run.",
-            *how,
-            "",
-        ]
-    )
-
-
-def as_json(rows: Sequence[Row], machine: Mapping[str, str]) -> str:
-    """Everything, with every sample."""
-    entries = [{**dataclasses.asdict(row), "verdict": row.verdict.value} for row in rows]
-    return json.dumps({"machine": dict(machine), "rows": entries}, indent=2, default=lambda value: value.value)
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in table]

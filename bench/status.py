@@ -32,7 +32,7 @@ def measure(plan: Plan) -> Iterator[Row]:
         hosts.await_known("still")
         hosts.mirror("still")
         hosts.worker_pids("still")  # both run: status ends with 1 if one does not
-        status = [*_console_script(), "--socket", str(hosts.rts.control_socket), "status"]
+        status = [*console_script(), "--socket", str(hosts.rts.control_socket), "status"]
         plan.say("daosupctl status beside python -c pass")
         bare_ms, ours_ms = [], []
         _wall_ms(status)  # whatever has to be compiled to bytecode is compiled here
@@ -48,7 +48,7 @@ def measure(plan: Plan) -> Iterator[Row]:
         source.unlink()
 
 
-def _console_script() -> list[str]:
+def console_script() -> list[str]:
     """The command as installed; from a bare source tree, what that command would run."""
     installed = Path(sys.executable).with_name("daosupctl")
     return [os.fspath(installed)] if installed.exists() else [sys.executable, "-c", _CALL]

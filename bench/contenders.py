@@ -1,0 +1,150 @@
+"""Who moves the frames: the bare programs and daosup, each between a segment of its own and that one's mirror.
+
+All of them are there all the time, and only the one whose source is written has work: so they take turns within
+seconds, and what the machine does meanwhile meets them all alike. A program that spins is there for its turn alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field, fields
+from functools import partial
+from pathlib import Path
+
+from bench.bare_programs import BarePrograms, Sight, Written
+from bench.children import BenchError
+from bench.fleet import Fleet, segment_name
+from bench.machine import cpu_time_s
+from daosup.config.workers import WorkerConfig
+from daosup.shm import Segment
+
+BARE_TCP = "bare TCP"
+BARE_SPINNING = "bare TCP, spinning"
+BARE_ZMQ = "bare ZMQ"
+SPINNING = "spinning"
+#: For the daemons of both hosts: spin for the segments that are called so, however slowly they are written here.
+CAN_SPIN = any(each.name == "spin_ms" for each in fields(WorkerConfig))
+SPINNING_CONFIG = f'[[worker]]\nmatch = "*_{SPINNING}"\nspin_ms = 100\n' if CAN_SPIN else ""
+#: Which bare program a transport is compared with.
+BARE_OF = {"direct": BARE_TCP, "zmq": BARE_ZMQ}
+_WORD_BYTES = 8
+_ARRIVAL_S = 0.05
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One of them; ``at_work`` gives the process ids of its two ends for the time of a turn."""
+
+    name: str
+    source: Path
+    target: Path
+    at_work: Callable[[], AbstractContextManager[tuple[int, int]]]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one of them did while its source was written."""
+
+    written: Written
+    sight: Sight
+    cpu_s: float
+
+    @property
+    def cpu_us(self) -> float:
+        """CPU time of both ends for a delivered frame, in us."""
+        return self.cpu_s / max(1, self.sight.delivered) * 1e6
+
+    @property
+    def skipped_share(self) -> float:
+        """How much of what was written never was in the mirror, 0 to 1."""
+        return self.sight.skipped / max(1, self.sight.written)
+
+
+@dataclass
+class Course:
+    """Where they meet: makes the segments, starts the programs."""
+
+    hosts: Fleet
+    programs: BarePrograms
+    nbytes: int
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def bare(self, name: str) -> Contender:
+        """A bare program."""
+        what = f"{self.nbytes}_{name.replace(', ', '_').replace(' ', '_')}"
+        source, target = (self._segment(self._beside(f"{what}_{end}")) for end in ("source", "target"))
+        pair = {
+            BARE_TCP: partial(self.programs.tcp_pair, source, target),
+            BARE_SPINNING: partial(self.programs.tcp_pair, source, target, is_spinning=True),
+            BARE_ZMQ: partial(self.programs.zmq_pair, source, target),
+        }[name]
+        if name == BARE_SPINNING:
+            return Contender(name, source, target, pair)
+        pids = self._stack.enter_context(pair())
+        return Contender(name, source, target, lambda: nullcontext(pids))
+
+    def daosup(self, transport: str, *, is_spinning: bool = False) -> Contender:
+        """A publisher and a mirror of daosup; they spin only while frames come, so they are there all the time."""
+        what = f"{self.nbytes}_{transport}" + (f"_{SPINNING}" if is_spinning else "")
+        source = self._segment(self.hosts.source_file(what))
+        self.hosts.await_known(what)
+        target = self.hosts.mirror(what, transport)
+        self._stack.callback(self.hosts.release, what)
+        pids = self.hosts.worker_pids(what)
+        name = daosup_name(transport, is_spinning=is_spinning)
+        return Contender(name, source, target, partial(self._unchanged, what, pids))
+
+    @contextmanager
+    def _unchanged(self, what: str, pids: tuple[int, int]) -> Iterator[tuple[int, int]]:
+        yield pids
+        if self.hosts.worker_pids(what) != pids:
+            raise BenchError("a worker was restarted while it was measured")
+
+    def _segment(self, file: Path) -> Path:
+        segment = Segment.create(file, (self.nbytes // _WORD_BYTES,), "uint64", layout="fifo", depth=1)
+        self._stack.callback(segment.close)
+        self._stack.callback(segment.unlink)
+        return file
+
+    def _beside(self, what: str) -> Path:
+        # Not in a host's folder, where its daemon would take it for a segment of its own.
+        return self.programs.folder / f"{segment_name(what)}.im.shm"
+
+    def turn(self, contender: Contender, *, rate_hz: float, seconds: float, is_at_once: bool = True) -> Turn:
+        """Write its source for a time and look at its mirror meanwhile.
+
+        Raises:
+            BenchError: If nothing came.
+        """
+        looking = self.programs.observer(contender.target, is_at_once=is_at_once)
+        with contender.at_work() as pids, looking as observer:
+            before_s = sum(map(cpu_time_s, pids))
+            written = self.programs.write([contender.source], rate_hz=rate_hz, seconds=seconds, is_at_once=is_at_once)
+            time.sleep(_ARRIVAL_S)
+            cpu_s = sum(map(cpu_time_s, pids)) - before_s
+            sight = observer.end()
+        if not len(sight.ages_us):
+            raise BenchError(f"no frame of {self.nbytes} bytes came by {contender.name}")
+        return Turn(written, sight, cpu_s)
+
+
+@contextmanager
+def course(hosts: Fleet, programs: BarePrograms, nbytes: int) -> Iterator[Course]:
+    """A course for frames of ``nbytes`` bytes; all that was started ends with it."""
+    with ExitStack() as stack:
+        yield Course(hosts, programs, nbytes, stack)
+
+
+def daosup_name(transport: str, *, is_spinning: bool = False) -> str:
+    """What daosup is called here."""
+    return f"daosup {transport}" + (f", {SPINNING}" if is_spinning else "")
+
+
+def size_name(nbytes: int) -> str:
+    """``560 B``, ``64 kB``, ``16 MB``."""
+    for unit, step in (("MB", 1 << 20), ("kB", 1 << 10)):
+        if nbytes >= step:
+            return f"{nbytes // step} {unit}"
+    return f"{nbytes} B"

@@ -1,0 +1,132 @@
+"""How old a frame is when a program sees it in the mirror: daosup beside bare programs that take turns with it.
+
+From the moment at which the writer has written a frame (its stamp, inside the frame) to the moment at which a program
+that waits on a semaphore of the mirror has read that stamp there. Frames of 560 B, 64 kB and 1 MB are written at 200 Hz
+and frames of 16 MB at 20 Hz, of which 200 a second are more than this memory moves four times over. Each turn has a
+p50 and a p99; a ratio is that of two turns beside one another, so what the machine did in these seconds meets both.
+
+Neither writer nor observer spins, as on a machine with two cores they would take one of them from who moves the
+frames. Where it is allowed they run before programs that compute: behind one that spins they would measure for how long
+the scheduler lets it. *CPU* is that of both ends together, all their threads, for each frame delivered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Optional
+
+import numpy as np
+
+from bench.bare_programs import BarePrograms
+from bench.contenders import (
+    BARE_OF,
+    BARE_SPINNING,
+    BARE_TCP,
+    BARE_ZMQ,
+    CAN_SPIN,
+    SPINNING_CONFIG,
+    Contender,
+    Course,
+    Turn,
+    course,
+    daosup_name,
+    size_name,
+)
+from bench.figures import Goal, Noise, Point, Row, median, ratios
+from bench.fleet import Fleet, fleet, temporary_place
+from bench.plan import Plan
+
+RATE_HZ, LARGE_RATE_HZ = 200.0, 20.0
+LARGE_BYTES = 1 << 24
+FIGURE = "latency"
+#: Of p50, p99 and CPU against the bare program of the same transport.
+GOALS = {"direct": (Goal(1.15), Goal(1.3), Goal(1.2)), "zmq": (Goal(1.15), None, None)}
+SPINNING_GOAL = Goal(1.3)
+_TURN_S, _REPEATS = 1.5, 9
+_LARGE_TURN_S, _LARGE_REPEATS = 4.0, 5
+_SETTLING_SHARE = 0.05
+
+
+def measure(plan: Plan) -> Iterator[Row]:
+    """Size by size; within one, all take turns."""
+    with temporary_place() as folder, fleet(SPINNING_CONFIG, SPINNING_CONFIG) as hosts:
+        plan.redis_flavour = hosts.redis_flavour
+        programs = BarePrograms.build(folder)
+        for nbytes in plan.sizes:
+            yield from _size(plan, hosts, programs, nbytes)
+
+
+def _size(plan: Plan, hosts: Fleet, programs: BarePrograms, nbytes: int) -> Iterator[Row]:
+    with course(hosts, programs, nbytes) as place:
+        contenders = [place.bare(name) for name in (BARE_TCP, BARE_SPINNING, BARE_ZMQ)]
+        contenders += [place.daosup(transport) for transport in plan.transports]
+        if "direct" in plan.transports and CAN_SPIN:
+            contenders.append(place.daosup("direct", is_spinning=True))
+        turns: dict[str, list[Turn]] = {contender.name: [] for contender in contenders}
+        repeats = _LARGE_REPEATS if nbytes >= LARGE_BYTES else _REPEATS
+        for repeat in range(plan.either(repeats, 2)):
+            plan.say(f"latency, {size_name(nbytes)}, repeat {repeat + 1}")
+            for contender in contenders:
+                with plan.meter.repeat():
+                    turns[contender.name].append(_turn(plan, place, contender, nbytes))
+    noise = plan.meter.take()
+    for transport in plan.transports:
+        yield from _against_bare(nbytes, transport, turns, noise)
+    if "direct" in plan.transports:
+        what = f"{size_name(nbytes)}: direct, spinning / {BARE_SPINNING}, p50"
+        ours, bare = turns.get(daosup_name("direct", is_spinning=True)), turns[BARE_SPINNING]
+        if ours is None:
+            yield Row(what, "x", (), SPINNING_GOAL, note="this daosup does not spin", noise=noise)
+        else:
+            yield _ratio(what, p50s_us(ours), p50s_us(bare), SPINNING_GOAL, noise)
+    for name, its in turns.items():
+        yield from _alone(nbytes, name, its, noise)
+
+
+def _turn(plan: Plan, place: Course, contender: Contender, nbytes: int) -> Turn:
+    rate_hz, seconds = (LARGE_RATE_HZ, _LARGE_TURN_S) if nbytes >= LARGE_BYTES else (RATE_HZ, _TURN_S)
+    return place.turn(contender, rate_hz=rate_hz, seconds=min(seconds, 1.0) if plan.is_quick else seconds)
+
+
+def _against_bare(nbytes: int, transport: str, turns: dict[str, list[Turn]], noise: Noise) -> Iterator[Row]:
+    ours, bare = turns[daosup_name(transport)], turns[BARE_OF[transport]]
+    what = f"{size_name(nbytes)}: {transport} / {BARE_OF[transport]}"
+    for goal, name, of in zip(GOALS[transport], ("p50", "p99", "CPU"), (p50s_us, p99s_us, cpus_us)):
+        yield _ratio(f"{what}, {name}", of(ours), of(bare), goal, noise)
+
+
+def _ratio(what: str, ours_us: Sequence[float], bare_us: Sequence[float], goal: Optional[Goal], noise: Noise) -> Row:
+    note = f"{median(ours_us):.1f} and {median(bare_us):.1f} us"
+    return Row(what, "x", ratios(ours_us, bare_us), goal, note=note, noise=noise)
+
+
+def _alone(nbytes: int, name: str, turns: Sequence[Turn], noise: Noise) -> Iterator[Row]:
+    skipped, written = (sum(getattr(turn.sight, field) for turn in turns) for field in ("skipped", "written"))
+    note = f"CPU {median(cpus_us(turns)):.1f} us a frame, skipped {skipped} of {written}"
+    if not all(turn.written.is_at_once for turn in turns):
+        note += "; writer and observer were not allowed to run at once"
+    title = f"{size_name(nbytes)}: {name}"
+    for what, ages_us, more in (("p50", p50s_us(turns), note), ("p99", p99s_us(turns), "")):
+        point = Point(f"{FIGURE}-{what}", name, nbytes)
+        yield Row(f"{title}, {what}", "us", ages_us, note=more, noise=noise, point=point)
+
+
+def p50s_us(turns: Sequence[Turn]) -> tuple[float, ...]:
+    """The middle age of each turn's frames."""
+    return tuple(float(np.percentile(_settled(turn), 50)) for turn in turns)
+
+
+def p99s_us(turns: Sequence[Turn]) -> tuple[float, ...]:
+    """The age below which 99 % of each turn's frames are."""
+    return tuple(float(np.percentile(_settled(turn), 99)) for turn in turns)
+
+
+def cpus_us(turns: Sequence[Turn]) -> tuple[float, ...]:
+    """The CPU time of each turn for a delivered frame."""
+    return tuple(turn.cpu_us for turn in turns)
+
+
+def _settled(turn: Turn) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Without the first frames after a pause."""
+    ages_us = turn.sight.ages_us
+    return ages_us[int(len(ages_us) * _SETTLING_SHARE) :]
