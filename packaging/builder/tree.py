@@ -34,6 +34,7 @@ _FILES = {
     "systemd/realtime.conf": "usr/share/daosup/realtime.conf",
     "packaging/master.toml": "etc/daosup/master.toml",
     "packaging/minion.toml": "etc/daosup/minion.toml",
+    "packaging/grafana-dashboard.json": "usr/share/daosup/grafana-dashboard.json",
     "packaging/copyright": f"{DOCUMENTATION}/copyright",
     "README.md": f"{DOCUMENTATION}/README.md",
 }

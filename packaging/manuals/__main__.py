@@ -107,8 +107,9 @@ def _commands() -> str:
 
 
 def _command(name: str, command: Command) -> str:
-    own = {key: about for key, about in arguments.options_for(COMMANDS, name).items() if key in command.options}
-    form = roff.bold(f"daosupctl {name}") + (f" {_argument(command.name)}" if command.name else "")
+    common = arguments.options_for(COMMANDS)
+    own = {key: about for key, about in arguments.options_for(COMMANDS, name).items() if key not in common}
+    form = " ".join([roff.bold(f"daosupctl {name}"), *map(_argument, command.arguments)])
     parts = [roff.subheading(form), roff.paragraphs(_sentence(command.summary), begins=True), _options(own)]
     return "".join([*parts, roff.paragraphs(command.more)])
 
@@ -168,7 +169,7 @@ PAGES: list[tuple[str, int, dict[str, Callable[[], str]]]] = [
     (
         "daosupctl",
         1,
-        {"options": _common_options, "commands": _commands, "codes": lambda: _exit_codes_of(arguments.EPILOG)},
+        {"options": _common_options, "commands": _commands, "codes": lambda: _exit_codes_of(arguments.EXIT_CODES)},
     ),
     ("daosup.toml", 5, {"introduction": _introduction, "keys": _keys}),
     (
