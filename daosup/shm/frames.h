@@ -13,6 +13,8 @@
 
 #include "semaphores.h"
 
+/* A healthy semaphore makes looking at the counter unnecessary; four looks a second also find a file that was taken away. */
+#define FRAMES_TRUSTING_POLL_NS 250000000LL
 /* A signal that comes just before a sleep does not end it: so often callers let signals be handled anyway. */
 #define SIGNALS_NS 250000000LL
 
