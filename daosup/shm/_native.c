@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "copying.h"
 #include "direct_receiver.h"
 #include "direct_receiving.h"
 #include "guard.h"
@@ -107,6 +108,15 @@ static PyObject *unpack_frame(PyObject *Py_UNUSED(module), PyObject *arguments)
     return result;
 }
 
+static PyObject *share_copies(PyObject *Py_UNUSED(module), PyObject *arguments)
+{
+    int least_cpus;
+    if (!PyArg_ParseTuple(arguments, "i", &least_cpus))
+        return NULL;
+    copying_share(least_cpus);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef module_methods[] = {
     {"guard", guard_memory, METH_O, "guard(memory) -> slot: from now on a missing page of it is no fault."},
     {"unguard", unguard_memory, METH_O, "unguard(slot)"},
@@ -120,6 +130,8 @@ static PyMethodDef module_methods[] = {
      "note_latency(latency, written_ns, now_ns): count a frame that was written then and is there now, ns since 1970 UTC."},
     {"latencies_since", latencies_since, METH_VARARGS,
      "latencies_since(before, now, shares) -> (frames, ahead, [seconds of each share]): what was counted between."},
+    {"share_copies", share_copies, METH_VARARGS,
+     "share_copies(least_cpus): two threads copy large frames where this process may run on so many CPUs; 0: nowhere."},
     {"unlink_semaphores", unlink_semaphores, METH_VARARGS, "unlink_semaphores(base, count)"},
     {NULL, NULL, 0, NULL},
 };

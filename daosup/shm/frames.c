@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "copying.h"
 #include "guard.h"
 #include "pause.h"
 
@@ -34,6 +35,7 @@
 #define LEAST_PIECE_BYTES 4096
 #define MOST_LOOKS 1024
 #define WATCHED_BYTES (256u << 10)
+#define COMMITTED_PIECE_BYTES (256u << 10)
 
 static unsigned char *block(const struct frames *self, uint32_t slot)
 {
@@ -122,32 +124,40 @@ static bool is_still(unsigned char *metadata, uint64_t cnt0, uint64_t atime)
            atomic_load_explicit(u64(metadata, ATIME_NS), memory_order_acquire) == atime;
 }
 
+/* What was seen of the writer while a large frame is copied. */
+struct watch {
+    unsigned char *metadata;
+    int64_t quickest_ns, seen_ns;
+    size_t doubtful;
+};
+
+static bool is_undisturbed(void *context, size_t bytes)
+{
+    struct watch *self = context;
+    atomic_thread_fence(memory_order_acquire);
+    if (atomic_load_explicit(u8(self->metadata, WRITE), memory_order_acquire) != 0)
+        return false;
+    int64_t now_ns = monotonic_ns();
+    if (now_ns - self->seen_ns >= self->quickest_ns)
+        self->doubtful = bytes;
+    self->seen_ns = now_ns;
+    return true;
+}
+
 /* Copy a slot, and look at its flag so often that no writer can have gone through all of it between two looks. Where this
  * thread was put aside for longer, one may have: what was copied before is doubtful then. How many bytes that are; of a
  * small frame all, as to compare it is quicker. SIZE_MAX: the writer is there. */
 static size_t copy_watching(const struct frames *self, unsigned char *into, uint32_t slot)
 {
-    const unsigned char *from = frame(self, slot);
-    size_t length = self->frame_bytes, doubtful = 0;
+    size_t length = self->frame_bytes, piece = length / MOST_LOOKS > LEAST_PIECE_BYTES ? length / MOST_LOOKS : LEAST_PIECE_BYTES;
     if (length < WATCHED_BYTES) {
-        memcpy(into, from, length);
+        memcpy(into, frame(self, slot), length);
         return length;
     }
-    size_t piece = length / MOST_LOOKS > LEAST_PIECE_BYTES ? length / MOST_LOOKS : LEAST_PIECE_BYTES;
-    int64_t quickest_ns = (int64_t)(length / QUICKEST_BYTES_PER_NS), seen_ns = monotonic_ns();
-    for (size_t at = 0; at < length; at += piece) {
-        if (piece > length - at)
-            piece = length - at;
-        memcpy(into + at, from + at, piece);
-        atomic_thread_fence(memory_order_acquire);
-        if (atomic_load_explicit(u8(block(self, slot), WRITE), memory_order_acquire) != 0)
-            return SIZE_MAX;
-        int64_t now_ns = monotonic_ns();
-        if (now_ns - seen_ns >= quickest_ns)
-            doubtful = at + piece;
-        seen_ns = now_ns;
-    }
-    return doubtful;
+    struct watch watch = {.metadata = block(self, slot), .quickest_ns = (int64_t)(length / QUICKEST_BYTES_PER_NS),
+                          .seen_ns = monotonic_ns()};
+    struct copy_look looking = {.look = is_undisturbed, .context = &watch};
+    return copy_shared(into, frame(self, slot), length, piece, &looking) ? watch.doubtful : SIZE_MAX;
 }
 
 /* One attempt. All looks at the flag and the counters must agree, or the writer was there in between.
@@ -254,7 +264,7 @@ enum frames_result frames_commit(struct frames *self, const void *from, uint64_t
         return FRAMES_BUSY;
     }
     atomic_thread_fence(memory_order_seq_cst);
-    memcpy(frame(self, slot), from, self->frame_bytes);
+    copy_shared(frame(self, slot), from, self->frame_bytes, COMMITTED_PIECE_BYTES, NULL);
     atomic_store_explicit(u64(metadata, ATIME_NS), (uint64_t)atime_ns, memory_order_release);
     atomic_store_explicit(u64(metadata, CNT2), cnt2, memory_order_release);
     atomic_store_explicit(u64(metadata, CNT0), cnt0, memory_order_release);

@@ -14,6 +14,7 @@ from typing import Optional
 
 from daosup.core.types import DNET_PROTOCOL, OLD_PROTOCOL
 from daosup.errors import DaosupError
+from daosup.shm._native import share_copies
 from daosup.workers.any_mirror import mirror
 from daosup.workers.dnet_mirror import mirror_node
 from daosup.workers.gate import keep_gate
@@ -70,6 +71,8 @@ def _work(order: Order, orphan_grace_s: float) -> None:
     folder = order.page.parent
     tell = telling_once(Teller(folder, order.key).tell)
     apply_limits(order.limits, tell)
+    # Where both ends spin on this machine, two CPUs are theirs.
+    share_copies(4 if order.limits.spin_ms else 2)
     watch(folder, orphan_grace_s)
     if isinstance(order, GateOrder):
         _be_called("dao-gate")

@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "copying.h"
 #include "direct_form.h"
 #include "direct_sender.h"
 #include "guard.h"
@@ -340,6 +341,7 @@ int main(int argc, char **argv)
     frames.guard = guard_acquire(memory, length);
     semaphores_init(&semaphores, "none", 0);
     libzmq.getsockopt = nothing_heard;
+    copying_share(1);
     if (direct_sender_init(&sender, 1 << 16) != 0)
         die("init");
     begin(560);

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "copying.h"
 #include "frames.h"
 #include "guard.h"
 
@@ -62,6 +63,7 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     frames.guard = guard_acquire(frames.memory, length);
     frames_init(&frames);
+    copying_share(1);
     pid_t writer = fork();
     if (writer == 0)
         write_frames(frames.memory, frame_bytes);

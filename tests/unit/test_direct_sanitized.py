@@ -31,6 +31,8 @@ PARTS = [
     "frame_pool",
     "frame_lending",
     "frames",
+    "frames_waiting",
+    "copying",
     "semaphores",
     "guard",
     "latency",
@@ -43,6 +45,8 @@ SANITIZERS = {
     "address": ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
     "thread": ["-fsanitize=thread"],
 }
+#: Two threads copy the larger ones of what the drivers send.
+SHARED = "-DCOPYING_LEAST_BYTES=131072"
 SECONDS = 2
 
 
@@ -52,7 +56,7 @@ def test_no_sanitizer_finds_fault_with_it(driver: str, name: str, tmp_path: Path
     compiler = shlex.split(sysconfig.get_config_var("CC") or "cc")
     program = tmp_path / "driver"
     shm = ROOT / "daosup" / "shm"
-    flags = ["-std=c11", "-g", "-O1", *SANITIZERS[name], f"-I{shm}"]
+    flags = ["-std=c11", "-g", "-O1", *SANITIZERS[name], f"-I{shm}", SHARED]
     sources = [ROOT / "tests" / "native" / f"{driver}.c", *(shm / f"{part}.c" for part in PARTS)]
     built = subprocess.run(
         [*compiler, *flags, "-o", program, *sources, "-pthread", "-lrt", "-ldl"], capture_output=True, text=True
