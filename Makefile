@@ -3,13 +3,14 @@
 BIN := .venv/bin
 AS_ROOT := $(filter 0,$(shell id -u))
 NATIVE := $(wildcard daosup/shm/*.c)
-NATIVE_FLAGS := -std=c11 -O2 -Wall -Wextra -Werror -DPy_LIMITED_API=0x03090000
+NATIVE_FLAGS := -std=c11 -O2 -Wall -Wextra -Wconversion -Werror -DPy_LIMITED_API=0x03090000
+PYTHON_H = $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')
 
 # An installed daosup has its bytecode beside it; without it every command and every worker would be compiled anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help ready run test tools beside quick packed check lint types contracts unit property integration e2e bench scale faults situations \
+.PHONY: help ready run test tools beside quick packed check lint clang types contracts unit property integration e2e bench scale faults situations \
 	soak build deb rpm packages-check packages-test packages-lock clean
 
 help: ## List the targets
@@ -36,7 +37,7 @@ tools: ready
 # processor, and what is found is shown at the end. Only root can give each of both semaphores of its own.
 beside: ready
 	@mkdir -p build; \
-	nice -n 19 $(MAKE) --no-print-directory --jobs=1 packages-check packages-test COMPRESSION=fast \
+	nice -n 19 $(MAKE) --no-print-directory --jobs=1 clang packages-check packages-test COMPRESSION=fast \
 		>build/beside.log 2>&1; code=$$?; cat build/beside.log; exit $$code
 
 quick: ready
@@ -52,11 +53,14 @@ check: lint types contracts ## lint, types and contracts
 lint: ready ## ruff's rules and format; the C compiler's warnings as errors
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@include=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))') && \
-	for source in $(NATIVE); do \
-		echo "$(CC) -fsyntax-only $(NATIVE_FLAGS) $$source"; \
-		$(CC) $(NATIVE_FLAGS) -I"$$include" -c -o /dev/null "$$source" || exit 1; done
+	@for source in $(NATIVE); do \
+		echo "$(CC) $(NATIVE_FLAGS) $$source"; \
+		$(CC) $(NATIVE_FLAGS) -isystem "$(PYTHON_H)" -c -o /dev/null "$$source" || exit 1; done
 	$(CC) -std=c11 -O2 -Wall -Wextra -Wconversion -Werror -fsyntax-only bench/bare/*.c
+
+clang: ready ## Clang's warnings as errors, of the compiler that packages are made with
+	@packaging/prepare-tools
+	.venv-packaging/bin/python -m ziglang cc $(NATIVE_FLAGS) -isystem "$(PYTHON_H)" -fsyntax-only $(NATIVE)
 
 types: ready ## mypy --strict
 	$(BIN)/mypy
