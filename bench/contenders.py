@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -17,16 +17,20 @@ from bench.bare_programs import BarePrograms, Sight, Written
 from bench.children import BenchError
 from bench.fleet import Fleet, segment_name
 from bench.machine import cpu_time_s
-from daosup.config.workers import WorkerConfig
 from daosup.shm import Segment
 
 BARE_TCP = "bare TCP"
 BARE_SPINNING = "bare TCP, spinning"
 BARE_ZMQ = "bare ZMQ"
 SPINNING = "spinning"
-#: For the daemons of both hosts: spin for the segments that are called so, however slowly they are written here.
-CAN_SPIN = any(each.name == "spin_ms" for each in fields(WorkerConfig))
-SPINNING_CONFIG = f'[[worker]]\nmatch = "*_{SPINNING}"\nspin_ms = 100\n' if CAN_SPIN else ""
+#: Frames as large are written less often.
+LARGE_BYTES = 1 << 24
+LARGE = "large"
+#: For the daemons of both hosts: spin for segments that are called so. Frames come a little faster than that asks for.
+SPINNING_CONFIG = "".join(
+    f'[[worker]]\nmatch = "*_{match}"\nspin_ms = {spin_ms}\n'
+    for match, spin_ms in ((SPINNING, 10), (f"{SPINNING}_{LARGE}", 75))
+)
 #: Which bare program a transport is compared with.
 BARE_OF = {"direct": BARE_TCP, "zmq": BARE_ZMQ}
 _WORD_BYTES = 8
@@ -87,7 +91,9 @@ class Course:
 
     def daosup(self, transport: str, *, is_spinning: bool = False) -> Contender:
         """A publisher and a mirror of daosup; they spin only while frames come, so they are there all the time."""
-        what = f"{self.nbytes}_{transport}" + (f"_{SPINNING}" if is_spinning else "")
+        what = f"{self.nbytes}_{transport}"
+        if is_spinning:
+            what += f"_{SPINNING}_{LARGE}" if self.nbytes >= LARGE_BYTES else f"_{SPINNING}"
         source = self._segment(self.hosts.source_file(what))
         self.hosts.await_known(what)
         target = self.hosts.mirror(what, transport)
