@@ -77,10 +77,13 @@ class BarePrograms:
         return cls(folder)
 
     @contextmanager
-    def tcp_pair(self, source: Path, target: Path, *, is_spinning: bool = False) -> Iterator[tuple[int, int]]:
+    def tcp_pair(
+        self, source: Path, target: Path, *, is_spinning: bool = False, is_staged: bool = False
+    ) -> Iterator[tuple[int, int]]:
         """The TCP pump between two segments; gives the process ids of its ends."""
         how = "spin" if is_spinning else "wait"
-        with self._pair("tcp_pump", ["send", str(source), how], ["receive", str(target), how]) as pids:
+        receive = ["receive", str(target), "staged" if is_staged else how]
+        with self._pair("tcp_pump", ["send", str(source), how], receive) as pids:
             yield pids
 
     @contextmanager

@@ -21,6 +21,8 @@ from daosup.shm import Segment
 
 BARE_TCP = "bare TCP"
 BARE_SPINNING = "bare TCP, spinning"
+#: As it would be if a link that dies were to leave the last frame untouched, as daosup's do.
+BARE_STAGED = "bare TCP, staged"
 BARE_ZMQ = "bare ZMQ"
 SPINNING = "spinning"
 #: Frames as large are written less often.
@@ -81,6 +83,7 @@ class Course:
         source, target = (self._segment(self._beside(f"{what}_{end}")) for end in ("source", "target"))
         pair = {
             BARE_TCP: partial(self.programs.tcp_pair, source, target),
+            BARE_STAGED: partial(self.programs.tcp_pair, source, target, is_staged=True),
             BARE_SPINNING: partial(self.programs.tcp_pair, source, target, is_spinning=True),
             BARE_ZMQ: partial(self.programs.zmq_pair, source, target),
         }[name]

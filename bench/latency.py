@@ -5,6 +5,9 @@ that waits on a semaphore of the mirror has read that stamp there. Frames of 560
 and frames of 16 MB at 20 Hz, of which 200 a second are more than this memory moves four times over. Each turn has a
 p50 and a p99; a ratio is that of two turns beside one another, so what the machine did in these seconds meets both.
 
+*Staged* is the bare TCP program with what it leaves out and daosup may not: each frame is received whole before it
+goes into the mirror. It is compared without a goal, and says how much of a difference is the price of that.
+
 Neither writer nor observer spins, as on a machine with two cores they would take one of them from who moves the
 frames. Where it is allowed they run before programs that compute: behind one that spins they would measure for how long
 the scheduler lets it. *CPU* is that of both ends together, all their threads, for each frame delivered.
@@ -21,6 +24,7 @@ from bench.bare_programs import BarePrograms
 from bench.contenders import (
     BARE_OF,
     BARE_SPINNING,
+    BARE_STAGED,
     BARE_TCP,
     BARE_ZMQ,
     LARGE_BYTES,
@@ -58,7 +62,7 @@ def measure(plan: Plan) -> Iterator[Row]:
 
 def _size(plan: Plan, hosts: Fleet, programs: BarePrograms, nbytes: int) -> Iterator[Row]:
     with course(hosts, programs, nbytes) as place:
-        contenders = [place.bare(name) for name in (BARE_TCP, BARE_SPINNING, BARE_ZMQ)]
+        contenders = [place.bare(name) for name in (BARE_TCP, BARE_STAGED, BARE_SPINNING, BARE_ZMQ)]
         contenders += [place.daosup(transport) for transport in plan.transports]
         if "direct" in plan.transports:
             contenders.append(place.daosup("direct", is_spinning=True))
@@ -72,6 +76,8 @@ def _size(plan: Plan, hosts: Fleet, programs: BarePrograms, nbytes: int) -> Iter
     noise = plan.meter.take()
     for transport in plan.transports:
         yield from _against_bare(nbytes, transport, turns, noise)
+    if "direct" in plan.transports:
+        yield from _against_staged(nbytes, turns, noise)
     if "direct" in plan.transports:
         what = f"{size_name(nbytes)}: direct, spinning / {BARE_SPINNING}, p50"
         ours, bare = turns[daosup_name("direct", is_spinning=True)], turns[BARE_SPINNING]
@@ -90,6 +96,13 @@ def _against_bare(nbytes: int, transport: str, turns: dict[str, list[Turn]], noi
     what = f"{size_name(nbytes)}: {transport} / {BARE_OF[transport]}"
     for goal, name, of in zip(GOALS[transport], ("p50", "p99", "CPU"), (p50s_us, p99s_us, cpus_us)):
         yield _ratio(f"{what}, {name}", of(ours), of(bare), goal, noise)
+
+
+def _against_staged(nbytes: int, turns: dict[str, list[Turn]], noise: Noise) -> Iterator[Row]:
+    """What is left of the difference where the bare program, too, gives mirrors whole frames only."""
+    ours, bare = turns[daosup_name("direct")], turns[BARE_STAGED]
+    for name, of in (("p50", p50s_us), ("p99", p99s_us), ("CPU", cpus_us)):
+        yield _ratio(f"{size_name(nbytes)}: direct / {BARE_STAGED}, {name}", of(ours), of(bare), None, noise)
 
 
 def _ratio(what: str, ours_us: Sequence[float], bare_us: Sequence[float], goal: Optional[Goal], noise: Noise) -> Row:

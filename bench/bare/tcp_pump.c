@@ -1,12 +1,13 @@
 /* The least that moves the frames of one segment into another over TCP, at both ends: one connection, one thread.
  *
  *     tcp_pump send FILE wait|spin             prints its port; sends each new frame by one sendmsg
- *     tcp_pump receive FILE wait|spin PORT     prints "ready"; puts each frame into FILE and posts its semaphores
+ *     tcp_pump receive FILE wait|spin|staged PORT    prints "ready"; puts each frame into FILE and posts its semaphores
  *
  * Honest in what any such program must do: a frame is sent only whole (flag and counter say so before and after the
  * copy) and every semaphore of the mirror is posted. It leaves out all else: no second look for writers in libdao's
  * order, no staging of large frames (readers see the flag of the mirror up while one is on its way, and a link that dies
- * leaves half of it), no reconnecting, no other reader, no statistics. "spin" never sleeps, on neither end.
+ * leaves half of it; "staged" does not leave that out), no reconnecting, no other reader, no statistics. "spin" never
+ * sleeps, on neither end.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -107,7 +108,7 @@ static bool received(int connection, void *into, size_t length, bool is_spinning
     return !is_ended;
 }
 
-static void receive_all(const char *path, bool is_spinning, uint16_t port)
+static void receive_all(const char *path, bool is_spinning, bool is_staged, uint16_t port)
 {
     struct segment mirror;
     struct sockaddr_in address = local(port);
@@ -117,7 +118,7 @@ static void receive_all(const char *path, bool is_spinning, uint16_t port)
         fail("connect");
     puts("ready");
     fflush(stdout);
-    bool is_staged = mirror.frame_bytes <= STAGED_BYTES;
+    is_staged |= mirror.frame_bytes <= STAGED_BYTES;
     size_t first_bytes = sizeof(struct wire) + (is_staged ? mirror.frame_bytes : 0);
     struct wire *header = malloc(first_bytes);
     while (received(connection, header, first_bytes, is_spinning)) {
@@ -139,7 +140,7 @@ int main(int argc, char **argv)
     if (argc == 4 && strcmp(argv[1], "send") == 0)
         send_all(argv[2], is_spinning);
     else if (argc == 5 && strcmp(argv[1], "receive") == 0)
-        receive_all(argv[2], is_spinning, (uint16_t)atoi(argv[4]));
+        receive_all(argv[2], is_spinning, strcmp(argv[3], "staged") == 0, (uint16_t)atoi(argv[4]));
     else
         return EXIT_FAILURE;
     return EXIT_SUCCESS;

@@ -13,7 +13,7 @@ import pytest
 
 from bench.bare_programs import BarePrograms
 from bench.bare_pubsub import open_semaphore
-from bench.contenders import BARE_SPINNING, BARE_TCP, BARE_ZMQ
+from bench.contenders import BARE_SPINNING, BARE_STAGED, BARE_TCP, BARE_ZMQ
 from daosup.shm import Segment
 from tests.waiting import wait_until
 
@@ -36,13 +36,13 @@ def ends(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Segme
         segment.close()
 
 
-@pytest.mark.parametrize("name", [BARE_TCP, BARE_SPINNING, BARE_ZMQ])
+@pytest.mark.parametrize("name", [BARE_TCP, BARE_STAGED, BARE_SPINNING, BARE_ZMQ])
 def test_a_pump_moves_whole_frames(programs: BarePrograms, ends: tuple[Segment, Segment], name: str) -> None:
     source, target = (Path(segment.path) for segment in ends)
     pump = (
         programs.zmq_pair(source, target)
         if name == BARE_ZMQ
-        else programs.tcp_pair(source, target, is_spinning=name == BARE_SPINNING)
+        else programs.tcp_pair(source, target, is_spinning=name == BARE_SPINNING, is_staged=name == BARE_STAGED)
     )
     with pump, programs.observer(target, is_checking=True) as observer:
 
