@@ -22,13 +22,10 @@ from daosup.stream.direct_upstream import DirectUpstream
 from daosup.workers.dnet_writing_back import DnetWritingBack
 from daosup.workers.following import Following, Frame
 from daosup.workers.limits import apply_to_connection
-from daosup.workers.mirroring import LinkLostError, Mirroring
+from daosup.workers.mirroring import LOOK_INTERVAL_S, LinkLostError, Mirroring
 from daosup.workers.orders import MirrorOrder
 from daosup.workers.spinning import Spinner
 from daosup.workers.writing_back import WritingBack
-
-#: While frames flow they are left alone for so long; each look around costs as much as several small frames.
-_LOOK_INTERVAL_S = 0.25
 
 
 class DirectMirror(Following):
@@ -92,14 +89,14 @@ class DirectMirror(Following):
         now = time.monotonic()
         if outcome == TIMEOUT and now > self._receiver.heard_s + dnet.SILENCE_S:
             raise LinkLostError(f"no word from {self._owner} for {dnet.SILENCE_S:g} s")
-        if outcome != OTHER or now >= self._stamped + _LOOK_INTERVAL_S:
+        if outcome != OTHER or now >= self._stamped + LOOK_INTERVAL_S:
             self._stamped = now
             self._look_around(now)
 
     def _flow(self) -> tuple[int, Optional[bytes], Optional[bytes]]:
         """Let frames flow into the mirror; returns with the first message that is not a newer one."""
         replica, described, receiver = self._replica, self._described, self._receiver
-        until_s = self._stamped + _LOOK_INTERVAL_S
+        until_s = self._stamped + LOOK_INTERVAL_S
         taken, skipped, gaps = receiver.taken, receiver.skipped, receiver.gaps
         passed_over = receiver.passed_over
         frame_bytes = 0 if described is None else described.description.geometry.frame_bytes

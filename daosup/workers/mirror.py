@@ -25,7 +25,7 @@ from daosup.errors import ProtocolError, SegmentLostError
 from daosup.stream.receiver import Receiver
 from daosup.stream.upstream import Upstream
 from daosup.workers.following import Following, Frame
-from daosup.workers.mirroring import STAMP_INTERVAL_S, Mirroring
+from daosup.workers.mirroring import LOOK_INTERVAL_S, STAMP_INTERVAL_S, Mirroring
 from daosup.workers.orders import MirrorOrder
 from daosup.workers.writing_back import WritingBack
 
@@ -67,7 +67,7 @@ class Mirror(Following):
         except SegmentLostError:
             self._lose_replica()
         now = time.monotonic()
-        if message is None or now >= self._stamped + STAMP_INTERVAL_S:
+        if message is None or now >= self._stamped + (LOOK_INTERVAL_S if self._writing is None else STAMP_INTERVAL_S):
             self._stamped = now
             self._look_around(now)
 
@@ -85,7 +85,7 @@ class Mirror(Following):
                 self._begin,
                 self._end,
                 tracker.expected,
-                self._stamped + STAMP_INTERVAL_S,
+                self._stamped + LOOK_INTERVAL_S,
                 self._page.latency,
             )
         finally:  # also if SIGTERM comes just now, or the mirror was lost

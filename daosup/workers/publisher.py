@@ -28,12 +28,12 @@ from daosup.workers.taking_writes import TakingWrites
 RESTING_S = 0.02
 SLEEP_S = 0.25
 #: How often the path is compared with the open file: a segment that was unlinked keeps its memory.
-CHECK_INTERVAL_S = 0.5
+CHECK_INTERVAL_S = 0.4
 #: How often the keywords are compared with those that were described.
 KEYWORDS_INTERVAL_S = 0.25
 #: While each message describes, all else is looked after so often, and the page is stamped so often while frames flow.
 TEND_INTERVAL_S = 0.01
-STAMP_INTERVAL_S = 0.25
+STAMP_INTERVAL_S = 0.45
 REOPEN_INTERVAL_S = 0.02
 #: After so long without a whole frame, though there are new ones, the operator is told.
 STUCK_S = 1.0
