@@ -74,10 +74,29 @@ void direct_sender_hear(struct direct_sender *self,
             GONE(self, self->readers[i], "was silent for %lld s", DNET_SILENCE_NS / DIRECT_SECOND_NS);
 }
 
-bool direct_sender_is_spoken_to(const struct direct_sender *self)
+/* Of a reader that may not write there is none. */
+static void no_message(void *context, const struct direct_reader *reader)
 {
-    struct epoll_event event;
-    return epoll_wait(self->hearing, &event, 1, 0) > 0;
+    (void)context;
+    (void)reader;
+}
+
+bool direct_sender_is_spoken_to(struct direct_sender *self)
+{
+    struct epoll_event events[EVENTS];
+    int count = epoll_wait(self->hearing, events, EVENTS, 0);
+    for (int i = 0; i < count; i++) {
+        struct direct_reader *reader = direct_sender_find(self, events[i].data.u64);
+        if (reader == NULL || reader->may_write)
+            return true;
+        hear_one(self, reader, no_message, NULL);
+        pthread_mutex_lock(&self->lock);
+        bool is_for_caller = reader->is_gone || reader->serial == 0;
+        pthread_mutex_unlock(&self->lock);
+        if (is_for_caller)
+            return true;
+    }
+    return false;
 }
 
 void direct_sender_echo(struct direct_sender *self, uint64_t id, uint64_t counter)

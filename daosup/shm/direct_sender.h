@@ -90,8 +90,8 @@ struct direct_figures {
 struct direct_figures direct_sender_figures(struct direct_sender *self, unsigned index);
 /* All that is due with no new frame: heartbeats, and frames that a rate held back. Never waits. */
 void direct_sender_say(struct direct_sender *self);
-/* Whether a reader has said something. */
-bool direct_sender_is_spoken_to(const struct direct_sender *self);
+/* Whether a reader has said something that is to be acted on; that one is there is only noted. */
+bool direct_sender_is_spoken_to(struct direct_sender *self);
 /* Take in what readers said, each message to `heard`; who left, went silent or says nonsense is gone. Never waits. */
 void direct_sender_hear(struct direct_sender *self,
                         void (*heard)(void *context, const struct direct_reader *reader), void *context);

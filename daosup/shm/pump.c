@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* While frames flow, readers are heard so often. */
-#define LISTEN_NS 10000000LL
+#define LISTEN_NS 25000000LL
 /* The most that readers who are late may hold up those who are not. */
 #define CATCH_UP_NS 1000000LL
 /* While frames pour in faster than they are taken out, one is taken after so long at the latest. */

@@ -206,7 +206,7 @@ class DirectMirror(Following):
     # -- now and then
 
     def _look_around(self, now: float) -> None:
-        if now >= self._sent + dnet.HEARTBEAT_S:
+        if now >= self._sent + dnet.HEARTBEAT_S - LOOK_INTERVAL_S / 2:
             self._sent = now
             self._receiver.send(dnet.HEARTBEAT)
         super()._look_around(now)

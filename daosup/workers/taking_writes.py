@@ -34,7 +34,8 @@ from daosup.workers.taking_old_writes import TakingOldWrites
 
 #: A publisher with writers hears them at once. When it has not for so long, what it hears then is from long ago.
 LATE_S = 1.0
-_LOOK_S = 0.25
+#: How often it is looked who may write by the old protocol, and who fell silent.
+_LOOK_S = 1.0
 
 
 class TakingWrites:
