@@ -60,7 +60,8 @@ lint: ready ## ruff's rules and format; the C compiler's warnings as errors
 
 clang: ready ## Clang's warnings as errors, of the compiler that packages are made with
 	@packaging/prepare-tools
-	.venv-packaging/bin/python -m ziglang cc $(NATIVE_FLAGS) -isystem "$(PYTHON_H)" -fsyntax-only $(NATIVE)
+	@mkdir -p build; for source in $(NATIVE); do \
+		.venv-packaging/bin/python -m ziglang cc $(NATIVE_FLAGS) -isystem "$(PYTHON_H)" -c -o build/clang.o "$$source" || exit 1; done
 
 types: ready ## mypy --strict
 	$(BIN)/mypy

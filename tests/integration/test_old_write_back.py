@@ -62,8 +62,10 @@ def test_what_an_old_host_writes_into_its_mirror_is_in_our_segment_and_in_our_mi
         segment.write(full(segment, 1))
         mirror_name = old.mirror("rts:writable_a", bidirectional=True)
         ours = fleet.lab.mirror("rts:writable_a")
+        came = frames_of(old, "rts:writable_a")
         write_first(lambda: old.write(mirror_name, 5), lambda: has(segment, 5))
         wait_for(ours, 5)
+        wait_until(lambda: frames_of(old, "rts:writable_a") > came, 5.0, "the frame to come back")
         before = segment.counter
         for value in range(10, 40):
             write_there(segment, old, "rts:writable_a", value)
