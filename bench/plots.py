@@ -15,6 +15,7 @@ from bench.figures import Row, median, percentile
 
 _COLOURS = {
     "bare TCP": "#9a9a9a",
+    "bare TCP, staged": "#7d8fa3",
     "bare TCP, spinning": "#d0d0d0",
     "bare ZMQ": "#5a5a5a",
     "daosup zmq": "#1f77b4",
