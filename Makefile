@@ -91,7 +91,7 @@ e2e: ready ## tests/e2e: packages on whole hosts with a real systemd; as root
 	@if tests/e2e/hosts check; then tests/e2e/build; fi
 	$(BIN)/python -m pytest tests/e2e
 
-bench: ready ## Measure against the goals, and write docs/performance.md with its plots (most of an hour)
+bench: ready ## Measure against the goals, and write docs/performance.md with its plots (more than an hour)
 	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || $(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python -m bench --write docs/performance.md
 

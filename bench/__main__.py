@@ -1,7 +1,7 @@
 """``python -m bench [NAME ...]``: measure, print the table, exit 1 if a goal was missed or a measurement failed.
 
-A measurement that fails is a row that says so; the others go on. All of them take most of an hour; each can be made at
-another time with ``--json FILE``, and ``--join FILE ... --write PAGE`` makes one page of them.
+A measurement that fails is a row that says so; the others go on. All of them take more than an hour; each can be made
+at another time with ``--json FILE``, and ``--join FILE ... --write PAGE`` makes one page of them.
 """
 
 from __future__ import annotations
