@@ -16,13 +16,13 @@ from typing import Optional
 
 from daosup.core.dnet_lines import (
     LINE_S,
-    MOST_LINE_BYTES,
     Answered,
     Subscription,
     decode_subscribe,
     encode_answer,
 )
 from daosup.errors import ProtocolError
+from daosup.stream.first_line import FirstLine, listening
 
 #: Connections whose line is not here yet; of more, the one that has waited longest is closed.
 MOST_WAITING = 32
@@ -60,7 +60,7 @@ class DirectListener:
         take: Callable[[int, Subscription], None],
     ) -> None:
         self._name, self._may_join, self._take = name, may_join, take
-        self._waiting: dict[int, _Waiting] = {}
+        self._waiting: dict[int, FirstLine] = {}
         self._full_s = 0.0
         self.rejected = 0
         self._poll = select.epoll()
@@ -109,13 +109,13 @@ class DirectListener:
             connection.setblocking(False)
             if len(self._waiting) >= MOST_WAITING:
                 self._refuse(next(iter(self._waiting.values())), "too many wait here")
-            self._waiting[connection.fileno()] = waiting = _Waiting(connection, now + LINE_S)
+            self._waiting[connection.fileno()] = waiting = FirstLine(connection, now + LINE_S)
             self._poll.register(connection.fileno(), select.EPOLLIN)
             self._hear(waiting)  # mostly it has said it already
 
-    def _hear(self, waiting: _Waiting) -> None:
+    def _hear(self, waiting: FirstLine) -> None:
         try:
-            line = waiting.line()
+            line = waiting.hear()
         except EOFError:
             self._let_go(waiting).close()
             return
@@ -127,11 +127,11 @@ class DirectListener:
 
     def take_handed(self, connection: socket.socket, line: bytes) -> None:
         """Take in somebody who came elsewhere, and said this line there."""
-        waiting = self._waiting[connection.fileno()] = _Waiting(connection, float("inf"))
+        waiting = self._waiting[connection.fileno()] = FirstLine(connection, float("inf"))
         self._poll.register(connection.fileno(), select.EPOLLIN)
         self._judge(waiting, line)
 
-    def _judge(self, waiting: _Waiting, line: bytes) -> None:
+    def _judge(self, waiting: FirstLine, line: bytes) -> None:
         try:
             wanted = decode_subscribe(line)
             why_not = self._may_join(wanted) if wanted.name == self._name else f"{wanted.name[:120]} is not here"
@@ -150,7 +150,7 @@ class DirectListener:
             return
         self._take(connection.detach(), wanted)
 
-    def _refuse(self, waiting: _Waiting, reason: str) -> None:
+    def _refuse(self, waiting: FirstLine, reason: str) -> None:
         self.rejected += 1
         connection = self._let_go(waiting)
         with suppress(OSError):
@@ -158,7 +158,7 @@ class DirectListener:
             connection.shutdown(socket.SHUT_WR)
         connection.close()
 
-    def _let_go(self, waiting: _Waiting) -> socket.socket:
+    def _let_go(self, waiting: FirstLine) -> socket.socket:
         connection = waiting.connection
         del self._waiting[connection.fileno()]
         self._poll.unregister(connection.fileno())
@@ -173,54 +173,12 @@ class DirectListener:
         self._poll.close()
 
 
-class _Waiting:
-    """A connection whose line is not all here."""
-
-    def __init__(self, connection: socket.socket, until_s: float) -> None:
-        self.connection, self.until_s = connection, until_s
-        self._said = b""
-
-    def line(self) -> Optional[bytes]:
-        """The line, once it is here.
-
-        Raises:
-            ProtocolError: If it is too long, something is behind it, or the connection ends before it does.
-            EOFError: If the connection ends without a word: somebody only looked whether it can be had.
-        """
-        try:
-            said = self.connection.recv(MOST_LINE_BYTES + 1 - len(self._said))
-        except (BlockingIOError, InterruptedError):
-            return None
-        self._said += said
-        line, end, behind = self._said.partition(b"\n")
-        if behind:
-            raise ProtocolError("something behind the line, before it was answered")
-        if len(self._said) > MOST_LINE_BYTES:
-            raise ProtocolError(f"line of more than {MOST_LINE_BYTES} bytes")
-        if end:
-            return line
-        if not said and not self._said:
-            raise EOFError
-        if not said:
-            raise ProtocolError("connection that ended before its line")
-        return None
-
-
 def _listen(bind: str, ports: Iterable[int]) -> Optional[socket.socket]:
     """A socket at the first port that is free; None if there is none, or the address is not ours."""
-    address = "" if bind == "*" else bind
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     for port in ports:
-        listening = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
-            # A port whose connections of before are still being forgotten is free; one that somebody has is not.
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind((address, port))
-            listening.listen(MOST_WAITING)
+            return listening(bind, port, MOST_WAITING)
         except OSError as error:
-            listening.close()
             if error.errno not in _TAKEN:
                 return None
-            continue
-        return listening
     return None

@@ -16,13 +16,13 @@ from typing import Optional
 from daosup.core.dnet_catalogue import ASK
 from daosup.core.dnet_lines import (
     LINE_S,
-    MOST_LINE_BYTES,
     Answered,
     Subscription,
     decode_subscribe,
     encode_answer,
 )
 from daosup.errors import ProtocolError, UnavailableError
+from daosup.stream.first_line import FirstLine, listening
 
 MOST_WAITING = 64
 #: How long an answer may take to be sent, and a publisher to begin.
@@ -58,16 +58,10 @@ class GateListener:
         self.handed = self.rejected = 0
         self._visitors: dict[int, _Visitor] = {}
         self._poll = select.epoll()
-        address = "" if bind == "*" else bind
-        self._socket = socket.socket(
-            socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK
-        )
         try:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._socket.bind((address, port))
-            self._socket.listen(MOST_WAITING)
+            self._socket = listening(bind, port, MOST_WAITING)
         except OSError as error:
-            self.close()
+            self._poll.close()
             raise UnavailableError(
                 f"cannot listen on {bind}:{port} for nodes of DAO's network service: {error.strerror}; does that "
                 "service run on this host itself? see dnet.data_port in the configuration"
@@ -170,34 +164,10 @@ class GateListener:
         self._poll.close()
 
 
-class _Visitor:
+class _Visitor(FirstLine):
     """A connection that was not handed over yet, or is being answered."""
 
     def __init__(self, connection: socket.socket, until_s: float) -> None:
-        self.connection, self.until_s = connection, until_s
+        super().__init__(connection, until_s)
         self.wanted: Optional[Subscription] = None
         self.line = self.rest = b""
-        self._said = b""
-
-    def hear(self) -> Optional[bytes]:
-        """The line, once it is here.
-
-        Raises:
-            ProtocolError: If it is too long, something is behind it, or the connection ends before it does.
-            EOFError: If the connection ends without a word: somebody only looked whether it can be had.
-        """
-        try:
-            said = self.connection.recv(MOST_LINE_BYTES + 1 - len(self._said))
-        except (BlockingIOError, InterruptedError):
-            return None
-        self._said += said
-        line, end, behind = self._said.partition(b"\n")
-        if behind or len(self._said) > MOST_LINE_BYTES:
-            raise ProtocolError(f"more than one line of {MOST_LINE_BYTES} bytes, before it was answered")
-        if end:
-            return line
-        if not said and not self._said:
-            raise EOFError
-        if not said:
-            raise ProtocolError("connection that ended before its line")
-        return None
