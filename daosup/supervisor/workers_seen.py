@@ -74,8 +74,11 @@ class Seen:
         """Its page and its CPU time as they are now."""
         before, elapsed_s = self.statistics, now - self.sampled_s
         if statistics and before and before.pid == statistics.pid and elapsed_s > 0:
-            self.rate_hz = (statistics.frames - before.frames) / elapsed_s
-            self.bytes_per_s = (statistics.payload_bytes - before.payload_bytes) / elapsed_s
+            # Between two of its stamps, a few in each second: our looks are not as far apart as those.
+            stamped_s = (statistics.beat_ns - before.beat_ns) / 1e9
+            span_s = stamped_s if stamped_s > 0 else elapsed_s
+            self.rate_hz = (statistics.frames - before.frames) / span_s
+            self.bytes_per_s = (statistics.payload_bytes - before.payload_bytes) / span_s
         else:
             self.rate_hz = self.bytes_per_s = 0.0
         self.cpu = None
