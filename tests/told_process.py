@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
 
@@ -51,8 +52,10 @@ class ToldProcess:
         assert self._process is not None
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        print(json.dumps({"do": do, **order}), file=self._process.stdin, flush=True)
-        line = self._process.stdout.readline()
+        line = ""
+        with suppress(BrokenPipeError):  # it has ended, which is said below
+            print(json.dumps({"do": do, **order}), file=self._process.stdin, flush=True)
+            line = self._process.stdout.readline()
         assert line, f"{self.name} ended with {self._process.wait(5)} while it was to {do}"
         answer: dict[str, Any] = json.loads(line)
         if not answer.pop("ok"):
@@ -76,9 +79,9 @@ class ToldProcess:
             return
         if is_killed:
             process.kill()
-        try:
-            process.communicate(None if is_killed else '{"do": "stop"}\n', STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            raise
+        with suppress(BrokenPipeError), process:  # whoever has ended already is not told
+            try:
+                process.communicate(None if is_killed else '{"do": "stop"}\n', STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
