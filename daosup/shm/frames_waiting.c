@@ -54,10 +54,11 @@ static enum frames_result poll_counter(struct frames *self, uint64_t last, int64
 enum frames_result frames_wait(struct frames *self, struct semaphores *semaphores, int index, uint64_t last,
                                int64_t deadline_ns)
 {
+    /* Opened even if a frame is there: who comes too late each time never sleeps, and is known by what he has open. */
+    sem_t *semaphore = semaphores_get(semaphores, index);
     enum frames_result seen = look(self, last);
     if (seen != FRAMES_TIMEOUT)
         return seen;
-    sem_t *semaphore = semaphores_get(semaphores, index);
     if (semaphore == NULL)
         return poll_counter(self, last, deadline_ns);
     int64_t until = monotonic_ns() + self->poll_ns;

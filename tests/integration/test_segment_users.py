@@ -31,6 +31,17 @@ while True:
     counter = segment.wait(counter, 60, semaphore=int(sys.argv[2]))
     time.sleep(float(sys.argv[3]))
 """
+#: It comes too late from the first frame on, and so never sleeps.
+ALWAYS_LATE = """
+import sys, time
+from daosup.shm import Segment
+segment = Segment.open(sys.argv[1], writable=False)
+segment.wait(-1, 60, semaphore=int(sys.argv[2]))
+print("ready", flush=True)
+while True:
+    segment.wait(-1, 60, semaphore=int(sys.argv[2]))
+    time.sleep(0.05)
+"""
 HOLDER = "import sys; file = open(sys.argv[1], sys.argv[2]); print('ready', flush=True); sys.stdin.read()"
 #: As programs built on libdao do: it maps the file once, and sleeps on a semaphore whatever becomes of both.
 LIBDAO = """
@@ -116,6 +127,12 @@ def test_one_that_keeps_up_is_asleep_and_one_that_is_too_slow_is_late(written: S
     assert found[slow].semaphores == (4,)
     assert found[slow].late is not None
     assert found[slow].late > 0.5
+
+
+def test_one_that_never_had_to_wait_is_known_by_the_semaphore_it_has_open(written: Segment, start: Start) -> None:
+    pid = start(ALWAYS_LATE, written.path, 4)
+    found = users(look_at_users(written.path))[pid]
+    assert (found.semaphores, found.waits, found.late) == ((4,), (), 1.0)
 
 
 def test_semaphores_tell_who_sleeps_and_what_was_not_taken(segment: Segment, start: Start) -> None:
