@@ -61,7 +61,9 @@ def test_while_frames_flow_each_is_sent_once_and_the_stream_is_described(hosts: 
     counters = [header.counter for header in flowing]
     assert counters == sorted(set(counters))
     assert len(counters) > 200
-    assert [header.sequence for header in flowing] == [*range(flowing[0].sequence, flowing[-1].sequence + 1)]
+    # A reader that was kept waiting misses some; but nothing else than a frame ever takes a number.
+    steps = [(now.sequence - last.sequence, now.counter - last.counter) for last, now in zip(flowing, flowing[1:])]
+    assert all(0 < of_sequence <= of_counter for of_sequence, of_counter in steps)
 
 
 def _has_frame(header: Header) -> bool:
