@@ -13,9 +13,9 @@ from typing import Optional
 import numpy as np
 
 from tests.dnet_service import wire
-from tests.dnet_service.segments import Segment, create
+from tests.dnet_service.segments import Segment
 from tests.dnet_service.wire import Header
-from tests.old_daemon.segments import DTYPES, identity
+from tests.old_daemon.segments import DTYPES, create, identity
 
 POLL_S = 0.0005
 HEARTBEAT_S = 1.0

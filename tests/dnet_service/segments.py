@@ -11,8 +11,6 @@ from tests.dnet_service.wire import KEYWORD, Meta
 from tests.old_daemon import segments
 from tests.old_daemon.segments import DTYPES
 
-_KEYWORD_COUNT_AT = 178
-
 
 class Segment(segments.Segment):
     """An open segment, with its keywords."""
@@ -55,21 +53,6 @@ class Segment(segments.Segment):
         struct.pack_into("<Q", self._memory, 152, counter)
         self.post()
         return counter
-
-
-def create(path: str, shape: tuple[int, ...], dtype: str, *, keywords: bytes = b"") -> None:
-    """Make a segment of depth 1 in the place of whatever is there.
-
-    In a file of its own: a link still looks at the memory of the one before, and would die of it if that were cut short.
-    """
-    made = f"{path}.made"
-    segments.create(made, shape, dtype)
-    with open(made, "r+b") as file:
-        file.seek(_KEYWORD_COUNT_AT)
-        file.write(struct.pack("<H", len(keywords) // KEYWORD.size))
-        file.seek(0, os.SEEK_END)
-        file.write(keywords)
-    os.replace(made, path)
 
 
 def filled(segment: segments.Segment, value: float) -> segments.Array:

@@ -13,8 +13,8 @@ from typing import Any, Callable, Optional
 
 from tests.dnet_service import wire
 from tests.dnet_service.links import RECONNECT_S, Broken, OwnerLink, ReaderLink, Sources
-from tests.dnet_service.segments import Segment, create
-from tests.old_daemon.segments import SUFFIX, remove
+from tests.dnet_service.segments import Segment
+from tests.old_daemon.segments import SUFFIX, create, remove
 
 BEACON_S = 1.0
 FORGET_S = 6.0

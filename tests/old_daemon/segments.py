@@ -37,18 +37,27 @@ def _semaphore_names(path: str) -> list[bytes]:
     return [f"/{base}_sem{number:02d}".encode() for number in range(SEMAPHORES)] + [f"/{base}_semlog".encode()]
 
 
-def create(path: str, shape: tuple[int, ...], dtype: str, *, layout: str = "fifo", depth: int = 1) -> None:
-    """Make a segment as the library does: over the one that is there, in the same file."""
+def create(
+    path: str, shape: tuple[int, ...], dtype: str, *, layout: str = "fifo", depth: int = 1, keywords: bytes = b""
+) -> None:
+    """Make a segment in the place of whatever is there.
+
+    In a file of its own, unlike the library: a thread of the stand-in still looks at the memory of the one before, and
+    its process would die of it (SIGBUS) if that were cut short.
+    """
     metadata = bytearray(METADATA_BYTES[layout])
     frame_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
     struct.pack_into("<80sB3x3I", metadata, 0, os.fsencode(path)[:79], len(shape), *(*shape, 0, 0)[:3])
     struct.pack_into("<QB", metadata, 96, int(np.prod(shape)), DTYPES.index(dtype) + 1)
     struct.pack_into("<dd", metadata, 112, time.time(), time.time())
     struct.pack_into("<BxxxH", metadata, 144, 1, SEMAPHORES)
+    struct.pack_into("<H", metadata, 178, len(keywords) // KEYWORD_BYTES)
     if layout == "fifo":
         struct.pack_into("<II", metadata, 4296, depth, depth - 1)
-    with open(path, "wb") as file:
-        file.write(bytes(metadata) * depth + bytes(depth * frame_bytes))
+    made = f"{path}.made"
+    with open(made, "wb") as file:
+        file.write(bytes(metadata) * depth + bytes(depth * frame_bytes) + keywords)
+    os.replace(made, path)
     for name in _semaphore_names(path):
         _libc.sem_close(_libc.sem_open(name, os.O_CREAT, 0o644, 0))
 
