@@ -14,7 +14,8 @@ native = Extension(
     depends=sorted(glob("daosup/shm/*.h")),
     define_macros=[("Py_LIMITED_API", "0x03090000")] if is_limited else [],
     py_limited_api=is_limited,
-    extra_compile_args=["-std=c11", "-O2", "-Wall", "-Wextra"],
+    # Nothing but its one entry is for others: calls within it need no table, and no other library's name can take their place.
+    extra_compile_args=["-std=c11", "-O2", "-fvisibility=hidden", "-Wall", "-Wextra"],
     extra_link_args=["-pthread", "-lrt"],
 )
 

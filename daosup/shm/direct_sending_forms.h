@@ -2,8 +2,9 @@
 #ifndef DAOSUP_DIRECT_SENDING_FORMS_H
 #define DAOSUP_DIRECT_SENDING_FORMS_H
 
+#include "direct_sending.h" /* first: Python.h is before the system's */
+
 #include "direct_form.h"
-#include "direct_sending.h"
 
 PyObject *direct_sender_form(PyObject *sender, PyObject *arguments);
 PyObject *direct_sender_describe_form(PyObject *sender, PyObject *arguments);
