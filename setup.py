@@ -14,7 +14,7 @@ native = Extension(
     depends=sorted(glob("daosup/shm/*.h")),
     define_macros=[("Py_LIMITED_API", "0x03090000")] if is_limited else [],
     py_limited_api=is_limited,
-    # Nothing but its one entry is for others: calls within it need no table, and no other library's name can take their place.
+    # Only its entry is for others: calls within need no table, and no library with functions of those names is called.
     extra_compile_args=["-std=c11", "-O2", "-fvisibility=hidden", "-Wall", "-Wextra"],
     extra_link_args=["-pthread", "-lrt"],
 )
