@@ -1,7 +1,7 @@
 /* Writes frames into a segment with hardly a pause, in the order of DAO's library: the write flag falls before the counter rises.
  *
- * The pauses, of 0 to some 30 us by a fixed sequence of pseudo-random numbers, let a reader begin and end anywhere in a
- * write; without any, one on a core of its own would never find a moment to read.
+ * The pauses, of 0 to some 30 us by a fixed sequence of pseudo-random numbers and longer for frames beyond 64 kB, let a
+ * reader begin and end anywhere in a write; without any, one on a core of its own would never find a moment to read.
  *
  * libdao_order FILE METADATA_BYTES FRAME_BYTES DEPTH: until stdin is closed. Every byte of a frame has one value.
  */
@@ -34,7 +34,7 @@ int main(int count, char **arguments)
     for (int value = 0; value < 256; value++)
         memset(frames + (size_t)value * frame_bytes, value, frame_bytes);
     sem_t semaphore;
-    uint32_t chance = 1;
+    uint32_t chance = 1, longest = 512 * (1 + (uint32_t)(frame_bytes >> 16));
     sem_init(&semaphore, 0, 1);
     struct pollfd input = {.fd = 0, .events = POLLIN};
     for (uint64_t counter = 1;; counter++) {
@@ -54,7 +54,7 @@ int main(int count, char **arguments)
         }
         slot = next;
         chance ^= chance << 13, chance ^= chance >> 17, chance ^= chance << 5;
-        for (uint32_t pause = chance % 512; pause > 0; pause--)
+        for (uint32_t pause = chance % longest; pause > 0; pause--)
 #if defined(__x86_64__)
             __builtin_ia32_pause();
 #else

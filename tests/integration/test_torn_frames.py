@@ -97,7 +97,8 @@ def library_order(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("shape", "depth", "count"), [((64, 64), 1, 50_000), ((8, 8), 1, 100_000), ((64, 64), 2, 8_000)]
+    ("shape", "depth", "count"),
+    [((64, 64), 1, 50_000), ((8, 8), 1, 100_000), ((64, 64), 2, 8_000), ((512, 512), 1, 8_000)],
 )
 def test_no_frame_written_in_the_library_order_is_torn(
     segment_path: Path, library_order: Path, shape: tuple[int, ...], depth: int, count: int
