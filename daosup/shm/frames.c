@@ -30,11 +30,10 @@
 #define WRITER_PATIENCE_NS (200 * MS)
 
 /* No writer writes faster: 64 bytes in each cycle of 3 GHz are all that a core stores beyond its first cache, and PCIe
- * brings less. While a frame is copied its writer's flag is looked at so many times, if the pieces in between are of a good
- * size; frames that are smaller than that is worth are compared instead. */
+ * brings less. While a frame is copied its writer's flag is looked at so many times, or more if the pieces in between were
+ * larger than the most; frames that are smaller than that is worth are compared instead. */
 #define QUICKEST_BYTES_PER_NS 200
 #define LOOKS 64
-#define LEAST_PIECE_BYTES (4u << 10)
 #define MOST_PIECE_BYTES (64u << 10)
 #define WATCHED_BYTES (256u << 10)
 #define COMMITTED_PIECE_BYTES (256u << 10)
@@ -151,11 +150,7 @@ static bool is_undisturbed(void *context, size_t bytes)
  * small frame all, as to compare it is quicker. SIZE_MAX: the writer is there. */
 static size_t copy_watching(const struct frames *self, unsigned char *into, uint32_t slot)
 {
-    size_t length = self->frame_bytes, piece = length / LOOKS;
-    if (piece < LEAST_PIECE_BYTES)
-        piece = LEAST_PIECE_BYTES;
-    else if (piece > MOST_PIECE_BYTES)
-        piece = MOST_PIECE_BYTES;
+    size_t length = self->frame_bytes, piece = length / LOOKS < MOST_PIECE_BYTES ? length / LOOKS : MOST_PIECE_BYTES;
     if (length < WATCHED_BYTES) {
         memcpy(into, frame(self, slot), length);
         return length;
