@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from pathlib import Path
 
 from hypothesis import given
@@ -22,23 +23,19 @@ def stamped(stamps_s: list[float], now_s: float) -> Statistics:
     return Statistics(pid=PID, beat_ns=int(beat_s * 1e9), frames=frames, payload_bytes=frames * FRAME_BYTES)
 
 
-def sums(steps: list[float]) -> list[float]:
-    return [sum(steps[: index + 1]) for index in range(len(steps))]
-
-
 @given(
     stamps=st.lists(st.floats(0.05, 0.5), min_size=40, max_size=40),
     looks=st.lists(st.floats(0.6, 1.2), min_size=2, max_size=10),
 )
 def test_a_steady_stream_is_told_at_its_rate(stamps: list[float], looks: list[float]):
     seen = Seen(StatisticsReader(Path("/nonexistent")))
-    stamps_s = [0.0, *sums(stamps)]
+    stamps_s = [0.0, *accumulate(stamps)]
     rates = []
-    for now_s in sums(looks):
+    for now_s in accumulate(looks):
+        if now_s > stamps_s[-1]:
+            break  # it has ended
         seen.take(stamped(stamps_s, now_s), None, now_s)
         rates.append((seen.rate_hz, seen.bytes_per_s))
-        if now_s > stamps_s[-1]:
-            return  # it has ended
     for rate_hz, bytes_per_s in rates[1:]:
         assert abs(rate_hz - RATE_HZ) < 25  # a frame more or less between two stamps
         assert abs(bytes_per_s - RATE_HZ * FRAME_BYTES) < 25 * FRAME_BYTES
