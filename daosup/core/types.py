@@ -24,6 +24,8 @@ DNET_TRANSPORT = "dnet"
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62})\Z")
 # The last range: what Python makes of file names that are not UTF-8, which nothing else understands.
 _NAME = re.compile(r"[^\s/:\x00-\x1f\x7f\ud800-\udfff]{1,120}\Z")
+#: Of what cannot be a name, so many characters are told.
+_MOST_SHOWN = 80
 
 
 class Role(Enum):
@@ -237,7 +239,8 @@ def check_host(host: str) -> str:
     """
     if not _HOST.match(host):
         raise UsageError(
-            f"{host!r} cannot be a host name: 1 to 63 letters, digits, '-', '_', '.', and the first a letter or digit"
+            f"{_shown(host)} cannot be a host name: "
+            "1 to 63 letters, digits, '-', '_', '.', and the first a letter or digit"
         )
     return host
 
@@ -250,6 +253,12 @@ def check_name(name: str) -> str:
     """
     if not _NAME.match(name) or name in (".", ".."):
         raise UsageError(
-            f"{name!r} cannot be a segment name: 1 to 120 characters without '/', ':', blanks and control characters"
+            f"{_shown(name)} cannot be a segment name: "
+            "1 to 120 characters without '/', ':', blanks and control characters"
         )
     return name
+
+
+def _shown(text: str) -> str:
+    # What cannot be a name may come from Redis, and is as long as it pleases there.
+    return repr(text) if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]!r}... ({len(text)} characters)"

@@ -40,14 +40,14 @@ class Hearing(RuleBasedStateMachine):
     @rule(name=NAMES, address=ADDRESSES, port=PORTS, version=VERSIONS, domain=st.sampled_from(["dao", "dao", "other"]))
     def hear(self, name: str, address: str, port: int, version: int, domain: str) -> None:
         before = self.nodes[name].place if name in self.nodes else None
-        silent_s = self.now - self.heard_s.get(name, float("-inf"))
+        is_silent = self.now >= self.heard_s.get(name, float("-inf")) + YIELD_S
         self._take(self.nodes.heard(Beacon(domain, name, port, version), address, self.now))
         if domain != "dao" or name == "me":
             assert (self.nodes[name].place if name in self.nodes else None) == before
             return
         has_it = self.nodes[name].place == (address, port)
-        assert has_it or silent_s < YIELD_S
-        assert before is None or before == self.nodes[name].place or silent_s >= YIELD_S
+        assert has_it or not is_silent
+        assert before is None or before == self.nodes[name].place or is_silent
         if has_it:
             self.heard_s[name] = self.now
 

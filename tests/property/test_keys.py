@@ -119,6 +119,7 @@ def test_different_sources_have_different_keys(one: Source, other: Source) -> No
 @example(b"9" * 5000)
 @example(b'{"port": 1e999}')
 @example(b"\xef\xbb\xbf[]")
+@example(("\U000e39b6" * 240 + "|lab").encode())
 def test_any_bytes_decode_or_are_a_protocol_error(raw: bytes) -> None:
     for decode in DECODERS:
         try:
