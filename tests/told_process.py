@@ -1,13 +1,18 @@
-"""A stand-in for a foreign program: a process of its own that does what it is told, line by line in JSON."""
+"""A stand-in for a foreign program: a process of its own that does what it is told, line by line in JSON.
+
+``ToldProcess`` is the test's end, ``obey`` the stand-in's. An order is ``{"do": METHOD, ...its arguments}``, its answer
+``{"ok": true, ...}`` or ``{"ok": false, "error": ..., "trace": ...}``; the order ``stop`` ends it.
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+import traceback
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 STOP_S = 20.0
 
@@ -85,3 +90,19 @@ class ToldProcess:
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise
+
+
+def obey(control: object, stop: Callable[[], None]) -> None:
+    """Do what standard input says by ``control``'s methods, each of which returns a dictionary; ``stop`` at the end."""
+    for line in sys.stdin:
+        order = json.loads(line)
+        do = order.pop("do")
+        if do == "stop":
+            break
+        try:
+            answer = {"ok": True, **getattr(control, do)(**order)}
+        except Exception as error:
+            answer = {"ok": False, "error": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
+        print(json.dumps(answer), flush=True)
+    stop()
+    print(json.dumps({"ok": True}), flush=True)

@@ -35,10 +35,15 @@ def listening(bind: str, port: int, backlog: int) -> socket.socket:
 
 
 class FirstLine:
-    """A connection whose line is not all here; nobody waits for it longer than ``until_s``."""
+    """A connection whose line is not all here; nobody waits for it longer than ``until_s``.
+
+    Attributes:
+        is_being_told: Whether an answer was begun, so that no other can be said any more.
+    """
 
     def __init__(self, connection: socket.socket, until_s: float) -> None:
         self.connection, self.until_s = connection, until_s
+        self.is_being_told = False
         self._said = b""
 
     def hear(self) -> Optional[bytes]:

@@ -1,19 +1,16 @@
-"""``python -m tests.dnet_service``: one JSON object in on each line of standard input, one out on standard output.
+"""``python -m tests.dnet_service``: does what tests/told_process.py tells it.
 
 ``do`` is one of ``create`` (``name``, ``shape``, ``dtype``; ``keywords``), ``remove`` (``name``), ``mirror``
 (``source``), ``release`` (``source``), ``write`` (``name``, ``value``; ``count`` and ``period_s``: so many frames, in
 the background, each with one more), ``read`` (``name``), ``keyword`` (``name``, ``index``, ``key``, ``value``),
-``misbehave`` (see `Control.misbehave`), ``status``, ``stop``. The answer has ``ok``, and ``error`` if that is false.
+``misbehave`` (see `Control.misbehave`), ``status``, ``stop``.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import threading
 import time
-import traceback
 from typing import Any, Optional
 
 import numpy as np
@@ -22,6 +19,7 @@ from tests.dnet_service import wire
 from tests.dnet_service.links import Sources
 from tests.dnet_service.segments import Segment, filled
 from tests.dnet_service.service import Service
+from tests.told_process import obey
 
 
 class Control:
@@ -117,19 +115,7 @@ def main() -> None:
     parser.add_argument("--beacon-port", type=int, default=7711)
     options = parser.parse_args()
     service = Service(**vars(options))
-    control = Control(service)
-    for line in sys.stdin:
-        order = json.loads(line)
-        do = order.pop("do")
-        if do == "stop":
-            break
-        try:
-            answer = {"ok": True, **getattr(control, do)(**order)}
-        except Exception as error:
-            answer = {"ok": False, "error": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
-        print(json.dumps(answer), flush=True)
-    service.stop()
-    print(json.dumps({"ok": True}), flush=True)
+    obey(Control(service), service.stop)
 
 
 if __name__ == "__main__":

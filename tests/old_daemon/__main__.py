@@ -1,20 +1,16 @@
-"""``python -m tests.old_daemon``: one JSON object in on each line of standard input, one out on standard output.
+"""``python -m tests.old_daemon``: does what tests/told_process.py tells it.
 
 ``do`` is one of ``create`` (``name``, ``shape``, ``dtype``; ``layout``, ``depth``), ``mirror`` (``source``;
 ``bidirectional``), ``release`` (``source``), ``write`` (``name``, ``value``; ``count`` and ``period_s``: so many
-frames in the background, each with one more), ``read`` (``name``), ``status``, ``stop``. The answer has ``ok``, and
-``error`` if that is false.
+frames in the background, each with one more), ``read`` (``name``), ``status``, ``stop``.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
-import sys
 import threading
 import time
-import traceback
 from typing import Any
 
 import numpy as np
@@ -22,6 +18,7 @@ import redis
 
 from tests.old_daemon.daemon import Daemon, Times
 from tests.old_daemon.segments import Segment
+from tests.told_process import obey
 
 
 class Control:
@@ -123,20 +120,8 @@ def main() -> None:
     times = Times(**{field.name: getattr(options, field.name) for field in dataclasses.fields(Times)})
     server = redis.Redis(options.redis_host, options.redis_port, decode_responses=True)
     daemon = Daemon(options.host_name, options.ip, options.role, options.folder, server, times)
-    control = Control(daemon)
-    for line in sys.stdin:
-        order = json.loads(line)
-        do = order.pop("do")
-        if do == "stop":
-            break
-        try:
-            answer = {"ok": True, **getattr(control, do)(**order)}
-        except Exception as error:
-            answer = {"ok": False, "error": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
-        print(json.dumps(answer), flush=True)
-    daemon.stop()
-    server.close()
-    print(json.dumps({"ok": True}), flush=True)
+    with server:
+        obey(Control(daemon), daemon.stop)
 
 
 if __name__ == "__main__":
