@@ -58,11 +58,15 @@ class Point:
 
 @dataclass(frozen=True)
 class Noise:
-    """What the machine did meanwhile: a fixed spin's wall times, and shares (0 to 1) of all cores' time."""
+    """What the machine did meanwhile: a fixed spin's wall times, and shares (0 to 1) of all cores' time.
+
+    ``left_out`` is how many rounds do not count, as the machine was less quiet in them (bench/rounds.py).
+    """
 
     spins_ms: tuple[float, ...] = ()
     steal: float = 0.0
     busy: float = 0.0
+    left_out: int = 0
 
 
 @dataclass(frozen=True)

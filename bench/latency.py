@@ -16,6 +16,7 @@ the scheduler lets it. *CPU* is that of both ends together, all their threads, f
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Optional
 
 import numpy as np
@@ -39,6 +40,7 @@ from bench.contenders import (
 from bench.figures import Goal, Noise, Point, Row, median, ratios
 from bench.fleet import Fleet, fleet, temporary_place
 from bench.plan import Plan
+from bench.rounds import quietest
 
 RATE_HZ, LARGE_RATE_HZ = 200.0, 20.0
 FIGURE = "latency"
@@ -66,14 +68,10 @@ def _size(plan: Plan, hosts: Fleet, programs: BarePrograms, nbytes: int) -> Iter
         contenders += [place.daosup(transport) for transport in plan.transports]
         if "direct" in plan.transports:
             contenders.append(place.daosup("direct", is_spinning=True))
-        turns: dict[str, list[Turn]] = {contender.name: [] for contender in contenders}
-        repeats = _LARGE_REPEATS if nbytes >= LARGE_BYTES else _REPEATS
-        for repeat in range(plan.either(repeats, 2)):
-            plan.say(f"latency, {size_name(nbytes)}, repeat {repeat + 1}")
-            for contender in contenders:
-                with plan.meter.repeat():
-                    turns[contender.name].append(_turn(plan, place, contender, nbytes))
-    noise = plan.meter.take()
+        count = plan.either(_LARGE_REPEATS if nbytes >= LARGE_BYTES else _REPEATS, 2)
+        title = f"latency, {size_name(nbytes)}"
+        rounds, noise = quietest(plan, title, count, partial(_round, plan, contenders, place, nbytes))
+    turns = {contender.name: [each[contender.name] for each in rounds] for contender in contenders}
     for transport in plan.transports:
         yield from _against_bare(nbytes, transport, turns, noise)
     if "direct" in plan.transports:
@@ -84,6 +82,15 @@ def _size(plan: Plan, hosts: Fleet, programs: BarePrograms, nbytes: int) -> Iter
         yield _ratio(what, p50s_us(ours), p50s_us(bare), SPINNING_GOAL, noise)
     for name, its in turns.items():
         yield from _alone(nbytes, name, its, noise)
+
+
+def _round(plan: Plan, contenders: Sequence[Contender], place: Course, nbytes: int) -> dict[str, Turn]:
+    """One turn of each of them."""
+    turns = {}
+    for contender in contenders:
+        with plan.meter.repeat():
+            turns[contender.name] = _turn(plan, place, contender, nbytes)
+    return turns
 
 
 def _turn(plan: Plan, place: Course, contender: Contender, nbytes: int) -> Turn:

@@ -17,10 +17,11 @@ from pathlib import Path
 from bench.bare_programs import BarePrograms
 from bench.children import wait_until
 from bench.contenders import BARE_TCP
-from bench.figures import Goal, Judged, Row
+from bench.figures import Goal, Judged, Row, median
 from bench.fleet import Fleet, fleet, segment_name, temporary_place
 from bench.machine import cpu_time_s
 from bench.plan import Plan
+from bench.rounds import quietest
 from daosup.shm import Segment
 
 STREAMS = 200
@@ -76,12 +77,11 @@ def _segment(stack: ExitStack, file: Path) -> Path:
 def _row(
     plan: Plan, programs: BarePrograms, name: str, sources: Sequence[Path], targets: Sequence[Path], pids: list[int]
 ) -> Row:
-    shares, written, cpu_us = [], [], []
     with ExitStack() as stack:
         mirrors = [stack.enter_context(Segment.open(target)) for target in targets]
         programs.write(sources, rate_hz=RATE_HZ, seconds=1.0)  # so that each of them has a frame
-        for repeat in range(plan.either(5, 1)):
-            plan.say(f"{len(sources)} streams, {name}, repeat {repeat + 1}")
+
+        def run() -> tuple[float, float, float]:
             time.sleep(_ARRIVAL_S)
             with plan.meter.repeat():
                 before, before_s = [mirror.counter for mirror in mirrors], sum(map(cpu_time_s, pids))
@@ -89,11 +89,13 @@ def _row(
                 time.sleep(_ARRIVAL_S)
                 cpu_s = sum(map(cpu_time_s, pids)) - before_s
             delivered = [mirror.counter - count for mirror, count in zip(mirrors, before)]
-            shares.append(100 * min(delivered) / (RATE_HZ * _TURN_S))
-            written.append(100 * wrote.frames / (RATE_HZ * _TURN_S))
-            cpu_us.append(cpu_s / max(1, sum(delivered)) * 1e6)
+            wanted = RATE_HZ * _TURN_S
+            return 100 * min(delivered) / wanted, 100 * wrote.frames / wanted, cpu_s / max(1, sum(delivered)) * 1e6
+
+        rounds, noise = quietest(plan, f"{len(sources)} streams, {name}", plan.either(5, 1), run)
+    shares, written, cpu_us = zip(*rounds)
     goal = GOAL if name != BARE_TCP else None
     note = f"of the rate in the slowest; the writer wrote {min(written):.1f} % of it or more"
-    note += f"; CPU {sorted(cpu_us)[len(cpu_us) // 2]:.1f} us a frame"
+    note += f"; CPU {median(cpu_us):.1f} us a frame"
     title = f"{len(sources)} streams of 4 kB at {RATE_HZ:g} Hz: {name}"
-    return Row(title, "%", tuple(shares), goal, note=note, noise=plan.meter.take())
+    return Row(title, "%", shares, goal, note=note, noise=noise)

@@ -10,13 +10,15 @@ It has no priority here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 from bench.bare_programs import BarePrograms
 from bench.contenders import BARE_OF, BARE_TCP, BARE_ZMQ, Contender, Course, course, daosup_name, size_name
 from bench.figures import Goal, Point, Row, median, ratios
 from bench.fleet import Fleet, fleet, temporary_place
 from bench.plan import Plan
+from bench.rounds import quietest
 from bench.staircase import Staircase
 
 MOST_SKIPPED = 0.01
@@ -53,30 +55,38 @@ def measure(plan: Plan) -> Iterator[Row]:
             yield from _size(plan, hosts, programs, nbytes)
 
 
+def _find(place: Course, searches: Sequence[tuple[Contender, Staircase]]) -> None:
+    """Until each goes up and down about its place."""
+    for _ in range(_MOST_TO_FIND):
+        if all(search.has_found for _, search in searches):
+            break
+        for contender, search in searches:
+            _try(place, contender, search)
+    for _, search in searches:
+        search.take()
+
+
+def _round(plan: Plan, place: Course, searches: Sequence[tuple[Contender, Staircase]]) -> dict[str, float]:
+    """The rate of each, in Hz."""
+    with plan.meter.repeat():
+        for _ in range(_REPEAT):
+            for contender, search in searches:
+                _try(place, contender, search)
+    return {contender.name: search.take() for contender, search in searches}
+
+
 def _size(plan: Plan, hosts: Fleet, programs: BarePrograms, nbytes: int) -> Iterator[Row]:
     begin_hz = min(_FIRST_HZ, _FIRST_BYTES_S / nbytes)
     with course(hosts, programs, nbytes) as place:
         contenders = [place.bare(name) for name in (BARE_TCP, BARE_ZMQ)]
         contenders += [place.daosup(transport) for transport in plan.transports]
         searches = [(each, Staircase(begin_hz)) for each in contenders]
-        found: dict[str, list[float]] = {each.name: [] for each in contenders}
-        plan.say(f"highest rate, {size_name(nbytes)}")
-        for _ in range(_MOST_TO_FIND):
-            if all(search.has_found for _, search in searches):
-                break
-            for contender, search in searches:
-                _try(place, contender, search)
-        for _, search in searches:
-            search.take()
-        for repeat in range(plan.either(5, 1)):
-            plan.say(f"highest rate, {size_name(nbytes)}, repeat {repeat + 1}")
-            with plan.meter.repeat():
-                for _ in range(_REPEAT):
-                    for contender, search in searches:
-                        _try(place, contender, search)
-            for contender, search in searches:
-                found[contender.name].append(search.take())
-    noise = plan.meter.take()
+        title = f"highest rate, {size_name(nbytes)}"
+        plan.say(title)
+        _find(place, searches)
+        plan.meter.take()
+        rounds, noise = quietest(plan, title, plan.either(5, 1), partial(_round, plan, place, searches))
+    found = {each.name: tuple(rates_hz[each.name] for rates_hz in rounds) for each in contenders}
     for transport in plan.transports:
         ours, bare = found[daosup_name(transport)], found[BARE_OF[transport]]
         what = f"{size_name(nbytes)}: {transport} / {BARE_OF[transport]}, highest rate"
@@ -87,4 +97,4 @@ def _size(plan: Plan, hosts: Fleet, programs: BarePrograms, nbytes: int) -> Iter
         note = "all that the writer could" if search.is_writers_limit else ""
         point = Point(FIGURE, name, nbytes)
         what = f"{size_name(nbytes)}: {name}, highest rate"
-        yield Row(what, "Hz", tuple(found[name]), note=note, noise=noise, point=point)
+        yield Row(what, "Hz", found[name], note=note, noise=noise, point=point)

@@ -20,6 +20,7 @@ from bench.bare_programs import BarePrograms, Sight
 from bench.figures import Goal, Noise, Row, median, ratios
 from bench.fleet import Fleet, Host, fleet, temporary_place
 from bench.plan import Plan
+from bench.rounds import quietest
 from daosup.shm import Segment
 
 READERS = 8
@@ -35,10 +36,10 @@ def measure(plan: Plan) -> Iterator[Row]:
         plan.redis_flavour = hosts.redis_flavour
         programs = BarePrograms.build(folder)
         for transport in plan.transports:
-            yield from _transport(plan, hosts, programs, transport)
+            yield _transport(plan, hosts, programs, transport)
 
 
-def _transport(plan: Plan, hosts: Fleet, programs: BarePrograms, transport: str) -> Iterator[Row]:
+def _transport(plan: Plan, hosts: Fleet, programs: BarePrograms, transport: str) -> Row:
     what = f"readers_{transport}"
     file = hosts.source_file(what)
     with Segment.create(file, (NBYTES // 8,), "uint64", layout="fifo", depth=1) as segment, ExitStack() as stack:
@@ -46,24 +47,24 @@ def _transport(plan: Plan, hosts: Fleet, programs: BarePrograms, transport: str)
         hosts.await_known(what)
         mirrors = [hosts.mirror(what, transport, reader) for reader in hosts.readers]
         last = hosts.readers[-1]
-        before_us, after_us, shares = [], [], []
-        for repeat in range(plan.either(7, 2)):
-            plan.say(f"{READERS} readers by {transport}, repeat {repeat + 1}")
+        title = f"{READERS} readers by {transport}"
+
+        def run() -> tuple[list[Sight], list[Sight]]:
             with plan.meter.repeat():
-                before_us.append(_p99_us(_turn(plan, programs, file, mirrors[:-1])))
+                before = _turn(plan, programs, file, mirrors[:-1])
             with plan.meter.repeat(), _standing_still(hosts, what, last):
-                sights = _turn(plan, programs, file, mirrors[:-1])
-            after_us.append(_p99_us(sights))
-            shares.append(100 * max(sight.skipped / max(1, sight.written) for sight in sights))
-        yield from _rows(transport, before_us, after_us, shares, plan.meter.take())
+                return before, _turn(plan, programs, file, mirrors[:-1])
+
+        rounds, noise = quietest(plan, title, plan.either(7, 2), run)
+        return _row(transport, rounds, noise)
 
 
-def _rows(
-    transport: str, before_us: Sequence[float], after_us: Sequence[float], shares: Sequence[float], noise: Noise
-) -> Iterator[Row]:
-    note = f"{median(after_us):.1f} and {median(before_us):.1f} us; skipped by one at most {max(shares):.2g} %"
+def _row(transport: str, rounds: Sequence[tuple[list[Sight], list[Sight]]], noise: Noise) -> Row:
+    before_us, after_us = ([_p99_us(each[place]) for each in rounds] for place in (0, 1))
+    most_skipped = 100 * max(sight.skipped / max(1, sight.written) for _, after in rounds for sight in after)
+    note = f"{median(after_us):.1f} and {median(before_us):.1f} us; skipped by one at most {most_skipped:.2g} %"
     what = f"{READERS} readers by {transport}, one stands still: the others' p99 / before"
-    yield Row(what, "x", ratios(after_us, before_us), GOAL, note=note, noise=noise)
+    return Row(what, "x", ratios(after_us, before_us), GOAL, note=note, noise=noise)
 
 
 def _turn(plan: Plan, programs: BarePrograms, source: Path, mirrors: Sequence[Path]) -> list[Sight]:

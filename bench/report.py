@@ -36,7 +36,7 @@ def cells(row: Row) -> tuple[str, ...]:
         f"{row.ratio:.2f} x {row.ratio_to}" if row.ratio is not None else "",
         row.verdict.value,
         f"{_number(median(spins))}, worst {_number(max(spins))}" if spins else "",
-        f"{row.noise.steal:.1%}",
+        f"{row.noise.steal:.1%}" + (f", {row.noise.left_out} left out" if row.noise.left_out else ""),
         f"{row.noise.busy:.0%}",
         row.note,
     )
@@ -77,8 +77,9 @@ def page(title: str, results: Results, methods: Mapping[str, str], command: str,
 
 _LEGEND = (
     "*spin* is a piece of fixed work timed before and after each repeat: the further its worst is from its",
-    "median, the less the machine was ours. *steal* is the time a hypervisor took (worst repeat), *busy* the",
-    "share of all cores at work (mean). *ratio* compares with what is named, in the same run.",
+    "median, the less the machine was ours. *steal* is the time a hypervisor took (worst repeat), and how many",
+    "rounds were left out because it took more in them, whatever was measured there; *busy* is the share of all",
+    "cores at work (mean). *ratio* compares with what is named, in the same run.",
 )
 
 
