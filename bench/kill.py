@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Optional
 
@@ -17,6 +17,7 @@ from bench.children import BenchError, camera, wait_until
 from bench.figures import Goal, Judged, Row, longest_gap_s, median, ratios, recovery_s
 from bench.fleet import Fleet, fleet
 from bench.plan import Plan
+from bench.rounds import quietest
 from bench.watch import Watcher
 
 GOAL = Goal(500.0, Judged.WORST)
@@ -40,24 +41,24 @@ def measure(plan: Plan) -> Iterator[Row]:
 
 
 def _killed(plan: Plan, hosts: Fleet, index: int, kind: str, hit: list[float], other: list[float]) -> Iterator[Row]:
-    outages_ms, gaps_before_ms, gaps_ms = [], [], []
-    for repeat in range(plan.either(10, 3)):
-        plan.say(f"kill the {kind}, repeat {repeat + 1}")
+    def run() -> tuple[float, float, float]:
         with plan.meter.repeat():
             pid = hosts.worker_pids("hit")[index]
             time.sleep(_WINDOW_S)
             killed_s = time.monotonic()
             os.kill(pid, signal.SIGKILL)
-            outages_ms.append(_outage_s(hit, killed_s, kind) * 1e3)
-        gaps_before_ms.append(longest_gap_s(other, killed_s - _WINDOW_S, killed_s) * 1e3)
-        gaps_ms.append(longest_gap_s(other, killed_s, killed_s + _WINDOW_S) * 1e3)
-    noise = plan.meter.take()
-    yield Row(f"{kind} killed: until new frames", "ms", tuple(outages_ms), GOAL, noise=noise)
+            outage_s = _outage_s(hit, killed_s, kind)
+        gap_before_s = longest_gap_s(other, killed_s - _WINDOW_S, killed_s)
+        return outage_s * 1e3, gap_before_s * 1e3, longest_gap_s(other, killed_s, killed_s + _WINDOW_S) * 1e3
+
+    rounds, noise = quietest(plan, f"kill the {kind}", plan.either(10, 3), run)
+    outages_ms, gaps_before_ms, gaps_ms = zip(*rounds)
+    yield Row(f"{kind} killed: until new frames", "ms", outages_ms, GOAL, noise=noise)
     ratio = median(ratios(gaps_ms, gaps_before_ms))
     yield Row(
         f"{kind} killed: other stream's gap",
         "ms",
-        tuple(gaps_ms),
+        gaps_ms,
         None,
         ratio,
         "before",
@@ -66,7 +67,7 @@ def _killed(plan: Plan, hosts: Fleet, index: int, kind: str, hit: list[float], o
     )
 
 
-def _before(gaps_ms: list[float]) -> str:
+def _before(gaps_ms: Sequence[float]) -> str:
     return f"before: {median(gaps_ms):.1f}, worst {max(gaps_ms):.1f} ms"
 
 

@@ -18,6 +18,7 @@ from bench.children import BenchError
 from bench.figures import Goal, Row, differences, median, ratios
 from bench.fleet import fleet
 from bench.plan import Plan
+from bench.rounds import quietest
 from daosup.shm import Segment
 
 GOAL = Goal(20.0)
@@ -33,18 +34,18 @@ def measure(plan: Plan) -> Iterator[Row]:
         hosts.mirror("still")
         hosts.worker_pids("still")  # both run: status ends with 1 if one does not
         status = [*console_script(), "--socket", str(hosts.rts.control_socket), "status"]
-        plan.say("daosupctl status beside python -c pass")
-        bare_ms, ours_ms = [], []
         _wall_ms(status)  # whatever has to be compiled to bytecode is compiled here
-        for _ in range(plan.either(30, 10)):
+
+        def run() -> tuple[float, float]:
             with plan.meter.repeat():
-                bare_ms.append(_wall_ms([sys.executable, "-c", "pass"]))
-                ours_ms.append(_wall_ms(status))
-        noise = plan.meter.take()
+                return _wall_ms([sys.executable, "-c", "pass"]), _wall_ms(status)
+
+        rounds, noise = quietest(plan, "daosupctl status beside python -c pass", plan.either(30, 10), run)
+        bare_ms, ours_ms = zip(*rounds)
         yield Row("daosupctl status - python", "ms", differences(ours_ms, bare_ms), GOAL, noise=noise)
         ratio = median(ratios(ours_ms, bare_ms))
-        yield Row("daosupctl status", "ms", tuple(ours_ms), None, ratio, "python", noise=noise)
-        yield Row("python -c pass", "ms", tuple(bare_ms), None, noise=noise)
+        yield Row("daosupctl status", "ms", ours_ms, None, ratio, "python", noise=noise)
+        yield Row("python -c pass", "ms", bare_ms, None, noise=noise)
         source.unlink()
 
 
