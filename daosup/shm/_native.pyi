@@ -9,6 +9,7 @@ CLOSED: int
 BAD: int
 MOST_FORMS: int
 LATENCY_BYTES: int
+STATISTICS_BYTES: int
 
 class Window:
     cnt0: int
@@ -51,17 +52,18 @@ class Window:
         until_s: float,
         begin: bytes = b"",
         end: bytes = b"",
-        latency: object = None,
+        page: object = None,
         direct: DirectSender | None = None,
         has_zmq: bool = True,
         spin_s: float = 0.0,
+        keywords: bytes = b"",
     ) -> int: ...
     def note_sent(self) -> None: ...
     def take_frames(
-        self, socket: int, begin: bytes, end: bytes, counter: int, until_s: float, latency: object = None
+        self, socket: int, begin: bytes, end: bytes, counter: int, until_s: float, page: object = None
     ) -> tuple[int, bytes | None]: ...
     def take_direct(
-        self, receiver: DirectReceiver, counter: int, until_s: float, latency: object = None
+        self, receiver: DirectReceiver, counter: int, until_s: float, page: object = None
     ) -> tuple[int, bytes | None, bytes | None]: ...
     def counter(self, slot: int = -1) -> int: ...
     def newest_slot(self) -> int: ...

@@ -336,13 +336,15 @@ static int take(struct direct_receiver *self, struct direct_taking *taking, cons
     if (result != FRAMES_OK)
         return result;
     semaphores_post(taking->semaphores);
-    if (taking->latency != NULL)
-        latency_note(taking->latency, header->atime_ns, utc_ns());
+    struct statistics_frame noted = {.counter = header->cnt0,
+                                     .skipped = header->cnt0 - taking->expected,
+                                     .message_bytes = DNET_HEADER_BYTES + taking->frames->frame_bytes + DNET_TRAILER_BYTES,
+                                     .written_ns = header->atime_ns};
+    if (taking->page != NULL)
+        statistics_note(taking->page, &noted, utc_ns());
     self->passed_over_in_a_row = 0;
-    if (header->cnt0 > taking->expected) {
-        taking->skipped += header->cnt0 - taking->expected;
-        taking->gaps++;
-    }
+    taking->skipped += noted.skipped;
+    taking->gaps += noted.skipped > 0;
     taking->expected = header->cnt0 + 1;
     taking->taken++;
     return FRAMES_OK;
@@ -350,6 +352,7 @@ static int take(struct direct_receiver *self, struct direct_taking *taking, cons
 
 int direct_take(struct direct_receiver *self, struct direct_taking *taking, struct direct_message *message)
 {
+    int64_t look_ns = monotonic_ns() + SIGNALS_NS;
     for (;;) {
         struct dnet_header header;
         int result = next(self, taking->frames->frame_bytes, taking->until_ns, &header);
@@ -364,7 +367,10 @@ int direct_take(struct direct_receiver *self, struct direct_taking *taking, stru
                 return result;
         }
         consume(self, &header);
+        statistics_beat(taking->page, self->heard_ns);
         if (self->heard_ns >= taking->until_ns)
             return FRAMES_OK;
+        if (self->heard_ns >= look_ns)
+            return FRAMES_INTERRUPTED;
     }
 }

@@ -10,8 +10,8 @@
 #include "direct_unpacking.h"
 #include "dnet.h"
 #include "frames.h"
-#include "latency.h"
 #include "semaphores.h"
+#include "statistics.h"
 
 /* Outcomes beside those of enum frames_result. */
 enum direct_result {
@@ -45,7 +45,7 @@ struct direct_message {
 struct direct_taking {
     struct frames *frames;
     struct semaphores *semaphores;
-    struct latency *latency; /* where each frame is counted by how late readers here are told of it; NULL: nowhere */
+    struct statistics *page; /* where each frame is counted, and how late readers here are told of it; NULL: nowhere */
     uint64_t expected;       /* the counter of the next frame; older ones are repeats and are dropped */
     uint64_t taken;          /* how many frames came and were written */
     uint64_t passed_over;    /* how many came and were not, for newer ones were here, or as they were torn at the source */
@@ -62,7 +62,8 @@ void direct_receiver_close(struct direct_receiver *self, bool is_abrupt);
  * behind. DIRECT_OTHER, FRAMES_TIMEOUT,
  * FRAMES_INTERRUPTED or one of the bad ends. What has come of a message by then is kept for the next call. */
 int direct_receive(struct direct_receiver *self, uint64_t frame_bytes, int64_t until_ns, struct direct_message *message);
-/* The same, but frames go into the mirror. FRAMES_LOST: the mirror is not there any more; the frame waits. */
+/* The same, but frames go into the mirror. FRAMES_LOST: the mirror is not there any more; the frame waits. Four times a
+ * second it ends for signals, and so that it is looked whether the mirror is there: FRAMES_INTERRUPTED. */
 int direct_take(struct direct_receiver *self, struct direct_taking *taking, struct direct_message *message);
 
 #endif

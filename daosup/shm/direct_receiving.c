@@ -114,7 +114,7 @@ static PyObject *receiver_receive(PyObject *object, PyObject *arguments)
 PyObject *window_take_direct(PyObject *object, PyObject *arguments)
 {
     Window *self = (Window *)object;
-    PyObject *from, *latency = NULL;
+    PyObject *from, *page = NULL;
     DirectReceiver *receiver;
     unsigned long long counter;
     double until_s;
@@ -122,8 +122,8 @@ PyObject *window_take_direct(PyObject *object, PyObject *arguments)
     struct direct_taking taking = {.frames = &self->frames, .semaphores = &self->semaphores};
     int result;
 
-    if (!PyArg_ParseTuple(arguments, "O!Kd|O", receiver_type, &from, &counter, &until_s, &latency) ||
-        !latency_in(latency, &taking.latency))
+    if (!PyArg_ParseTuple(arguments, "O!Kd|O", receiver_type, &from, &counter, &until_s, &page) ||
+        !page_in(page, &taking.page))
         return NULL;
     if (!self->is_writable) {
         PyErr_Format(PyExc_PermissionError, "%U is open for reading only", self->path);

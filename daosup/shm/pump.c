@@ -5,7 +5,7 @@
 #include <poll.h>
 #include <string.h>
 
-/* While frames flow, readers are heard so often. */
+/* While frames flow, readers of the socket are heard so often. */
 #define LISTEN_NS 25000000LL
 /* The most that readers who are late may hold up those who are not. */
 #define CATCH_UP_NS 1000000LL
@@ -13,6 +13,8 @@
 #define PASS_OVER_NS 20000000LL
 /* What a queue had no room for comes so soon. */
 #define REFILL_MS 1
+/* Beside the outcomes of a wait. */
+#define NOTHING (-1)
 /* Who spins looks so often whether somebody kicks, and whether the segment is still there. */
 #define SPIN_NS 100000LL
 
@@ -26,6 +28,16 @@ static int option_of(void *socket, int option)
 static bool has_arrived(void *socket)
 {
     return (option_of(socket, LIBZMQ_EVENTS) & LIBZMQ_POLLIN) != 0;
+}
+
+/* Of a frame that was noted, with how many were skipped till then. */
+static void note_on_page(struct sending *self, const struct pool_frame *frame, uint64_t skipped)
+{
+    struct statistics_frame noted = {.counter = frame->cnt0,
+                                     .skipped = self->outgoing->skipped - skipped,
+                                     .message_bytes = MESSAGE_HEADER_BYTES + frame->frame_bytes,
+                                     .written_ns = frame->atime_ns};
+    statistics_note(self->page, &noted, frame->sent_ns);
 }
 
 bool outgoing_note(struct outgoing *self, uint64_t counter)
@@ -75,6 +87,7 @@ static int hand_over(struct sending *self, struct pool_frame *frame, struct fram
 static int take_newest(struct sending *self, struct pool_frame *frame)
 {
     enum frames_result result = frames_snapshot(self->frames, frame->bytes, -1, monotonic_ns() + self->read_ns);
+    uint64_t skipped = self->outgoing->skipped;
     if (result != FRAMES_OK)
         return (int)result;
     if (!outgoing_note(self->outgoing, self->frames->cnt0))
@@ -83,7 +96,7 @@ static int take_newest(struct sending *self, struct pool_frame *frame)
     frame->cnt2 = self->frames->cnt2;
     frame->atime_ns = self->frames->atime_ns;
     frame->sent_ns = utc_ns();
-    latency_note(self->latency, frame->atime_ns, frame->sent_ns);
+    note_on_page(self, frame, skipped);
     return FRAMES_OK;
 }
 
@@ -106,12 +119,13 @@ static int send_newest(struct sending *self)
 static int note_direct(struct sending *self)
 {
     struct pool_frame *frame = self->direct->newest;
+    uint64_t skipped = self->outgoing->skipped;
 
     if (frame->cnt0 == self->outgoing->sent)
         return FRAMES_OK;
     if (!outgoing_note(self->outgoing, frame->cnt0))
         return FRAMES_LOST;
-    latency_note(self->latency, frame->atime_ns, frame->sent_ns);
+    note_on_page(self, frame, skipped);
     if (!self->has_zmq)
         return FRAMES_OK;
     pthread_mutex_lock(&self->direct->lock);
@@ -130,7 +144,7 @@ static bool has_direct_newest(const struct sending *self)
  * for nobody yet. */
 static int send_direct(struct sending *self, int64_t now)
 {
-    int64_t pause_ns = self->until_ns < self->listen_ns ? self->until_ns : self->listen_ns;
+    int64_t pause_ns = self->until_ns < now + LISTEN_NS ? self->until_ns : now + LISTEN_NS;
     if (has_direct_newest(self))
         return FRAMES_OK; /* it was sent when readers caught up, or before it was left to the caller */
     enum direct_wish wish = direct_sender_wish(self->direct, now);
@@ -164,10 +178,16 @@ static int catch_up(struct sending *self, int64_t now)
 
 static bool has_reader_spoken(struct sending *self, int64_t now)
 {
-    if (now < self->listen_ns)
+    if (!self->has_zmq || now < self->listen_ns)
         return false;
     self->listen_ns = now + LISTEN_NS;
     return has_arrived(self->socket) || (self->direct != NULL && direct_sender_is_spoken_to(self->direct));
+}
+
+static bool has_other_keywords(const struct sending *self)
+{
+    const unsigned char *end = self->frames->memory + self->frames->length;
+    return self->keywords_bytes > 0 && memcmp(end - self->keywords_bytes, self->keywords, self->keywords_bytes) != 0;
 }
 
 /* A frame that comes soon is found without having slept, and before its writer has posted the semaphore. */
@@ -181,13 +201,15 @@ static int wait_for_frame(struct sending *self)
         if (semaphores_kicked(self->semaphores))
             return FRAMES_WOKEN;
     }
-    return (int)frames_wait(self->frames, self->semaphores, self->semaphore, self->outgoing->sent, self->deadline_ns);
+    int result = (int)frames_wait(self->frames, self->semaphores, self->semaphore, self->outgoing->sent, self->deadline_ns);
+    /* The post of a frame that was found before its writer posted it is nobody's word. */
+    return result == FRAMES_WOKEN && !semaphores_kicked(self->semaphores) ? NOTHING : result;
 }
 
 int pump_send(struct sending *self)
 {
     bool is_direct = self->direct != NULL && (self->direct->count > 0 || self->direct->form_count > 0);
-    int64_t now = monotonic_ns();
+    int64_t now = monotonic_ns(), look_ns = now + SIGNALS_NS;
     /* They have just been heard: however much they say, a frame goes out in between. */
     self->listen_ns = now + LISTEN_NS;
     self->queue = option_of(self->socket, LIBZMQ_SNDHWM);
@@ -199,8 +221,11 @@ int pump_send(struct sending *self)
         result = wait_for_frame(self);
         bool is_passed = true;
         now = monotonic_ns();
-        if (result == FRAMES_WOKEN)
-            semaphores_kicked(self->semaphores); /* this is the answer */
+        statistics_beat(self->page, now);
+        if (result == NOTHING && now < look_ns)
+            continue;
+        if (result == NOTHING)
+            return FRAMES_INTERRUPTED;
         if (result == FRAMES_OK && is_direct) {
             result = send_direct(self, now);
             is_passed = result == FRAMES_OK;
@@ -224,6 +249,8 @@ int pump_send(struct sending *self)
         if (is_over || semaphores_kicked(self->semaphores))
             return FRAMES_WOKEN;
         self->deadline_ns = now + self->rest_ns;
+        if (now >= look_ns)
+            return has_other_keywords(self) ? FRAMES_WOKEN : FRAMES_INTERRUPTED;
     }
 }
 
@@ -283,7 +310,10 @@ static int take_next(struct receiving *self)
     result = (int)message_commit(self->frames, bytes);
     if (result == FRAMES_OK) {
         semaphores_post(self->semaphores);
-        latency_note(self->latency, self->frames->atime_ns, utc_ns());
+        struct statistics_frame noted = {.counter = self->expected,
+                                         .message_bytes = libzmq.msg_size(&self->message),
+                                         .written_ns = self->frames->atime_ns};
+        statistics_note(self->page, &noted, utc_ns());
         self->expected++;
         self->taken++;
     }
@@ -292,6 +322,7 @@ static int take_next(struct receiving *self)
 
 int pump_receive(struct receiving *self)
 {
+    int64_t look_ns = monotonic_ns() + SIGNALS_NS;
     self->queue = option_of(self->socket, LIBZMQ_RCVHWM);
     for (;;) {
         libzmq.msg_init(&self->message);
@@ -302,7 +333,11 @@ int pump_receive(struct receiving *self)
         int error = errno;
         libzmq.msg_close(&self->message);
         errno = error;
-        if (result != FRAMES_OK || monotonic_ns() >= self->until_ns)
+        int64_t now = monotonic_ns();
+        if (result != FRAMES_OK || now >= self->until_ns)
             return result;
+        statistics_beat(self->page, now);
+        if (now >= look_ns)
+            return FRAMES_INTERRUPTED;
     }
 }

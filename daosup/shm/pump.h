@@ -8,11 +8,11 @@
 
 #include "direct_sender.h"
 #include "frames.h"
-#include "latency.h"
 #include "libzmq.h"
 #include "messages.h"
 #include "pickles.h"
 #include "semaphores.h"
+#include "statistics.h"
 
 /* Outcomes beside those of enum frames_result. */
 enum {
@@ -36,7 +36,7 @@ struct sending {
     struct frames *frames;
     struct semaphores *semaphores;
     struct outgoing *outgoing;
-    struct latency *latency; /* where each frame is counted by how late it is sent; NULL: nowhere */
+    struct statistics *page; /* where each frame is counted, and how late it is sent; NULL: nowhere */
     struct frame_pool *pool;  /* what frames for the socket are kept in, while there are no direct readers */
     struct direct_sender *direct; /* whose readers get each frame first; NULL: there are none */
     bool has_zmq;                 /* somebody reads from the socket; else, while `direct` has readers, nothing goes there */
@@ -44,6 +44,8 @@ struct sending {
     const unsigned char *header; /* of all frames' messages, as far as they have it in common */
     int queue;                   /* how many messages wait for a reader of the socket at most; 0: any number */
     struct pickle_ends ends;     /* each frame goes out a second time between them */
+    const unsigned char *keywords; /* of the segment as they were described: all of them, or none */
+    size_t keywords_bytes;
     int semaphore;
     int64_t rest_ns;     /* to wait for a frame */
     int64_t read_ns;     /* to find one whole */
@@ -55,13 +57,14 @@ struct sending {
 
 /* Never waits for a reader of the socket: where nobody takes a frame it is dropped, and counts as sent. A frame that is left
  * to the caller was sent to the direct readers nevertheless; one that none of them is to get, for their rates, counts as
- * neither sent nor skipped. */
+ * neither sent nor skipped. While nobody reads from the socket nobody is listened to either: who has something to say then
+ * kicks. Four times a second it ends for signals (FRAMES_INTERRUPTED), or as keywords are others (FRAMES_WOKEN). */
 int pump_send(struct sending *self);
 
 struct receiving {
     struct frames *frames;
     struct semaphores *semaphores;
-    struct latency *latency; /* the same, by how late readers here are told of it */
+    struct statistics *page; /* the same, with how late readers here are told of it */
     void *socket;
     const unsigned char *begin, *end; /* of the header of each frame, see message_belongs */
     uint64_t expected;                /* the counter of the next frame */
@@ -73,7 +76,7 @@ struct receiving {
 };
 
 /* Of the frames that have arrived all but the newest are passed over. Waits for a message as long as the socket's own
- * timeout says: FRAMES_TIMEOUT, also if a signal came. */
+ * timeout says: FRAMES_TIMEOUT, also if a signal came; four times a second it ends for signals: FRAMES_INTERRUPTED. */
 int pump_receive(struct receiving *self);
 
 #endif

@@ -31,32 +31,39 @@ static bool has_length(Py_ssize_t length, Py_ssize_t wanted, const char *what)
     return false;
 }
 
-bool latency_in(PyObject *buffer, struct latency **place)
+/* Memory of that many bytes to write numbers into. */
+static bool numbers_in(PyObject *buffer, Py_ssize_t bytes, const char *what, void **place)
 {
-    void *address = NULL;
     Py_ssize_t length;
 
     *place = NULL;
     if (buffer == NULL || buffer == Py_None)
         return true;
-    if (PyObject_AsWriteBuffer(buffer, &address, &length) != 0 ||
-        !has_length(length, sizeof(struct latency), "a place for latencies"))
-        return false;
-    if ((uintptr_t)address % sizeof(uint64_t) != 0) {
-        PyErr_SetString(PyExc_ValueError, "a place for latencies begins at a multiple of 8 bytes");
-        return false;
-    }
-    *place = address;
-    return true;
+    if (PyObject_AsWriteBuffer(buffer, place, &length) == 0 && has_length(length, bytes, what) &&
+        (uintptr_t)*place % sizeof(uint64_t) == 0)
+        return true;
+    *place = NULL;
+    if (!PyErr_Occurred())
+        PyErr_Format(PyExc_ValueError, "%s begins at a multiple of 8 bytes", what);
+    return false;
+}
+
+bool page_in(PyObject *buffer, struct statistics **page)
+{
+    void *place;
+    bool is_well = numbers_in(buffer, sizeof **page, "a statistics page", &place);
+    *page = place;
+    return is_well;
 }
 
 PyObject *note_latency(PyObject *Py_UNUSED(module), PyObject *arguments)
 {
     PyObject *buffer;
-    struct latency *place;
+    void *place;
     long long written_ns, now_ns;
 
-    if (!PyArg_ParseTuple(arguments, "OLL", &buffer, &written_ns, &now_ns) || !latency_in(buffer, &place))
+    if (!PyArg_ParseTuple(arguments, "OLL", &buffer, &written_ns, &now_ns) ||
+        !numbers_in(buffer, sizeof(struct latency), "a place for latencies", &place))
         return NULL;
     latency_note(place, written_ns, now_ns);
     Py_RETURN_NONE;
@@ -131,25 +138,30 @@ static PyObject *send_until(Window *self, struct sending *sending)
 PyObject *window_send_frames(PyObject *object, PyObject *arguments, PyObject *keywords)
 {
     static char *names[] = {"socket", "header", "semaphore", "rest_s", "read_timeout_s", "until_s", "begin", "end",
-                            "latency", "direct", "has_zmq", "spin_s", NULL};
+                            "page", "direct", "has_zmq", "spin_s", "keywords", NULL};
     Window *self = (Window *)object;
-    PyObject *latency = NULL, *direct_object = NULL;
+    PyObject *page = NULL, *direct_object = NULL;
     DirectSender *direct;
     int has_zmq = 1;
     unsigned long long socket;
     const char *header;
-    Py_ssize_t header_length, begin_length = 0, end_length = 0;
+    Py_ssize_t header_length, begin_length = 0, end_length = 0, keywords_length = 0;
     double rest_s, read_timeout_s, until_s, spin_s = 0.0;
     struct sending sending = {
         .frames = &self->frames, .semaphores = &self->semaphores, .outgoing = &self->outgoing, .pool = &self->pool};
 
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "Ky#iddd|y#y#OOpd", names, &socket, &header, &header_length,
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "Ky#iddd|y#y#OOpdy#", names, &socket, &header, &header_length,
                                      &sending.semaphore, &rest_s, &read_timeout_s, &until_s, &sending.ends.begin,
-                                     &begin_length, &sending.ends.end, &end_length, &latency, &direct_object, &has_zmq,
-                                     &spin_s) ||
-        !latency_in(latency, &sending.latency) || !can_pump(socket) ||
+                                     &begin_length, &sending.ends.end, &end_length, &page, &direct_object, &has_zmq,
+                                     &spin_s, &sending.keywords, &keywords_length) ||
+        !page_in(page, &sending.page) || !can_pump(socket) ||
         !has_length(header_length, MESSAGE_HEADER_BYTES, "a header") || !direct_in(self, direct_object, &direct))
         return NULL;
+    if ((size_t)keywords_length > self->frames.length - self->frames.depth * (self->frames.metadata_bytes + self->frames.frame_bytes)) {
+        PyErr_Format(PyExc_ValueError, "%U has no room for %zd bytes of keywords", self->path, keywords_length);
+        return NULL;
+    }
+    sending.keywords_bytes = (size_t)keywords_length;
     sending.direct = direct != NULL ? &direct->sender : NULL;
     sending.has_zmq = has_zmq != 0;
     sending.socket = (void *)(uintptr_t)socket;
@@ -188,7 +200,7 @@ static PyObject *other_message(struct receiving *receiving)
 PyObject *window_take_frames(PyObject *object, PyObject *arguments)
 {
     Window *self = (Window *)object;
-    PyObject *latency = NULL;
+    PyObject *page = NULL;
     unsigned long long socket, counter;
     const char *begin, *end;
     Py_ssize_t begin_length, end_length;
@@ -197,8 +209,8 @@ PyObject *window_take_frames(PyObject *object, PyObject *arguments)
     struct receiving receiving = {.frames = &self->frames, .semaphores = &self->semaphores};
 
     if (!PyArg_ParseTuple(arguments, "Ky#y#Kd|O", &socket, &begin, &begin_length, &end, &end_length, &counter, &until_s,
-                          &latency) ||
-        !latency_in(latency, &receiving.latency) || !can_pump(socket) || !has_length(begin_length, MESSAGE_BEGIN_BYTES, "a header's begin") ||
+                          &page) ||
+        !page_in(page, &receiving.page) || !can_pump(socket) || !has_length(begin_length, MESSAGE_BEGIN_BYTES, "a header's begin") ||
         !has_length(end_length, MESSAGE_END_BYTES, "a header's end"))
         return NULL;
     if (!self->is_writable) {
@@ -210,12 +222,16 @@ PyObject *window_take_frames(PyObject *object, PyObject *arguments)
     receiving.end = (const unsigned char *)end;
     receiving.expected = counter;
     receiving.until_ns = monotonic_of(until_s);
-    Py_BEGIN_ALLOW_THREADS
-    guard_renew();
-    result = frames_lost(&self->frames) ? FRAMES_LOST : pump_receive(&receiving);
-    Py_END_ALLOW_THREADS
+    do {
+        Py_BEGIN_ALLOW_THREADS
+        guard_renew();
+        result = frames_lost(&self->frames) ? FRAMES_LOST : pump_receive(&receiving);
+        Py_END_ALLOW_THREADS
+    } while (result == FRAMES_INTERRUPTED && PyErr_CheckSignals() == 0);
     self->taken += receiving.taken;
     self->passed_over += receiving.passed_over;
+    if (PyErr_Occurred())
+        return NULL;
     if (result == FRAMES_LOST)
         return window_raise(self, FRAMES_LOST);
     if (result == PUMP_FAILED)

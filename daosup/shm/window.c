@@ -266,17 +266,18 @@ static PyMethodDef window_methods[] = {
      "copy a frame in and tell the readers; False, and nothing done, if the newest frame's counter is not `after`."},
     {"wait", window_wait, METH_VARARGS, "wait(last, semaphore, timeout_s, spin) -> NEW, TIMEOUT or WOKEN."},
     {"send_frames", (PyCFunction)(void (*)(void))window_send_frames, METH_VARARGS | METH_KEYWORDS,
-     "send_frames(socket, header, semaphore, rest_s, read_timeout_s, until_s, begin=b'', end=b'', latency=None,\n"
-     "direct=None, has_zmq=True) -> NEW, TIMEOUT or WOKEN:\n"
+     "send_frames(socket, header, semaphore, rest_s, read_timeout_s, until_s, begin=b'', end=b'', page=None,\n"
+     "direct=None, has_zmq=True, spin_s=0.0, keywords=b'') -> NEW, TIMEOUT or WOKEN:\n"
      "send each new frame, to the readers of `direct` first; and with a `begin` pickled, too: between `begin` and `end`,\n"
      "to readers of the old protocol; while `direct` has readers, nothing goes to the socket without has_zmq;\n"
-     "NEW: one is left, as a reader said something or it came after until_s (time.monotonic())."},
+     "NEW: one is left, as a reader said something or it came after until_s (time.monotonic()); WOKEN: somebody kicked, or\n"
+     "the segment's keywords are not those given. Each frame is counted in the statistics page."},
     {"note_sent", window_note_sent, METH_NOARGS, "note_sent(): the frame last read was sent, by other means."},
     {"take_frames", window_take_frames, METH_VARARGS,
-     "take_frames(socket, begin, end, counter, until_s, latency=None) -> (NEW or TIMEOUT, None) or (OTHER, message):\n"
+     "take_frames(socket, begin, end, counter, until_s, page=None) -> (NEW or TIMEOUT, None) or (OTHER, message):\n"
      "write the frame `counter` of the stream with that begin and end, and those after it; NEW: it is past until_s."},
     {"take_direct", window_take_direct, METH_VARARGS,
-     "take_direct(receiver, counter, until_s, latency=None) -> (NEW, TIMEOUT, CLOSED or BAD, None, None)\n"
+     "take_direct(receiver, counter, until_s, page=None) -> (NEW, TIMEOUT, CLOSED or BAD, None, None)\n"
      "or (OTHER, header, payload):\n"
      "write the frame `counter` that comes through a DirectReceiver, and those after it; NEW: it is past until_s."},
     {"counter", window_counter, METH_VARARGS, "counter(slot=-1) -> cnt0."},

@@ -38,8 +38,8 @@ PyObject *window_type(void);
 PyObject *window_raise(Window *self, enum frames_result result);
 int64_t deadline_of(double timeout_s);
 int64_t monotonic_of(double time_s);
-/* Memory to count latencies in, NULL or None: none is wanted; false with an exception set. */
-bool latency_in(PyObject *buffer, struct latency **place);
+/* A worker's statistics page, NULL or None: there is none; false with an exception set. */
+bool page_in(PyObject *buffer, struct statistics **page);
 
 /* Its methods for streams, and what belongs to them, in streams.c. */
 PyObject *window_send_frames(PyObject *window, PyObject *arguments, PyObject *keywords);

@@ -188,6 +188,15 @@ class Sender:
         """Whether anybody reads by ZeroMQ, in whichever protocol."""
         return self.reader_count > 0 or self.old_readers.count > 0
 
+    def is_heard(self, now: float) -> bool:
+        """Whether somebody takes what is sent, or may take it in a moment."""
+        return self.has_readers or self.is_asked or now < self.burst_until
+
+    @property
+    def due_s(self) -> float:
+        """When the next description is due, with no other reason; monotonic clock, infinite without readers."""
+        return self._described + DESCRIBE_INTERVAL_S if self.has_readers else float("inf")
+
     def is_description_due(self, now: float, *, has_new: bool) -> bool:
         """Whether the next message should describe; ``has_new``: there is a frame that was not sent yet."""
         if has_new and now < self.burst_until:
@@ -227,6 +236,7 @@ class Messages:
 
     Attributes:
         header: What the headers of all frames have in common, for ``Window.send_frames``.
+        keywords: The segment's, as ``has_new_keywords`` saw them last, or as they were in the beginning.
         frame_message_bytes: Length of a frame's message.
     """
 
@@ -236,7 +246,7 @@ class Messages:
         geometry = segment.geometry
         self.description = Description(geometry, segment.creation_time, source)
         self._layout_id = self.description.layout_id
-        self._keywords = segment.keywords.raw()
+        self.keywords = segment.keywords.raw()
         self._frame_at = HEADER_BYTES + DESCRIPTION_BYTES + geometry.keyword_count * KEYWORD_BYTES
         self._described = bytearray(self._frame_at + geometry.frame_bytes)
         self._described[HEADER_BYTES : HEADER_BYTES + DESCRIPTION_BYTES] = self.description.encode()
@@ -247,8 +257,8 @@ class Messages:
 
     def has_new_keywords(self) -> bool:
         """Whether the segment's keywords are others than at the last call; who describes them then misses none."""
-        before, self._keywords = self._keywords, self.segment.keywords.raw()
-        return self._keywords != before
+        before, self.keywords = self.keywords, self.segment.keywords.raw()
+        return self.keywords != before
 
     def frame_of(self, message: bytearray) -> memoryview:
         """The frame in a describe message that has one."""

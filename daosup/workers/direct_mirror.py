@@ -22,7 +22,7 @@ from daosup.stream.direct_upstream import DirectUpstream
 from daosup.workers.dnet_writing_back import DnetWritingBack
 from daosup.workers.following import Following, Frame
 from daosup.workers.limits import apply_to_connection
-from daosup.workers.mirroring import LOOK_INTERVAL_S, LinkLostError, Mirroring
+from daosup.workers.mirroring import LOOK_INTERVAL_S, NEAR_LOOK_INTERVAL_S, LinkLostError, Mirroring
 from daosup.workers.orders import MirrorOrder
 from daosup.workers.spinning import Spinner
 from daosup.workers.writing_back import WritingBack
@@ -89,14 +89,14 @@ class DirectMirror(Following):
         now = time.monotonic()
         if outcome == TIMEOUT and now > self._receiver.heard_s + dnet.SILENCE_S:
             raise LinkLostError(f"no word from {self._owner} for {dnet.SILENCE_S:g} s")
-        if outcome != OTHER or now >= self._stamped + LOOK_INTERVAL_S:
+        if outcome != OTHER or now >= self._stamped + NEAR_LOOK_INTERVAL_S:
             self._stamped = now
             self._look_around(now)
 
     def _flow(self) -> tuple[int, Optional[bytes], Optional[bytes]]:
         """Let frames flow into the mirror; returns with the first message that is not a newer one."""
         replica, described, receiver = self._replica, self._described, self._receiver
-        until_s = self._stamped + LOOK_INTERVAL_S
+        until_s = self._stamped + (NEAR_LOOK_INTERVAL_S if self._order.limits.spin_ms else LOOK_INTERVAL_S)
         taken, skipped, gaps = receiver.taken, receiver.skipped, receiver.gaps
         passed_over = receiver.passed_over
         frame_bytes = 0 if described is None else described.description.geometry.frame_bytes
@@ -107,9 +107,9 @@ class DirectMirror(Following):
                 or self._writing is not None
                 or not (replica.is_announced and self._tracker.expected >= 0 and described.epoch == self._epoch)
             ):
-                came = receiver.receive(frame_bytes, until_s)
+                came = receiver.receive(frame_bytes, self._stamped + NEAR_LOOK_INTERVAL_S)
             else:
-                came = replica.segment.window.take_direct(receiver, self._tracker.expected, until_s, self._page.latency)
+                came = replica.segment.window.take_direct(receiver, self._tracker.expected, until_s, self._page.memory)
         finally:  # also if SIGTERM comes just now, or the mirror was lost
             self._page.passed_over += receiver.passed_over - passed_over
             if receiver.taken != taken:
@@ -206,7 +206,7 @@ class DirectMirror(Following):
     # -- now and then
 
     def _look_around(self, now: float) -> None:
-        if now >= self._sent + dnet.HEARTBEAT_S - LOOK_INTERVAL_S / 2:
+        if now >= self._sent + dnet.HEARTBEAT_S - NEAR_LOOK_INTERVAL_S / 2:
             self._sent = now
             self._receiver.send(dnet.HEARTBEAT)
         super()._look_around(now)

@@ -86,7 +86,7 @@ class Mirror(Following):
                 self._end,
                 tracker.expected,
                 self._stamped + LOOK_INTERVAL_S,
-                self._page.latency,
+                self._page.memory,
             )
         finally:  # also if SIGTERM comes just now, or the mirror was lost
             self._page.passed_over += window.passed_over - passed_over

@@ -16,7 +16,7 @@ from daosup.errors import SegmentBusyError, SegmentError
 from daosup.shm import Segment
 from daosup.shm._native import NEW, TIMEOUT, WOKEN, note_latency
 from daosup.shm.segment import READ_TIMEOUT_S
-from daosup.stream.sender import DESCRIBE_PAUSE_S, Messages, Sender
+from daosup.stream.sender import DESCRIBE_INTERVAL_S, DESCRIBE_PAUSE_S, Messages, Sender
 from daosup.workers.doorbell import Doorbell
 from daosup.workers.orders import PublisherOrder
 from daosup.workers.publishing_directly import DirectPublishing
@@ -29,11 +29,14 @@ RESTING_S = 0.02
 SLEEP_S = 0.25
 #: How often the path is compared with the open file: a segment that was unlinked keeps its memory.
 CHECK_INTERVAL_S = 0.4
-#: How often the keywords are compared with those that were described.
-KEYWORDS_INTERVAL_S = 0.25
-#: While each message describes, all else is looked after so often, and the page is stamped so often while frames flow.
+#: How often the keywords are compared with those that were described, while frames do not flow without us.
+KEYWORDS_INTERVAL_S = 0.2
+#: While each message describes, all else is looked after so often.
 TEND_INTERVAL_S = 0.01
-STAMP_INTERVAL_S = 0.45
+#: While frames flow they do without us for so long; the same if it is to be seen soon whether they come fast enough to
+#: spin for.
+LOOK_INTERVAL_S = DESCRIBE_INTERVAL_S
+NEAR_LOOK_INTERVAL_S = 0.45
 REOPEN_INTERVAL_S = 0.02
 #: After so long without a whole frame, though there are new ones, the operator is told.
 STUCK_S = 1.0
@@ -104,6 +107,7 @@ class _Service:
         self._writes, self._direct = writes, direct
         self._messages = Messages(segment, time.time_ns(), str(order.key.source))
         self._semaphore = order.semaphore
+        self._look_s = NEAR_LOOK_INTERVAL_S if order.limits.spin_ms else LOOK_INTERVAL_S
         # Of the segments served before, made anew since.
         self._before = (page.retries, page.skipped, page.gaps)
         self._window = window = segment.window
@@ -132,9 +136,9 @@ class _Service:
         now = time.monotonic()
         try:
             while True:
-                # Frames flow without us until a reader speaks or the page is to be stamped. Then, and while each
-                # message has to describe, the next frame is left to us; direct readers have it by then.
-                until_s = self._stamped + STAMP_INTERVAL_S if now >= sender.burst_until else 0.0
+                # Frames flow without us until a reader speaks or it is time to look. Then, and while each message has
+                # to describe, the next frame is left to us; direct readers have it by then.
+                until_s = min(self._stamped + self._look_s, sender.due_s) if now >= sender.burst_until else 0.0
                 try:
                     outcome = window.send_frames(
                         sender.address,
@@ -144,10 +148,11 @@ class _Service:
                         READ_TIMEOUT_S,
                         until_s,
                         *old_readers.ends,
-                        self._page.latency,
+                        self._page.memory,
                         direct.sender,
                         sender.has_readers or not direct.count,
                         self._spin_s,
+                        self._messages.keywords,
                     )
                 except SegmentBusyError:
                     self._page.busy += 1
@@ -156,7 +161,7 @@ class _Service:
                 is_due = now < sender.burst_until
                 if outcome != NEW or not is_due or now >= self._tended + TEND_INTERVAL_S:
                     is_due = self._tend(now, outcome)
-                if is_due and outcome != _BUSY:
+                if is_due and outcome != _BUSY and sender.is_heard(now):
                     self._describe(now, has_new=outcome == NEW)
         finally:
             self._spinner.close()
@@ -196,7 +201,7 @@ class _Service:
             self._doubted = self._window.sent
             sender.describe_next()
         is_due = sender.is_description_due(now, has_new=outcome == NEW)
-        if outcome != NEW or now >= self._stamped + STAMP_INTERVAL_S:
+        if outcome != NEW or now >= self._stamped + self._look_s:
             self._stamp(now)
         if now >= self._checked + CHECK_INTERVAL_S:
             self._checked = now
@@ -206,7 +211,7 @@ class _Service:
         self._spin_s = self._spinner.spin_s(now, self._window.sequence, is_wanted=has_readers)
         self._rest_s = DESCRIBE_PAUSE_S if sender.is_asked else RESTING_S
         is_resting = outcome == TIMEOUT and not sender.is_asked and not has_more
-        if is_resting or self._writes.has_writers:
+        if is_resting or self._writes.has_writers or not sender.has_readers:
             self._doorbell.arm(sender.fd, *self._direct.fds)
         if is_resting or has_more:
             self._rest_s = SLEEP_S if is_resting else 0.0

@@ -1,10 +1,11 @@
 """A worker's statistics page: a small file in the runtime folder, written by its loop and read by the supervisor.
 
-Behind the numbers are the counts of how late frames are (`core/latency.py`), which no stamp writes: the loop that moves
-frames counts each one there.
+Behind the numbers are the counts of how late frames are (`core/latency.py`), which no stamp writes. While frames flow
+without Python, the native loop counts each of them there, and in the numbers that it knows (`shm/statistics.h`).
 
-Invariants: the page is written by the loop that moves frames and by nothing else, so a stamp that stands still means
-a loop that stands still. Whoever reads while it is written sees of each number the old value or the new one.
+Invariants: the page is written by the loop that moves frames and by nothing else, so a beat that stands still means
+a loop that stands still. Whoever reads while it is written sees of each number the old value or the new one. What the
+native loop counts, Python counts when that loop ends; so a stamp writes over its numbers what they are.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ class StatisticsPage:
     """The writing side. Set the attributes, then ``stamp()``.
 
     Attributes:
-        latency: Where each frame is counted, by ``Window.send_frames``, ``Window.take_frames`` or ``note_latency``.
+        memory: All of it, for ``Window.send_frames``, ``Window.take_frames`` and ``Window.take_direct``.
+        latency: Where a frame is counted that Python moved, by ``note_latency``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -77,7 +79,8 @@ class StatisticsPage:
             self._memory = mmap.mmap(fd, _PAGE_BYTES)
         finally:
             os.close(fd)
-        self.latency = memoryview(self._memory)[_PAGE.size :]
+        self.memory = memoryview(self._memory)
+        self.latency = self.memory[_PAGE.size :]
         self.pid = os.getpid()
         self.frames = self.payload_bytes = self.retries = self.rejected = 0
         self.skipped = self.passed_over = self.gaps = 0

@@ -34,7 +34,7 @@ HEAL_S = 60.0
 #: How frames come; as `status` has it.
 DIRECT, ZMQ = "direct", "zmq"
 #: Longer than from one stamp of a worker's page to the next, and from one frame to the next.
-TOLD_S = max(publisher.STAMP_INTERVAL_S, mirroring.LOOK_INTERVAL_S) + 0.2
+TOLD_S = max(publisher.LOOK_INTERVAL_S, mirroring.LOOK_INTERVAL_S) + 0.2
 
 Prop = TypeVar("Prop")
 

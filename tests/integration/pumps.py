@@ -61,8 +61,10 @@ class Outlet:
         self._address = int(socket.underlying)
         #: What stands around each frame for readers of the old protocol; nothing if there are none.
         self.ends = Ends(b"", b"")
-        #: Where latencies are counted.
-        self.latency: object = None
+        #: The statistics page, if there is one.
+        self.page: object = None
+        #: The keywords as they were described.
+        self.keywords = b""
 
     @property
     def window(self) -> Window:
@@ -72,8 +74,9 @@ class Outlet:
     def send(self, rest_s: float = 0.0, until_s: float = FOREVER_S, read_timeout_s: float = 0.02) -> int:
         """As ``Window.send_frames``."""
         return self.window.send_frames(
-            self._address, self.header, SEMAPHORE, rest_s, read_timeout_s, until_s, *self.ends, self.latency
-        )
+            self._address, self.header, SEMAPHORE, rest_s, read_timeout_s, until_s, *self.ends, self.page,
+            keywords=self.keywords,
+        )  # fmt: skip
 
     def send_for_a_turn(self, rest_s: float = 5.0) -> int:
         """As a publisher does."""
@@ -94,7 +97,7 @@ class Inlet:
         self.begin, self.end = header[:16], header[56:HEADER_BYTES]
         self.address = int(socket.underlying)
         self.expected, self.judged = 1, 0
-        self.latency: object = None
+        self.page: object = None
 
     @property
     def window(self) -> Window:
@@ -103,7 +106,7 @@ class Inlet:
 
     def take(self, counter: int, until_s: float = FOREVER_S) -> tuple[int, Optional[bytes]]:
         """As ``Window.take_frames``."""
-        return self.window.take_frames(self.address, self.begin, self.end, counter, until_s, self.latency)
+        return self.window.take_frames(self.address, self.begin, self.end, counter, until_s, self.page)
 
     def take_for_a_turn(self) -> None:
         """As a mirror does."""
@@ -163,11 +166,11 @@ class Rig:
 
 
 @contextmanager
-def pumps(folder: Path, shape: tuple[int, ...] = (32, 24)) -> Iterator[Rig]:
+def pumps(folder: Path, shape: tuple[int, ...] = (32, 24), keywords: int = 0) -> Iterator[Rig]:
     """A rig, and nothing left of it afterwards."""
     path = folder / f"{NAME}.im.shm"
     try:
-        with Segment.create(path, shape, "uint16") as segment, wire() as (near, far):
+        with Segment.create(path, shape, "uint16", keywords=keywords) as segment, wire() as (near, far):
             yield Rig(segment, near, far, Outlet(segment, near), Inlet(segment, far))
     finally:
         unlink_segment(path)

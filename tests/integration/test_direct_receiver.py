@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 import time
@@ -16,12 +17,13 @@ import pytest
 
 from daosup.core import dnet
 from daosup.core.dnet import Header, Kind
-from daosup.core.latency import LATENCY_BYTES, read_latencies
+from daosup.core.latency import read_latencies
 from daosup.core.layout import make_geometry
 from daosup.errors import SegmentLostError
 from daosup.shm import Segment
 from daosup.shm._native import BAD, CLOSED, NEW, OTHER, TIMEOUT, DirectReceiver
 from daosup.shm.segment import FOREVER_S
+from daosup.workers.statistics import Statistics, StatisticsPage, StatisticsReader
 from tests.integration.direct_owner import Owner, connected, frame_of, hostile, soon
 from tests.semaphores_seen import values
 from tests.waiting import wait_until
@@ -103,18 +105,29 @@ def test_frames_are_written_with_all_that_belongs_to_them(rig: Rig, aside: Threa
     assert values(NAME) == [1] * 11
 
 
-def test_each_frame_is_counted_by_how_late_it_is(rig: Rig, aside: ThreadPoolExecutor) -> None:
-    place = bytearray(LATENCY_BYTES)
+def test_each_frame_is_counted_with_how_late_it_is(rig: Rig, aside: ThreadPoolExecutor, tmp_path: Path) -> None:
+    page = StatisticsPage(tmp_path / "page")
+    reader = StatisticsReader(tmp_path / "page")
     written_ns = time.time_ns() - 10_000_000
-    sending = aside.submit(
-        rig.owner.say, dnet.encode_frame(frame_of(rig.segment.geometry, 1), 1, written_ns, frame_id=1)
+    frames = [
+        dnet.encode_frame(frame_of(rig.segment.geometry, counter), counter, written_ns, frame_id=counter)
+        for counter in (1, 4)
+    ]
+    for count, frame in enumerate(frames, 1):
+        sending = aside.submit(rig.owner.say, frame)
+        while rig.receiver.taken < count:
+            rig.segment.window.take_direct(rig.receiver, 1 if count == 1 else 2, 0.0, page.memory)
+        sending.result()
+    before, now = Statistics(), reader.read(os.getpid())
+    assert now is not None
+    assert now._replace(pid=0, started_ns=0, beat_ns=0) == before._replace(
+        frames=2, payload_bytes=sum(map(len, frames)), skipped=2, gaps=1, source_counter=4, write_time_utc_ns=written_ns
     )
-    while rig.receiver.taken == 0:
-        rig.segment.window.take_direct(rig.receiver, 1, 0.0, place)
-    sending.result()
-    counted = read_latencies(bytes(place))
-    assert sum(counted.frames) == 1
-    assert 10_000_000 <= counted.total_ns < time.time_ns() - written_ns
+    latency = reader.latency()
+    assert latency is not None
+    counted = read_latencies(latency)
+    assert sum(counted.frames) == 2
+    assert 20_000_000 <= counted.total_ns < 2 * (time.time_ns() - written_ns)
 
 
 def test_a_frame_that_comes_in_pieces_is_written_when_it_is_here_whole(rig: Rig) -> None:

@@ -81,7 +81,7 @@ static void try_case(const unsigned char *bytes, size_t length, size_t piece, si
     struct frames frames = {.memory = memory, .length = whole, .metadata_bytes = METADATA_BYTES, .frame_bytes = frame_bytes,
                             .depth = 1, .has_fifo = true, .fd = -1, .guard = guard_acquire(memory, whole)};
     struct semaphores semaphores;
-    struct latency latency = {0};
+    struct statistics page = {0};
     struct direct_receiver receiver;
     struct sending sending = {.fd = ends[0], .bytes = bytes, .length = length, .piece = piece};
 
@@ -89,7 +89,7 @@ static void try_case(const unsigned char *bytes, size_t length, size_t piece, si
     semaphores_init(&semaphores, "daosup_sanitized_that_is_not_there", 0);
     if (direct_receiver_init(&receiver, ends[1], is_every, is_packed) != 0 || pthread_create(&thread, NULL, send_all, &sending) != 0)
         abort();
-    struct direct_taking taking = {.frames = &frames, .semaphores = &semaphores, .latency = &latency, .expected = 1};
+    struct direct_taking taking = {.frames = &frames, .semaphores = &semaphores, .page = &page, .expected = 1};
     const char *ended = run(&receiver, &taking, &others, &sum);
     direct_receiver_close(&receiver, false);
     pthread_join(thread, NULL);

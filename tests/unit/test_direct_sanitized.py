@@ -36,6 +36,7 @@ PARTS = [
     "semaphores",
     "guard",
     "latency",
+    "statistics",
     "pump",
     "messages",
     "pickles",
