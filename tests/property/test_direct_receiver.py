@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "daosup" / "shm"
 PARTS = (
     "direct_receiver", "direct_unpacking", "packing", "shuffle", "liblz4", "frames", "frames_waiting", "copying",
-    "quiet_thread", "semaphores", "guard", "latency",
+    "quiet_thread", "semaphores", "guard", "latency", "statistics",
 )  # fmt: skip
 SOURCES = [
     ROOT / "tests" / "native" / "direct_receiver.c",
