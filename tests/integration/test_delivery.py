@@ -271,7 +271,7 @@ def test_what_the_owner_refuses_is_told_at_once_and_changes_nothing(hosts: Fleet
     roi = "roi=0:9999,0:9999"
     with pytest.raises(UnsupportedError, match=rf"{roi} comes by a direct connection alone, and \S+ refuses: "):
         hosts.lab.call("mirror", source=SOURCE, wait_s=300, delivery=roi)
-    assert row(hosts.lab) == {}
+    wait_until(lambda: row(hosts.lab) == {}, SOON_S, "it to be gone")
     hosts.lab.mirror(SOURCE).close()
     assert row(hosts.lab)["delivery"] == PLAIN
 
