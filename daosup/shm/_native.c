@@ -158,8 +158,7 @@ PyMODINIT_FUNC PyInit__native(void)
         PyModule_AddIntConstant(module, "CLOSED", DIRECT_CLOSED) != 0 ||
         PyModule_AddIntConstant(module, "BAD", DIRECT_BAD) != 0 ||
         PyModule_AddIntConstant(module, "MOST_FORMS", DIRECT_FORMS_MAX) != 0 ||
-        PyModule_AddIntConstant(module, "LATENCY_BYTES", sizeof(struct latency)) != 0 ||
-        PyModule_AddIntConstant(module, "STATISTICS_BYTES", sizeof(struct statistics)) != 0) {
+        PyModule_AddIntConstant(module, "LATENCY_BYTES", sizeof(struct latency)) != 0) {
         Py_XDECREF(module);
         return NULL;
     }

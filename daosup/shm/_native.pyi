@@ -9,7 +9,6 @@ CLOSED: int
 BAD: int
 MOST_FORMS: int
 LATENCY_BYTES: int
-STATISTICS_BYTES: int
 
 class Window:
     cnt0: int

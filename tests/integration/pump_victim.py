@@ -7,38 +7,20 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from daosup.errors import SegmentLostError
 from tests.integration.damages import DAMAGES, SHAPE
 from tests.integration.pumps import Rig, pumps
+from tests.meanwhile import repeated
 from tests.waiting import wait_until
 
 PERIOD_S = 0.001
 FLOWING = 20
-
-
-@contextmanager
-def repeated(action: Callable[[], object]) -> Iterator[None]:
-    """An action every millisecond meanwhile, in a thread."""
-    ending = threading.Event()
-
-    def run() -> None:
-        while not ending.wait(PERIOD_S):
-            action()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        ending.set()
-        thread.join()
 
 
 def write(rig: Rig) -> None:
@@ -63,7 +45,7 @@ def flow(turn: Callable[[], object]) -> tuple[str, float]:
 def outcome(folder: Path, damage: Callable[[Path], None], direction: str) -> tuple[str, float]:
     with pumps(folder, SHAPE) as rig, ThreadPoolExecutor(1) as aside:
         is_out = direction == "out"
-        with repeated((lambda: write(rig)) if is_out else feed(rig)):
+        with repeated((lambda: write(rig)) if is_out else feed(rig), PERIOD_S):
             flowing = aside.submit(flow, rig.outlet.send_for_a_turn if is_out else rig.inlet.take_for_a_turn)
             wait_until(lambda: (rig.window.sequence if is_out else rig.window.taken) >= FLOWING, 10.0, "frames")
             began = time.monotonic()

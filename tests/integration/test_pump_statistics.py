@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
 from typing import Optional
@@ -16,10 +15,11 @@ import pytest
 
 from daosup.core.header import HEADER_BYTES
 from daosup.core.latency import Latencies, read_latencies
-from daosup.shm._native import NEW, OTHER, STATISTICS_BYTES, TIMEOUT, WOKEN
+from daosup.shm._native import NEW, OTHER, TIMEOUT, WOKEN
 from daosup.shm.keywords import Keyword
 from daosup.workers.statistics import Statistics, StatisticsPage, StatisticsReader
 from tests.integration.pumps import FOREVER_S, Rig, pumps
+from tests.meanwhile import repeated
 
 
 @pytest.fixture
@@ -97,22 +97,9 @@ def test_a_stamp_writes_its_own_numbers_over_them(rig: Rig, page: Page) -> None:
     assert (page.now.frames, page.latencies.total) == (7, 1)
 
 
-@contextmanager
-def writing(rig: Rig, pause_s: float) -> Iterator[None]:
+def writing(rig: Rig, pause_s: float) -> AbstractContextManager[None]:
     """Somebody writes the source all the time."""
-    is_over = threading.Event()
-
-    def write() -> None:
-        while not is_over.wait(pause_s):
-            rig.write_at(time.time_ns())
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        yield
-    finally:
-        is_over.set()
-        thread.join()
+    return repeated(lambda: rig.write_at(time.time_ns()), pause_s)
 
 
 def test_other_keywords_end_it_while_frames_flow_and_the_same_do_not(tmp_path: Path) -> None:
@@ -190,15 +177,16 @@ def test_what_is_not_written_is_not_counted(rig: Rig, page: Page) -> None:
     assert (page.latencies.total, page.now.frames) == (0, 0)
 
 
-def test_nothing_is_counted_outside_the_page(rig: Rig) -> None:
-    for wrong in (bytearray(STATISTICS_BYTES - 1), bytearray(STATISTICS_BYTES + 8), bytearray()):
+def test_nothing_is_counted_outside_the_page(rig: Rig, page: Page) -> None:
+    page_bytes = len(page.writing.memory)
+    for wrong in (bytearray(page_bytes - 1), bytearray(page_bytes + 8), bytearray()):
         rig.outlet.page = rig.inlet.page = wrong
         for pump in (rig.outlet.send, lambda: rig.inlet.take(1)):
             with pytest.raises(ValueError, match="statistics page"):
                 pump()
-    rig.outlet.page = memoryview(bytearray(STATISTICS_BYTES + 8))[1:-7]
+    rig.outlet.page = memoryview(bytearray(page_bytes + 8))[1:-7]
     with pytest.raises(ValueError, match="multiple of 8"):
         rig.outlet.send()
-    rig.inlet.page = bytes(STATISTICS_BYTES)
+    rig.inlet.page = bytes(page_bytes)
     with pytest.raises(TypeError):
         rig.inlet.take(1)

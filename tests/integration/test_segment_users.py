@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from daosup.adapters import process_facts
 from daosup.adapters.segment_users import SegmentUse, SegmentUser, look_at_users
 from daosup.shm import Segment
+from tests.meanwhile import repeated
 from tests.waiting import wait_until
 
 FRAME = np.zeros(3, "uint8")
@@ -92,17 +92,8 @@ def segment(segment_path: Path) -> Iterator[Segment]:
 @pytest.fixture
 def written(segment: Segment) -> Iterator[Segment]:
     """Written a hundred times a second."""
-    is_over = threading.Event()
-
-    def write() -> None:
-        while not is_over.wait(0.01):
-            segment.write(FRAME)
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    yield segment
-    is_over.set()
-    writer.join()
+    with repeated(lambda: segment.write(FRAME), 0.01):
+        yield segment
 
 
 def users(use: SegmentUse) -> dict[int, SegmentUser]:

@@ -28,6 +28,7 @@ from daosup.stream.receiver import Receiver
 from daosup.stream.sender import Messages, Sender
 from daosup.stream.sockets import queue_frames
 from tests.integration.pumps import Rig, pumps
+from tests.meanwhile import repeated
 from tests.waiting import wait_until
 
 LOOPBACK = "127.0.0.1"
@@ -50,24 +51,15 @@ def source(folder: Path, shape: tuple[int, ...]) -> Iterator[Segment]:
             segment.unlink()
 
 
-@contextlib.contextmanager
-def written(segment: Segment) -> Iterator[None]:
+def written(segment: Segment) -> contextlib.AbstractContextManager[None]:
     """Frames that begin with their counter, 200 a second."""
-    ending = threading.Event()
+    frame = np.zeros(segment.shape, segment.dtype)
 
     def write() -> None:
-        frame = np.zeros(segment.shape, segment.dtype)
-        while not ending.wait(PERIOD_S):
-            frame[0] = segment.counter + 1
-            segment.write(frame)
+        frame[0] = segment.counter + 1
+        segment.write(frame)
 
-    thread = threading.Thread(target=write, name="source")
-    thread.start()
-    try:
-        yield
-    finally:
-        ending.set()
-        thread.join()
+    return repeated(write, PERIOD_S)
 
 
 @contextlib.contextmanager
