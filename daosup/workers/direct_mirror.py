@@ -22,7 +22,8 @@ from daosup.stream.direct_upstream import DirectUpstream
 from daosup.workers.dnet_writing_back import DnetWritingBack
 from daosup.workers.following import Following, Frame
 from daosup.workers.limits import apply_to_connection
-from daosup.workers.mirroring import LOOK_INTERVAL_S, NEAR_LOOK_INTERVAL_S, LinkLostError, Mirroring
+from daosup.workers.looking import NEAR_LOOK_INTERVAL_S, look_interval_s
+from daosup.workers.mirroring import LinkLostError, Mirroring
 from daosup.workers.orders import MirrorOrder
 from daosup.workers.spinning import Spinner
 from daosup.workers.writing_back import WritingBack
@@ -96,7 +97,7 @@ class DirectMirror(Following):
     def _flow(self) -> tuple[int, Optional[bytes], Optional[bytes]]:
         """Let frames flow into the mirror; returns with the first message that is not a newer one."""
         replica, described, receiver = self._replica, self._described, self._receiver
-        until_s = self._stamped + (NEAR_LOOK_INTERVAL_S if self._order.limits.spin_ms else LOOK_INTERVAL_S)
+        until_s = self._stamped + look_interval_s(self._order.limits)
         taken, skipped, gaps = receiver.taken, receiver.skipped, receiver.gaps
         passed_over = receiver.passed_over
         frame_bytes = 0 if described is None else described.description.geometry.frame_bytes

@@ -25,7 +25,8 @@ from daosup.errors import ProtocolError, SegmentLostError
 from daosup.stream.receiver import Receiver
 from daosup.stream.upstream import Upstream
 from daosup.workers.following import Following, Frame
-from daosup.workers.mirroring import LOOK_INTERVAL_S, STAMP_INTERVAL_S, Mirroring
+from daosup.workers.looking import LOOK_INTERVAL_S
+from daosup.workers.mirroring import STAMP_INTERVAL_S, Mirroring
 from daosup.workers.orders import MirrorOrder
 from daosup.workers.writing_back import WritingBack
 

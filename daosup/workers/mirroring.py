@@ -23,10 +23,6 @@ from daosup.workers.statistics import StatisticsPage
 TEND_INTERVAL_S = 0.25
 #: A mirror that could not be made (the file system is full, another's file lies there) is tried again so often.
 RETRY_INTERVAL_S = 0.25
-#: While frames flow without Python they are left alone for so long: a look around costs as much as several small ones.
-LOOK_INTERVAL_S = 1.0
-#: The same where Python is to see soon whether frames come fast enough to spin for, or each of them passes through it.
-NEAR_LOOK_INTERVAL_S = 0.45
 #: How often the statistics page is stamped while each frame passes through Python.
 STAMP_INTERVAL_S = 0.05
 

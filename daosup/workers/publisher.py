@@ -16,8 +16,9 @@ from daosup.errors import SegmentBusyError, SegmentError
 from daosup.shm import Segment
 from daosup.shm._native import NEW, TIMEOUT, WOKEN, note_latency
 from daosup.shm.segment import READ_TIMEOUT_S
-from daosup.stream.sender import DESCRIBE_INTERVAL_S, DESCRIBE_PAUSE_S, Messages, Sender
+from daosup.stream.sender import DESCRIBE_PAUSE_S, Messages, Sender
 from daosup.workers.doorbell import Doorbell
+from daosup.workers.looking import look_interval_s
 from daosup.workers.orders import PublisherOrder
 from daosup.workers.publishing_directly import DirectPublishing
 from daosup.workers.spinning import Spinner
@@ -33,10 +34,6 @@ CHECK_INTERVAL_S = 0.4
 KEYWORDS_INTERVAL_S = 0.2
 #: While each message describes, all else is looked after so often.
 TEND_INTERVAL_S = 0.01
-#: While frames flow they do without us for so long; the same if it is to be seen soon whether they come fast enough to
-#: spin for.
-LOOK_INTERVAL_S = DESCRIBE_INTERVAL_S
-NEAR_LOOK_INTERVAL_S = 0.45
 REOPEN_INTERVAL_S = 0.02
 #: After so long without a whole frame, though there are new ones, the operator is told.
 STUCK_S = 1.0
@@ -107,7 +104,7 @@ class _Service:
         self._writes, self._direct = writes, direct
         self._messages = Messages(segment, time.time_ns(), str(order.key.source))
         self._semaphore = order.semaphore
-        self._look_s = NEAR_LOOK_INTERVAL_S if order.limits.spin_ms else LOOK_INTERVAL_S
+        self._look_s = look_interval_s(order.limits)
         # Of the segments served before, made anew since.
         self._before = (page.retries, page.skipped, page.gaps)
         self._window = window = segment.window

@@ -19,7 +19,7 @@ from bench.children import camera
 from bench.figures import recovery_s
 from bench.watch import Sight, Watcher
 from daosup.core.restart import HEALTHY_S
-from daosup.workers import mirroring, publisher
+from daosup.workers.looking import LOOK_INTERVAL_S
 from tests.integration.fleet import TELLING_ALL, Fleet, Host
 from tests.waiting import wait_until
 
@@ -34,7 +34,7 @@ HEAL_S = 60.0
 #: How frames come; as `status` has it.
 DIRECT, ZMQ = "direct", "zmq"
 #: Longer than from one stamp of a worker's page to the next, and from one frame to the next.
-TOLD_S = max(publisher.LOOK_INTERVAL_S, mirroring.LOOK_INTERVAL_S) + 0.2
+TOLD_S = LOOK_INTERVAL_S + 0.2
 
 Prop = TypeVar("Prop")
 
