@@ -30,16 +30,6 @@ static bool has_arrived(void *socket)
     return (option_of(socket, LIBZMQ_EVENTS) & LIBZMQ_POLLIN) != 0;
 }
 
-/* Of a frame that was noted, with how many were skipped till then. */
-static void note_on_page(struct sending *self, const struct pool_frame *frame, uint64_t skipped)
-{
-    struct statistics_frame noted = {.counter = frame->cnt0,
-                                     .skipped = self->outgoing->skipped - skipped,
-                                     .message_bytes = MESSAGE_HEADER_BYTES + frame->frame_bytes,
-                                     .written_ns = frame->atime_ns};
-    statistics_note(self->page, &noted, frame->sent_ns);
-}
-
 bool outgoing_note(struct outgoing *self, uint64_t counter)
 {
     if (counter < self->sent)
@@ -50,6 +40,20 @@ bool outgoing_note(struct outgoing *self, uint64_t counter)
     }
     self->sent = counter;
     self->sequence++;
+    return true;
+}
+
+/* Count a frame as sent, on the page, too; false as of outgoing_note. */
+static bool note_sent(struct sending *self, const struct pool_frame *frame)
+{
+    uint64_t skipped = self->outgoing->skipped;
+    if (!outgoing_note(self->outgoing, frame->cnt0))
+        return false;
+    struct statistics_frame noted = {.counter = frame->cnt0,
+                                     .skipped = self->outgoing->skipped - skipped,
+                                     .message_bytes = MESSAGE_HEADER_BYTES + frame->frame_bytes,
+                                     .written_ns = frame->atime_ns};
+    statistics_note(self->page, &noted, frame->sent_ns);
     return true;
 }
 
@@ -87,17 +91,13 @@ static int hand_over(struct sending *self, struct pool_frame *frame, struct fram
 static int take_newest(struct sending *self, struct pool_frame *frame)
 {
     enum frames_result result = frames_snapshot(self->frames, frame->bytes, -1, monotonic_ns() + self->read_ns);
-    uint64_t skipped = self->outgoing->skipped;
     if (result != FRAMES_OK)
         return (int)result;
-    if (!outgoing_note(self->outgoing, self->frames->cnt0))
-        return FRAMES_LOST;
     frame->cnt0 = self->frames->cnt0;
     frame->cnt2 = self->frames->cnt2;
     frame->atime_ns = self->frames->atime_ns;
     frame->sent_ns = utc_ns();
-    note_on_page(self, frame, skipped);
-    return FRAMES_OK;
+    return note_sent(self, frame) ? FRAMES_OK : FRAMES_LOST;
 }
 
 /* The newest frame goes from the segment straight into memory that libzmq sends from. */
@@ -119,13 +119,11 @@ static int send_newest(struct sending *self)
 static int note_direct(struct sending *self)
 {
     struct pool_frame *frame = self->direct->newest;
-    uint64_t skipped = self->outgoing->skipped;
 
     if (frame->cnt0 == self->outgoing->sent)
         return FRAMES_OK;
-    if (!outgoing_note(self->outgoing, frame->cnt0))
+    if (!note_sent(self, frame))
         return FRAMES_LOST;
-    note_on_page(self, frame, skipped);
     if (!self->has_zmq)
         return FRAMES_OK;
     pthread_mutex_lock(&self->direct->lock);
@@ -222,10 +220,11 @@ int pump_send(struct sending *self)
         bool is_passed = true;
         now = monotonic_ns();
         statistics_beat(self->page, now);
-        if (result == NOTHING && now < look_ns)
-            continue;
-        if (result == NOTHING)
+        if (result == NOTHING) {
+            if (now < look_ns)
+                continue;
             return FRAMES_INTERRUPTED;
+        }
         if (result == FRAMES_OK && is_direct) {
             result = send_direct(self, now);
             is_passed = result == FRAMES_OK;
