@@ -62,6 +62,6 @@ class Staircase:
         if self.tried_hz and is_up != self._was_kept:
             self._turns += 1
             self._step = max(_LEAST_STEP, self._step**0.5)
-        self.tried_hz.append(self.rate_hz)
+        self.tried_hz.append(self.rate_hz if is_up or self.rate_hz > _LEAST_HZ else 0.0)
         self._was_kept, self._has_failed_once = is_up, False
         self.rate_hz = self.rate_hz * self._step if is_up else max(_LEAST_HZ, self.rate_hz / self._step)
