@@ -189,8 +189,7 @@ static int fill(struct direct_receiver *self, size_t message_bytes, bool is_cert
     return DIRECT_CLOSED;
 }
 
-/* Wait for a message to be here whole, and no longer than until then. */
-static int next(struct direct_receiver *self, uint64_t frame_bytes, int64_t until_ns, struct dnet_header *header)
+int receiver_next(struct direct_receiver *self, uint64_t frame_bytes, int64_t until_ns, struct dnet_header *header)
 {
     for (bool has_waited = false;; has_waited = true) {
         size_t here = self->end - self->begin;
@@ -214,7 +213,7 @@ static int next(struct direct_receiver *self, uint64_t frame_bytes, int64_t unti
     }
 }
 
-static void consume(struct direct_receiver *self, const struct dnet_header *header)
+void receiver_consume(struct direct_receiver *self, const struct dnet_header *header)
 {
     self->begin += DNET_HEADER_BYTES + (size_t)header->payload_bytes;
     if (self->begin == self->end)
@@ -223,9 +222,8 @@ static void consume(struct direct_receiver *self, const struct dnet_header *head
 
 /* -- messages */
 
-/* Of a packed frame what was packed. */
-static int unpack_frame(struct direct_receiver *self, const struct dnet_header *header, size_t frame_bytes,
-                        const unsigned char **frame)
+int receiver_unpack(struct direct_receiver *self, const struct dnet_header *header, size_t frame_bytes,
+                    const unsigned char **frame)
 {
     bool has_memory;
     *frame = direct_unpacking_take(&self->unpacking, header, *frame, frame_bytes, &has_memory);
@@ -234,18 +232,18 @@ static int unpack_frame(struct direct_receiver *self, const struct dnet_header *
     return *frame != NULL ? FRAMES_OK : bad(self, "what is packed in frame %llu is no frame", header->cnt0);
 }
 
-static int hand_over(struct direct_receiver *self, const struct dnet_header *header, size_t frame_bytes,
-                     struct direct_message *message)
+int receiver_hand_over(struct direct_receiver *self, const struct dnet_header *header, size_t frame_bytes,
+                       struct direct_message *message)
 {
     message->header = *header;
     message->payload = self->buffer + self->begin + DNET_HEADER_BYTES;
     if (header->kind == DNET_FRAME && header->flags & DNET_PACKED) {
-        int result = unpack_frame(self, header, frame_bytes, &message->payload);
+        int result = receiver_unpack(self, header, frame_bytes, &message->payload);
         if (result != FRAMES_OK)
             return result;
         message->header = direct_unpacking_header(header, frame_bytes);
     }
-    consume(self, header);
+    receiver_consume(self, header);
     return DIRECT_OTHER;
 }
 
@@ -274,8 +272,7 @@ static bool is_packed_behind(struct direct_receiver *self, const struct dnet_hea
     return is_newer(raw, header, true) && behind + (size_t)waiting - sizeof raw >= next.payload_bytes;
 }
 
-/* Whether so much waits behind the frame at the beginning, a newer one first, that this one is of no use any more. */
-static bool is_behind(struct direct_receiver *self, const struct dnet_header *header)
+bool receiver_is_behind(struct direct_receiver *self, const struct dnet_header *header)
 {
     size_t message_bytes = DNET_HEADER_BYTES + (size_t)header->payload_bytes;
     size_t behind = self->end - self->begin - message_bytes;
@@ -297,80 +294,18 @@ int direct_receive(struct direct_receiver *self, uint64_t frame_bytes, int64_t u
 {
     for (;;) {
         struct dnet_header header;
-        int result = next(self, frame_bytes, until_ns, &header);
+        int result = receiver_next(self, frame_bytes, until_ns, &header);
         if (result != FRAMES_OK)
             return result;
-        bool is_passed = header.kind == DNET_FRAME && (header.flags & DNET_ECHO) == 0 && is_behind(self, &header);
+        bool is_passed = header.kind == DNET_FRAME && (header.flags & DNET_ECHO) == 0 && receiver_is_behind(self, &header);
         if (header.kind != DNET_HEARTBEAT && !is_passed) {
             self->passed_over_in_a_row = 0;
-            return hand_over(self, &header, (size_t)frame_bytes, message);
+            return receiver_hand_over(self, &header, (size_t)frame_bytes, message);
         }
         self->passed_over += is_passed;
         self->passed_over_in_a_row += is_passed;
-        consume(self, &header);
+        receiver_consume(self, &header);
         if (self->heard_ns >= until_ns)
             return FRAMES_TIMEOUT;
-    }
-}
-
-/* The frame at the beginning, which is here whole. */
-static int take(struct direct_receiver *self, struct direct_taking *taking, const struct dnet_header *header)
-{
-    const unsigned char *frame = self->buffer + self->begin + DNET_HEADER_BYTES;
-    uint64_t after;
-    memcpy(&after, frame + header->payload_bytes - DNET_TRAILER_BYTES, sizeof after);
-    if (header->cnt0 < taking->expected)
-        return FRAMES_OK;
-    if (after != header->cnt0 || is_behind(self, header)) {
-        taking->passed_over++;
-        self->passed_over_in_a_row++;
-        return FRAMES_OK;
-    }
-    if (header->flags & DNET_PACKED) {
-        int result = unpack_frame(self, header, taking->frames->frame_bytes, &frame);
-        if (result != FRAMES_OK)
-            return result;
-    }
-    uint64_t cnt2 = header->flags & DNET_HAS_FRAME_ID ? header->reserved[0] : header->cnt0;
-    int result = (int)frames_commit(taking->frames, frame, cnt2, header->atime_ns, FRAMES_ANY);
-    if (result != FRAMES_OK)
-        return result;
-    semaphores_post(taking->semaphores);
-    struct statistics_frame noted = {.counter = header->cnt0,
-                                     .skipped = header->cnt0 - taking->expected,
-                                     .message_bytes = DNET_HEADER_BYTES + taking->frames->frame_bytes + DNET_TRAILER_BYTES,
-                                     .written_ns = header->atime_ns};
-    if (taking->page != NULL)
-        statistics_note(taking->page, &noted, utc_ns());
-    self->passed_over_in_a_row = 0;
-    taking->skipped += noted.skipped;
-    taking->gaps += noted.skipped > 0;
-    taking->expected = header->cnt0 + 1;
-    taking->taken++;
-    return FRAMES_OK;
-}
-
-int direct_take(struct direct_receiver *self, struct direct_taking *taking, struct direct_message *message)
-{
-    int64_t look_ns = monotonic_ns() + SIGNALS_NS;
-    for (;;) {
-        struct dnet_header header;
-        int result = next(self, taking->frames->frame_bytes, taking->until_ns, &header);
-        if (result != FRAMES_OK)
-            return result;
-        bool is_frame = header.kind == DNET_FRAME && (header.flags & DNET_ECHO) == 0;
-        if (!is_frame && header.kind != DNET_HEARTBEAT)
-            return hand_over(self, &header, taking->frames->frame_bytes, message);
-        if (is_frame) {
-            result = take(self, taking, &header);
-            if (result != FRAMES_OK)
-                return result;
-        }
-        consume(self, &header);
-        statistics_beat(taking->page, self->heard_ns);
-        if (self->heard_ns >= taking->until_ns)
-            return FRAMES_OK;
-        if (self->heard_ns >= look_ns)
-            return FRAMES_INTERRUPTED;
     }
 }

@@ -1,7 +1,6 @@
-/* The reader's end of a direct connection: from a TCP socket into a mirror.
+/* The reader's end of a direct connection: messages out of a TCP socket.
  *
- * Invariants: no length is believed that no message of its kind can have, or that is not the described frame's; a frame
- * is written only when it is here whole, so a link that dies in the middle of one leaves the last frame untouched. A byte
+ * Invariants: no length is believed that no message of its kind can have, or that is not the described frame's. A byte
  * that should not be there ends the connection: a stream of bytes that lost its frame is never trusted again.
  */
 #ifndef DAOSUP_DIRECT_RECEIVER_H
@@ -10,8 +9,6 @@
 #include "direct_unpacking.h"
 #include "dnet.h"
 #include "frames.h"
-#include "semaphores.h"
-#include "statistics.h"
 
 /* Outcomes beside those of enum frames_result. */
 enum direct_result {
@@ -42,17 +39,6 @@ struct direct_message {
     const unsigned char *payload; /* valid until the next call */
 };
 
-struct direct_taking {
-    struct frames *frames;
-    struct semaphores *semaphores;
-    struct statistics *page; /* where each frame is counted, and how late readers here are told of it; NULL: nowhere */
-    uint64_t expected;       /* the counter of the next frame; older ones are repeats and are dropped */
-    uint64_t taken;          /* how many frames came and were written */
-    uint64_t passed_over;    /* how many came and were not, for newer ones were here, or as they were torn at the source */
-    uint64_t skipped, gaps;  /* of those before a frame that was written how many were not, and how often */
-    int64_t until_ns;        /* after the first message from then on: FRAMES_OK */
-};
-
 /* The descriptor is the receiver's from now on. Packed frames may come if `is_packed`; packing_load has to have been called.
  * Waiting ends after less than 300 ms. 0 or an errno. */
 int direct_receiver_init(struct direct_receiver *self, int fd, bool is_every, bool is_packed);
@@ -62,8 +48,18 @@ void direct_receiver_close(struct direct_receiver *self, bool is_abrupt);
  * behind. DIRECT_OTHER, FRAMES_TIMEOUT,
  * FRAMES_INTERRUPTED or one of the bad ends. What has come of a message by then is kept for the next call. */
 int direct_receive(struct direct_receiver *self, uint64_t frame_bytes, int64_t until_ns, struct direct_message *message);
-/* The same, but frames go into the mirror. FRAMES_LOST: the mirror is not there any more; the frame waits. Four times a
- * second it ends for signals, and so that it is looked whether the mirror is there: FRAMES_INTERRUPTED. */
-int direct_take(struct direct_receiver *self, struct direct_taking *taking, struct direct_message *message);
+
+/* For direct_taking.c. Wait for a message to be here whole, and no longer than until then: as direct_receive, FRAMES_OK. */
+int receiver_next(struct direct_receiver *self, uint64_t frame_bytes, int64_t until_ns, struct dnet_header *header);
+/* Give the caller the message at the beginning, which is here whole: DIRECT_OTHER, or DIRECT_FAILED or DIRECT_BAD. */
+int receiver_hand_over(struct direct_receiver *self, const struct dnet_header *header, size_t frame_bytes,
+                       struct direct_message *message);
+/* Of a packed frame what was packed. */
+int receiver_unpack(struct direct_receiver *self, const struct dnet_header *header, size_t frame_bytes,
+                    const unsigned char **frame);
+/* Whether so much waits behind the frame at the beginning, a newer one first, that this one is of no use any more. */
+bool receiver_is_behind(struct direct_receiver *self, const struct dnet_header *header);
+/* The message at the beginning is done with. */
+void receiver_consume(struct direct_receiver *self, const struct dnet_header *header);
 
 #endif

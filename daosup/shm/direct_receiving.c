@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "direct_receiver.h"
+#include "direct_taking.h"
 #include "guard.h"
 #include "packing.h"
 

@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "direct_receiver.h"
+#include "direct_taking.h"
 #include "guard.h"
 #include "packing.h"
 

@@ -23,8 +23,8 @@ from daosup.errors import ProtocolError
 ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "daosup" / "shm"
 PARTS = (
-    "direct_receiver", "direct_unpacking", "packing", "shuffle", "liblz4", "frames", "frames_waiting", "copying",
-    "quiet_thread", "semaphores", "guard", "latency", "statistics",
+    "direct_receiver", "direct_taking", "direct_unpacking", "packing", "shuffle", "liblz4", "frames", "frames_waiting",
+    "copying", "quiet_thread", "semaphores", "guard", "latency", "statistics",
 )  # fmt: skip
 SOURCES = [
     ROOT / "tests" / "native" / "direct_receiver.c",

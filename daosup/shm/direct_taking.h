@@ -1,0 +1,28 @@
+/* Frames from a direct connection into a mirror.
+ *
+ * Invariant: a frame is written only when it is here whole, so a link that dies in the middle of one leaves the last frame
+ * untouched.
+ */
+#ifndef DAOSUP_DIRECT_TAKING_H
+#define DAOSUP_DIRECT_TAKING_H
+
+#include "direct_receiver.h"
+#include "semaphores.h"
+#include "statistics.h"
+
+struct direct_taking {
+    struct frames *frames;
+    struct semaphores *semaphores;
+    struct statistics *page; /* where each frame is counted, and how late readers here are told of it; NULL: nowhere */
+    uint64_t expected;       /* the counter of the next frame; older ones are repeats and are dropped */
+    uint64_t taken;          /* how many frames came and were written */
+    uint64_t passed_over;    /* how many came and were not, for newer ones were here, or as they were torn at the source */
+    uint64_t skipped, gaps;  /* of those before a frame that was written how many were not, and how often */
+    int64_t until_ns;        /* after the first message from then on: FRAMES_OK */
+};
+
+/* As direct_receive, but frames go into the mirror. FRAMES_LOST: the mirror is not there any more; the frame waits. Four times a
+ * second it ends for signals, and so that it is looked whether the mirror is there: FRAMES_INTERRUPTED. */
+int direct_take(struct direct_receiver *self, struct direct_taking *taking, struct direct_message *message);
+
+#endif
