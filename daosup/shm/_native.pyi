@@ -73,6 +73,7 @@ class Window:
 class DirectReceiver:
     taken: int
     passed_over: int
+    straight: int
     skipped: int
     gaps: int
     spin_ns: int

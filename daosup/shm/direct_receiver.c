@@ -18,18 +18,16 @@
 /* Of messages up to this size whatever has come is read at once; larger ones are read one by one. */
 #define SMALL_BYTES (128u << 10)
 #define ROOM_BYTES (512u << 10)
+/* Of a larger frame what has not been read is left in the socket, if all of it is there, until it goes into the mirror: that
+ * spares a copy, which costs more than the two system calls that it takes. */
+#ifndef DIRECT_STRAIGHT_BYTES
+#define DIRECT_STRAIGHT_BYTES (16u << 10)
+#endif
 /* Frames that came in a burst are all written as long as that takes next to no time: up to so many bytes of them. If more
  * wait behind a frame, it is passed over. */
 #define BURST_BYTES (256u << 10)
 /* While large frames pour in faster than they are taken out, one is taken after so many at the latest. */
 #define MOST_PASSED_OVER 4
-
-/* As daosup/core/dnet.py has them. */
-#define META_BYTES 288u
-#define DESCRIPTION_BYTES 32u
-#define MOST_KEYWORDS_BYTES (65535u * 120u)
-#define MOST_ANSWER_BYTES 1024u
-#define MOST_REASON_BYTES 255u
 
 int direct_receiver_init(struct direct_receiver *self, int fd, bool is_every, bool is_packed)
 {
@@ -44,7 +42,9 @@ int direct_receiver_init(struct direct_receiver *self, int fd, bool is_every, bo
     if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) != 0 ||
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) != 0)
         return errno;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* a socket of another kind needs none */
+    /* A socket of another kind needs none of these. Urgent bytes lie among the others, or a call would stop at them. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
     return 0;
 }
 
@@ -60,65 +60,6 @@ void direct_receiver_close(struct direct_receiver *self, bool is_abrupt)
     self->buffer = NULL;
     self->capacity = self->begin = self->end = 0;
     direct_unpacking_free(&self->unpacking);
-}
-
-/* -- what may come */
-
-static bool is_between(uint64_t bytes, uint64_t least, uint64_t most)
-{
-    return least <= bytes && bytes <= most;
-}
-
-/* Whether a message of that kind can have a payload of that size. */
-static bool is_possible(uint16_t kind, uint64_t bytes)
-{
-    switch (kind) {
-    case DNET_META:
-        return is_between(bytes, META_BYTES, META_BYTES + MOST_KEYWORDS_BYTES);
-    case DNET_DESCRIBE:
-        return is_between(bytes, DESCRIPTION_BYTES, DESCRIPTION_BYTES + MOST_KEYWORDS_BYTES);
-    case DNET_ANSWER:
-        return is_between(bytes, 1, MOST_ANSWER_BYTES);
-    case DNET_BYE:
-        return bytes <= MOST_REASON_BYTES;
-    default: /* heartbeat */
-        return bytes == 0;
-    }
-}
-
-static int bad(struct direct_receiver *self, const char *what, uint64_t number)
-{
-    snprintf(self->wrong, sizeof self->wrong, what, (unsigned long long)number);
-    return DIRECT_BAD;
-}
-
-static int check(struct direct_receiver *self, const struct dnet_header *header, uint64_t frame_bytes)
-{
-    if (header->magic != DNET_MAGIC)
-        return bad(self, "no message begins with 0x%08llx", header->magic);
-    if (header->version != DNET_VERSION)
-        return bad(self, "message of version %llu, expected 1", header->version);
-    switch (header->kind) {
-    case DNET_FRAME:
-        if (frame_bytes == 0)
-            return bad(self, "frame of %llu bytes, and none is described", header->payload_bytes);
-        if (header->flags & DNET_PACKED ? !direct_unpacking_is_possible(&self->unpacking, header, frame_bytes)
-                                        : header->payload_bytes != frame_bytes + DNET_TRAILER_BYTES)
-            return bad(self, "frame of %llu bytes, with its counter, is not of the size described", header->payload_bytes);
-        if (header->cnt0 > INT64_MAX)
-            return bad(self, "frame with counter %llu", header->cnt0);
-        return FRAMES_OK;
-    case DNET_META:
-    case DNET_DESCRIBE:
-    case DNET_ANSWER:
-    case DNET_HEARTBEAT:
-    case DNET_BYE:
-        if (!is_possible(header->kind, header->payload_bytes))
-            return bad(self, "message of %llu bytes, and none of its kind has as many", header->payload_bytes);
-        return FRAMES_OK;
-    default:
-        return bad(self, "message of kind %llu from a sender of frames", header->kind);
-    }
 }
 
 /* -- bytes */
@@ -163,22 +104,23 @@ static ssize_t spin(struct direct_receiver *self, size_t wanted, bool is_all)
     return here > 0 ? (ssize_t)here : recv(self->fd, self->buffer + self->end, wanted, is_all ? MSG_WAITALL : 0);
 }
 
-/* Have more of a message that has so many bytes; whether that is certain or only what usually comes. */
-static int fill(struct direct_receiver *self, size_t message_bytes, bool is_certain)
+/* At the end of a call that read something. */
+static void heard(struct direct_receiver *self)
 {
-    size_t here = self->end - self->begin;
-    bool is_small = message_bytes <= SMALL_BYTES;
-    if (!has_room(self, message_bytes))
-        return DIRECT_FAILED;
-    size_t wanted = is_small ? self->capacity - here : message_bytes - here;
-    bool is_all = is_certain && !is_small;
+    int on = 1;
+    if (self->is_quick) /* the kernel forgets it now and then */
+        (void)setsockopt(self->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+    self->heard_ns = monotonic_ns();
+}
+
+/* Have at most so many bytes more; if `is_all`, as many. */
+static int fill(struct direct_receiver *self, size_t wanted, bool is_all)
+{
     ssize_t got = self->spin_ns > 0 ? spin(self, wanted, is_all)
                                     : recv(self->fd, self->buffer + self->end, wanted, is_all ? MSG_WAITALL : 0);
     if (got > 0) {
-        int on = 1;
-        if (self->is_quick) /* the kernel forgets it now and then */
-            (void)setsockopt(self->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
         self->end += (size_t)got;
+        heard(self);
         return FRAMES_OK;
     }
     if (got < 0 && errno == EINTR)
@@ -189,33 +131,87 @@ static int fill(struct direct_receiver *self, size_t message_bytes, bool is_cert
     return DIRECT_CLOSED;
 }
 
-int receiver_next(struct direct_receiver *self, uint64_t frame_bytes, int64_t until_ns, struct dnet_header *header)
+/* Have more of a message that has so many bytes; whether that is certain, as its header is here, or what usually comes. */
+static int fill_for(struct direct_receiver *self, size_t message_bytes, bool is_certain, bool may_be_straight)
 {
-    for (bool has_waited = false;; has_waited = true) {
+    size_t here = self->end - self->begin;
+    bool is_small = message_bytes <= SMALL_BYTES;
+    if (!has_room(self, message_bytes))
+        return DIRECT_FAILED;
+    if (may_be_straight && !is_certain)
+        return fill(self, DNET_HEADER_BYTES - here, false);
+    return fill(self, is_small ? self->capacity - here : message_bytes - here, is_certain && !is_small);
+}
+
+size_t receiver_left(const struct direct_receiver *self, const struct dnet_header *header)
+{
+    size_t message_bytes = DNET_HEADER_BYTES + (size_t)header->payload_bytes, here = self->end - self->begin;
+    return here < message_bytes ? message_bytes - here : 0;
+}
+
+/* Whether the frame at the beginning may go straight from the socket into the mirror, and all that is missing of it waits
+ * there, and nothing behind it. Only ours are known to be whole before their last bytes are read. */
+static bool is_straight(const struct direct_receiver *self, const struct dnet_header *header, uint64_t straight_from)
+{
+    int waiting = 0;
+    bool may_be = header->kind == DNET_FRAME && header->cnt0 >= straight_from &&
+                  (header->flags & (DNET_HAS_FRAME_ID | DNET_ECHO | DNET_PACKED)) == DNET_HAS_FRAME_ID &&
+                  header->payload_bytes > DIRECT_STRAIGHT_BYTES + DNET_TRAILER_BYTES;
+    return may_be && ioctl(self->fd, FIONREAD, &waiting) == 0 && waiting > DNET_TRAILER_BYTES &&
+           (size_t)waiting == receiver_left(self, header);
+}
+
+int receiver_read_left(struct direct_receiver *self, unsigned char *into, size_t frame_bytes, uint64_t *counter)
+{
+    size_t here = self->end - self->begin - DNET_HEADER_BYTES;
+    struct iovec parts[2] = {{into + here, frame_bytes - here}, {counter, sizeof *counter}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    memcpy(into, self->buffer + self->begin + DNET_HEADER_BYTES, here);
+    ssize_t got = recvmsg(self->fd, &message, MSG_DONTWAIT);
+    self->begin = self->end = 0;
+    if (got == (ssize_t)(frame_bytes - here + sizeof *counter)) {
+        self->straight++;
+        heard(self);
+        return FRAMES_OK;
+    }
+    self->is_cut = true;
+    snprintf(self->wrong, sizeof self->wrong, "a frame could not be read to its end: %s",
+             got < 0 ? strerror(errno) : "some of it is not there any more");
+    return DIRECT_CLOSED;
+}
+
+int receiver_next(struct direct_receiver *self, uint64_t frame_bytes, uint64_t straight_from, int64_t until_ns,
+                  struct dnet_header *header)
+{
+    bool may_be_straight = straight_from != RECEIVER_NEVER_STRAIGHT && !self->unpacking.is_wanted &&
+                           frame_bytes > DIRECT_STRAIGHT_BYTES;
+    if (self->is_cut)
+        return DIRECT_CLOSED;
+    /* A header that is here alone is no wait yet: what belongs to it comes along. */
+    for (bool has_waited = false;; has_waited = self->end - self->begin != DNET_HEADER_BYTES) {
         size_t here = self->end - self->begin;
         bool is_certain = here >= DNET_HEADER_BYTES;
         size_t message_bytes = DNET_HEADER_BYTES + (frame_bytes == 0 ? 0 : (size_t)frame_bytes + DNET_TRAILER_BYTES);
         if (is_certain) {
             memcpy(header, self->buffer + self->begin, sizeof *header);
-            int wrong = check(self, header, frame_bytes);
+            int wrong = receiver_check(self, header, frame_bytes);
             if (wrong != FRAMES_OK)
                 return wrong;
             message_bytes = DNET_HEADER_BYTES + (size_t)header->payload_bytes;
-            if (here >= message_bytes)
+            if (here >= message_bytes || is_straight(self, header, straight_from))
                 return FRAMES_OK;
         }
         if (has_waited && self->heard_ns >= until_ns)
             return FRAMES_TIMEOUT; /* it comes, but slowly */
-        int result = fill(self, message_bytes, is_certain);
+        int result = fill_for(self, message_bytes, is_certain, may_be_straight);
         if (result != FRAMES_OK)
             return result;
-        self->heard_ns = monotonic_ns();
     }
 }
 
 void receiver_consume(struct direct_receiver *self, const struct dnet_header *header)
 {
-    self->begin += DNET_HEADER_BYTES + (size_t)header->payload_bytes;
+    self->begin += DNET_HEADER_BYTES + (size_t)header->payload_bytes - receiver_left(self, header);
     if (self->begin == self->end)
         self->begin = self->end = 0;
 }
@@ -229,7 +225,7 @@ int receiver_unpack(struct direct_receiver *self, const struct dnet_header *head
     *frame = direct_unpacking_take(&self->unpacking, header, *frame, frame_bytes, &has_memory);
     if (!has_memory)
         return DIRECT_FAILED;
-    return *frame != NULL ? FRAMES_OK : bad(self, "what is packed in frame %llu is no frame", header->cnt0);
+    return *frame != NULL ? FRAMES_OK : receiver_refuse(self, "what is packed in frame %llu is no frame", header->cnt0);
 }
 
 int receiver_hand_over(struct direct_receiver *self, const struct dnet_header *header, size_t frame_bytes,
@@ -294,7 +290,7 @@ int direct_receive(struct direct_receiver *self, uint64_t frame_bytes, int64_t u
 {
     for (;;) {
         struct dnet_header header;
-        int result = receiver_next(self, frame_bytes, until_ns, &header);
+        int result = receiver_next(self, frame_bytes, RECEIVER_NEVER_STRAIGHT, until_ns, &header);
         if (result != FRAMES_OK)
             return result;
         bool is_passed = header.kind == DNET_FRAME && (header.flags & DNET_ECHO) == 0 && receiver_is_behind(self, &header);

@@ -28,9 +28,11 @@ struct direct_receiver {
     unsigned char *buffer; /* what has come lies from begin to end; messages begin at its begin */
     size_t capacity, begin, end;
     struct direct_unpacking unpacking;
+    uint64_t straight;    /* frames whose end, or all, went from the socket to where it was wanted */
     uint64_t passed_over; /* frames that direct_receive did not hand over, for newer ones were here */
     unsigned passed_over_in_a_row;
     int64_t heard_ns; /* when something last came, monotonic clock */
+    bool is_cut;      /* what came next went where it cannot be read any more; `wrong` says why */
     char wrong[DIRECT_WRONG_BYTES];
 };
 
@@ -49,8 +51,22 @@ void direct_receiver_close(struct direct_receiver *self, bool is_abrupt);
  * FRAMES_INTERRUPTED or one of the bad ends. What has come of a message by then is kept for the next call. */
 int direct_receive(struct direct_receiver *self, uint64_t frame_bytes, int64_t until_ns, struct direct_message *message);
 
-/* For direct_taking.c. Wait for a message to be here whole, and no longer than until then: as direct_receive, FRAMES_OK. */
-int receiver_next(struct direct_receiver *self, uint64_t frame_bytes, int64_t until_ns, struct dnet_header *header);
+/* Of direct_checking.c. FRAMES_OK if a message with that header may come, where frames have so many bytes (0: none is
+ * described yet); or DIRECT_BAD. */
+int receiver_check(struct direct_receiver *self, const struct dnet_header *header, uint64_t frame_bytes);
+/* Say what is wrong, as printf does with one unsigned long long: DIRECT_BAD. */
+int receiver_refuse(struct direct_receiver *self, const char *what, uint64_t number);
+
+/* For direct_taking.c. Wait for a message to be here whole, and no longer than until then: as direct_receive, FRAMES_OK. Of a
+ * frame of ours with that counter or a later one the rest may still be in the socket, if nothing is behind it there. */
+int receiver_next(struct direct_receiver *self, uint64_t frame_bytes, uint64_t straight_from, int64_t until_ns,
+                  struct dnet_header *header);
+#define RECEIVER_NEVER_STRAIGHT UINT64_MAX
+/* How many bytes of the message at the beginning are. */
+size_t receiver_left(const struct direct_receiver *self, const struct dnet_header *header);
+/* Read them, the frame into that place and the counter behind it: FRAMES_OK. Else DIRECT_CLOSED, now and whenever more is
+ * asked for, as nobody knows what of it was read. */
+int receiver_read_left(struct direct_receiver *self, unsigned char *into, size_t frame_bytes, uint64_t *counter);
 /* Give the caller the message at the beginning, which is here whole: DIRECT_OTHER, or DIRECT_FAILED or DIRECT_BAD. */
 int receiver_hand_over(struct direct_receiver *self, const struct dnet_header *header, size_t frame_bytes,
                        struct direct_message *message);

@@ -286,6 +286,8 @@ static PyMemberDef receiver_members[] = {
     {"taken", T_ULONGLONG, offsetof(DirectReceiver, taken), READONLY, "Frames that take_direct wrote."},
     {"passed_over", T_ULONGLONG, offsetof(DirectReceiver, passed_over), READONLY,
      "Frames that came and that were not written or handed over, for newer ones were there or as they were torn at the source."},
+    {"straight", T_ULONGLONG, offsetof(DirectReceiver, receiver) + offsetof(struct direct_receiver, straight), READONLY,
+     "Frames whose end, or all, take_direct read from the socket into the mirror, without a copy in between."},
     {"skipped", T_ULONGLONG, offsetof(DirectReceiver, skipped), READONLY, "Frames of the source before those that it wrote."},
     {"gaps", T_ULONGLONG, offsetof(DirectReceiver, gaps), READONLY, "How often at least one was missing."},
     {"spin_ns", T_LONGLONG, offsetof(DirectReceiver, receiver) + offsetof(struct direct_receiver, spin_ns), 0,

@@ -5,28 +5,73 @@
 
 #include "latency.h"
 
-/* The frame at the beginning, which is here whole. */
-static int take(struct direct_receiver *self, struct direct_taking *taking, const struct dnet_header *header)
+static uint64_t frame_id(const struct dnet_header *header)
+{
+    return header->flags & DNET_HAS_FRAME_ID ? header->reserved[0] : header->cnt0;
+}
+
+/* Ours send frames only whole. */
+static int torn(struct direct_receiver *self, const struct dnet_header *header)
+{
+    return receiver_refuse(self, "frame %llu has another counter behind it", header->cnt0);
+}
+
+/* Of the frame at the beginning all that is not here waits in the socket, and goes from there into the mirror. */
+static int write_straight(struct direct_receiver *self, struct direct_taking *taking, const struct dnet_header *header)
+{
+    struct frames *frames = taking->frames;
+    struct frames_write write;
+    uint64_t after = 0;
+    unsigned char *into = frames_begin(frames, &write);
+    if (into == NULL)
+        return FRAMES_LOST;
+    int result = receiver_read_left(self, into, frames->frame_bytes, &after);
+    if (result == FRAMES_OK && after == header->cnt0)
+        return (int)frames_end(frames, &write, frame_id(header), header->atime_ns);
+    frames_abandon(frames, &write);
+    if (result == FRAMES_OK) {
+        self->is_cut = true;
+        return torn(self, header);
+    }
+    return frames_lost(frames) ? FRAMES_LOST : result;
+}
+
+/* The frame at the beginning, which is here whole; or it `is_passed` over. */
+static int write_whole(struct direct_receiver *self, struct direct_taking *taking, const struct dnet_header *header,
+                       bool *is_passed)
 {
     const unsigned char *frame = self->buffer + self->begin + DNET_HEADER_BYTES;
     uint64_t after;
     memcpy(&after, frame + header->payload_bytes - DNET_TRAILER_BYTES, sizeof after);
-    if (header->cnt0 < taking->expected)
+    bool is_torn = after != header->cnt0;
+    if (is_torn && header->flags & DNET_HAS_FRAME_ID)
+        return torn(self, header);
+    *is_passed = is_torn || receiver_is_behind(self, header);
+    if (*is_passed)
         return FRAMES_OK;
-    if (after != header->cnt0 || receiver_is_behind(self, header)) {
-        taking->passed_over++;
-        self->passed_over_in_a_row++;
-        return FRAMES_OK;
-    }
     if (header->flags & DNET_PACKED) {
         int result = receiver_unpack(self, header, taking->frames->frame_bytes, &frame);
         if (result != FRAMES_OK)
             return result;
     }
-    uint64_t cnt2 = header->flags & DNET_HAS_FRAME_ID ? header->reserved[0] : header->cnt0;
-    int result = (int)frames_commit(taking->frames, frame, cnt2, header->atime_ns, FRAMES_ANY);
+    return (int)frames_commit(taking->frames, frame, frame_id(header), header->atime_ns, FRAMES_ANY);
+}
+
+/* The frame at the beginning. */
+static int take(struct direct_receiver *self, struct direct_taking *taking, const struct dnet_header *header)
+{
+    bool is_passed = false;
+    if (header->cnt0 < taking->expected)
+        return FRAMES_OK;
+    int result = receiver_left(self, header) > 0 ? write_straight(self, taking, header)
+                                                 : write_whole(self, taking, header, &is_passed);
     if (result != FRAMES_OK)
         return result;
+    if (is_passed) {
+        taking->passed_over++;
+        self->passed_over_in_a_row++;
+        return FRAMES_OK;
+    }
     semaphores_post(taking->semaphores);
     struct statistics_frame noted = {.counter = header->cnt0,
                                      .skipped = header->cnt0 - taking->expected,
@@ -47,7 +92,7 @@ int direct_take(struct direct_receiver *self, struct direct_taking *taking, stru
     int64_t look_ns = monotonic_ns() + SIGNALS_NS;
     for (;;) {
         struct dnet_header header;
-        int result = receiver_next(self, taking->frames->frame_bytes, taking->until_ns, &header);
+        int result = receiver_next(self, taking->frames->frame_bytes, taking->expected, taking->until_ns, &header);
         if (result != FRAMES_OK)
             return result;
         bool is_frame = header.kind == DNET_FRAME && (header.flags & DNET_ECHO) == 0;

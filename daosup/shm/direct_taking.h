@@ -1,7 +1,8 @@
 /* Frames from a direct connection into a mirror.
  *
- * Invariant: a frame is written only when it is here whole, so a link that dies in the middle of one leaves the last frame
- * untouched.
+ * Invariant: a frame is written only when all of it is here, in memory or in the socket, so a link that dies in the middle
+ * of one leaves the last frame untouched. What comes from another owner than ours may be torn, which only its last bytes
+ * say: so it is read whole first.
  */
 #ifndef DAOSUP_DIRECT_TAKING_H
 #define DAOSUP_DIRECT_TAKING_H
@@ -21,8 +22,9 @@ struct direct_taking {
     int64_t until_ns;        /* after the first message from then on: FRAMES_OK */
 };
 
-/* As direct_receive, but frames go into the mirror. FRAMES_LOST: the mirror is not there any more; the frame waits. Four times a
- * second it ends for signals, and so that it is looked whether the mirror is there: FRAMES_INTERRUPTED. */
+/* As direct_receive, but frames go into the mirror. FRAMES_LOST: the mirror is not there any more; the frame
+ * waits, or, if the mirror went just while it was written, the connection is over. Four times a second it ends for signals,
+ * and so that it is looked whether the mirror is there: FRAMES_INTERRUPTED. */
 int direct_take(struct direct_receiver *self, struct direct_taking *taking, struct direct_message *message);
 
 #endif

@@ -251,30 +251,48 @@ static uint32_t begin_write(const struct frames *self)
     }
 }
 
-/* The flag stays up until the counter is stored, so no reader can take the new data for the old frame's. */
-enum frames_result frames_commit(struct frames *self, const void *from, uint64_t cnt2, int64_t atime_ns, uint64_t after)
+unsigned char *frames_begin(struct frames *self, struct frames_write *write)
 {
     if (frames_spoiled(self))
-        return FRAMES_LOST;
-    uint32_t slot = begin_write(self);
-    unsigned char *metadata = block(self, slot);
-    uint64_t newest = frames_counter(self, (slot + self->depth - 1) % self->depth), cnt0 = newest + 1;
-
-    if (after != FRAMES_ANY && after != newest) {
-        end_write(metadata);
-        return FRAMES_BUSY;
-    }
+        return NULL;
+    write->slot = begin_write(self);
+    write->newest = frames_counter(self, (write->slot + self->depth - 1) % self->depth);
     atomic_thread_fence(memory_order_seq_cst);
-    copy_shared(frame(self, slot), from, self->frame_bytes, COMMITTED_PIECE_BYTES, NULL);
+    return frame(self, write->slot);
+}
+
+void frames_abandon(struct frames *self, const struct frames_write *write)
+{
+    end_write(block(self, write->slot));
+}
+
+/* The flag stays up until the counter is stored, so no reader can take the new data for the old frame's. */
+enum frames_result frames_end(struct frames *self, const struct frames_write *write, uint64_t cnt2, int64_t atime_ns)
+{
+    unsigned char *metadata = block(self, write->slot);
     atomic_store_explicit(u64(metadata, ATIME_NS), (uint64_t)atime_ns, memory_order_release);
     atomic_store_explicit(u64(metadata, CNT2), cnt2, memory_order_release);
-    atomic_store_explicit(u64(metadata, CNT0), cnt0, memory_order_release);
+    atomic_store_explicit(u64(metadata, CNT0), write->newest + 1, memory_order_release);
     if (self->has_fifo) /* before the flag is down, or the next writer would take the same slot */
-        atomic_store_explicit(u32(self->memory, FIFO_LAST_WRITTEN), slot, memory_order_release);
+        atomic_store_explicit(u32(self->memory, FIFO_LAST_WRITTEN), write->slot, memory_order_release);
     end_write(metadata);
-    self->cnt0 = cnt0;
+    self->cnt0 = write->newest + 1;
     self->cnt2 = cnt2;
     self->atime_ns = atime_ns;
-    self->slot = slot;
+    self->slot = write->slot;
     return guard_lost(self->guard) ? FRAMES_LOST : FRAMES_OK;
+}
+
+enum frames_result frames_commit(struct frames *self, const void *from, uint64_t cnt2, int64_t atime_ns, uint64_t after)
+{
+    struct frames_write write;
+    unsigned char *into = frames_begin(self, &write);
+    if (into == NULL)
+        return FRAMES_LOST;
+    if (after != FRAMES_ANY && after != write.newest) {
+        frames_abandon(self, &write);
+        return FRAMES_BUSY;
+    }
+    copy_shared(into, from, self->frame_bytes, COMMITTED_PIECE_BYTES, NULL);
+    return frames_end(self, &write, cnt2, atime_ns);
 }

@@ -35,6 +35,12 @@ struct frames_header {
     unsigned char depth[4];    /* fifo_size */
 };
 
+/* A frame that is being written. */
+struct frames_write {
+    uint32_t slot;
+    uint64_t newest; /* the counter of the frame before it */
+};
+
 struct frames {
     unsigned char *memory;
     size_t length;
@@ -72,6 +78,12 @@ enum frames_result frames_snapshot(struct frames *self, void *into, int64_t slot
 /* Sees no more than frames_spoiled does. With a counter `after`: FRAMES_BUSY, and nothing written, if that is not the
  * newest frame's, as somebody has written another. */
 enum frames_result frames_commit(struct frames *self, const void *from, uint64_t cnt2, int64_t atime_ns, uint64_t after);
+/* A commit in two steps, for a frame that lies in no memory: where it is to be written, and that it is. In between nobody can
+ * read or write the slot, so there is no time to wait for anything. NULL: FRAMES_LOST. */
+unsigned char *frames_begin(struct frames *self, struct frames_write *write);
+enum frames_result frames_end(struct frames *self, const struct frames_write *write, uint64_t cnt2, int64_t atime_ns);
+/* Instead of the second step: the slot keeps its counter, and what was written into it. */
+void frames_abandon(struct frames *self, const struct frames_write *write);
 /* A frame is announced after no more than frames_spoiled; only waiting in vain looks for all. */
 enum frames_result frames_wait(struct frames *self, struct semaphores *semaphores, int index, uint64_t last,
                                int64_t deadline_ns);

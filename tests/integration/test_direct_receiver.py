@@ -130,6 +130,82 @@ def test_each_frame_is_counted_with_how_late_it_is(rig: Rig, aside: ThreadPoolEx
     assert 20_000_000 <= counted.total_ns < 2 * (time.time_ns() - written_ns)
 
 
+@pytest.fixture
+def roomy(tmp_path: Path) -> Iterator[Rig]:
+    """One whose connection has room for some large frames that were not read."""
+    with rigged(tmp_path, (256, 512), most_waiting_bytes=4 << 20) as made:
+        yield made
+
+
+def waits(rig: Rig, count: int) -> None:
+    wait_until(lambda: waiting_bytes(rig) == count, what="all to be here")
+
+
+def test_a_frame_that_is_here_goes_straight_into_the_mirror(roomy: Rig) -> None:
+    for counter in range(1, 4):
+        roomy.owner.send(counter)
+        waits(roomy, len(roomy.owner.frame(counter)))
+        roomy.take_until(counter)
+        roomy.check_newest(counter, counter)
+    assert roomy.receiver.straight == 3
+    assert roomy.counts == (3, 0, 0, 0)
+
+
+def test_so_does_the_end_of_one_that_came_in_pieces(roomy: Rig) -> None:
+    frame = roomy.owner.frame(1)
+    roomy.owner.say(frame[:100_000])
+    wait_until(lambda: roomy.take()[0] == TIMEOUT and waiting_bytes(roomy) == 0, what="the beginning")
+    assert roomy.segment.counter == 0
+    roomy.owner.say(frame[100_000:])
+    waits(roomy, len(frame) - 100_000)
+    roomy.take_until(1)
+    roomy.check_newest(1, 1)
+    assert roomy.receiver.straight == 1
+
+
+@pytest.mark.parametrize("what", ["more behind it", "no frame of ours", "known already"])
+def test_another_frame_is_read_whole_first(roomy: Rig, what: str) -> None:
+    frame = roomy.owner.frame(1)
+    if what == "more behind it":
+        frame += dnet.HEARTBEAT
+    elif what == "no frame of ours":
+        frame = dnet.encode_frame(frame_of(roomy.segment.geometry, 1), 1, 2001)
+    else:
+        roomy.expected = 2
+    roomy.owner.say(frame)
+    waits(roomy, len(frame))
+    assert roomy.take()[0] == NEW
+    assert roomy.receiver.straight == 0
+    assert roomy.receiver.taken == roomy.segment.counter == int(what != "known already")
+
+
+def after_its_mirror_went(folder: Path, aside: ThreadPoolExecutor) -> tuple[int, str]:
+    """How it goes on if the mirror is cut before a frame comes, and while that is waited for."""
+    with rigged(folder, (10_000,)) as rig:
+        before = rig.receiver.heard_s
+        taking = aside.submit(rig.take, FOREVER_S)
+        rig.owner.say(dnet.HEARTBEAT)
+        wait_until(lambda: rig.receiver.heard_s > before or taking.done(), what="the heartbeat")
+        os.truncate(rig.segment.path, 8192)
+        rig.owner.send(1)
+        try:
+            taking.result()
+        except SegmentLostError:
+            assert (rig.receiver.taken, rig.receiver.straight) == (0, 0)
+        return rig.receiver.receive(rig.segment.geometry.frame_bytes, soon())[0], rig.receiver.wrong
+
+
+def test_a_mirror_that_goes_while_a_frame_is_written_costs_the_connection(
+    tmp_path: Path, aside: ThreadPoolExecutor
+) -> None:
+    def is_closed() -> bool:
+        outcome, wrong = after_its_mirror_went(tmp_path, aside)
+        assert outcome in (CLOSED, OTHER, TIMEOUT)  # it may have been missed before
+        return outcome == CLOSED and wrong == "a frame could not be read to its end: Bad address"
+
+    wait_until(is_closed, what="one to go just then")
+
+
 def test_a_frame_that_comes_in_pieces_is_written_when_it_is_here_whole(rig: Rig) -> None:
     raw = rig.owner.frame(1)
     for start in (0, 1, 63, 64, 65, len(raw) - 9, len(raw) - 8):
@@ -180,12 +256,22 @@ def test_what_is_here_already_is_not_written_again(rig: Rig, aside: ThreadPoolEx
 
 
 def test_a_frame_that_was_torn_at_the_source_is_dropped(rig: Rig, aside: ThreadPoolExecutor) -> None:
-    torn = rig.owner.frame(1)[:-8] + dnet.TRAILER.pack(2)
+    torn = dnet.encode_frame(frame_of(rig.segment.geometry, 1), 1, 10)[:-8] + dnet.TRAILER.pack(2)
     sending = aside.submit(rig.owner.say, torn + rig.owner.frame(2))
     rig.take_until(2)
     sending.result()
     rig.check_newest(2, 1)
     assert rig.counts == (1, 1, 1, 1)
+
+
+def test_a_torn_frame_is_none_of_ours(rig: Rig, aside: ThreadPoolExecutor) -> None:
+    sending = aside.submit(rig.owner.say, rig.owner.frame(1)[:-8] + dnet.TRAILER.pack(2))
+    wait_until(lambda: rig.take()[0] == BAD, what="the refusal")
+    sending.result()
+    assert rig.receiver.wrong == "frame 1 has another counter behind it"
+    assert rig.counts == (0, 0, 0, 0)
+    assert rig.segment.counter == 0
+    assert rig.take()[0] in (BAD, CLOSED)
 
 
 def test_a_frame_without_a_frame_id_has_its_counter(rig: Rig, aside: ThreadPoolExecutor) -> None:

@@ -23,8 +23,8 @@ from daosup.errors import ProtocolError
 ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "daosup" / "shm"
 PARTS = (
-    "direct_receiver", "direct_taking", "direct_unpacking", "packing", "shuffle", "liblz4", "frames", "frames_waiting",
-    "copying", "quiet_thread", "semaphores", "guard", "latency", "statistics",
+    "direct_receiver", "direct_checking", "direct_taking", "direct_unpacking", "packing", "shuffle", "liblz4",
+    "frames", "frames_waiting", "copying", "quiet_thread", "semaphores", "guard", "latency", "statistics",
 )  # fmt: skip
 SOURCES = [
     ROOT / "tests" / "native" / "direct_receiver.c",
@@ -44,12 +44,14 @@ FRAME_BYTES = 24
 FROM_OWNERS = (Kind.META, Kind.FRAME, Kind.HEARTBEAT, Kind.BYE, Kind.DESCRIBE, Kind.ANSWER)
 
 
-@pytest.fixture(scope="module")
-def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(
+    scope="module", params=[[], ["-DDIRECT_STRAIGHT_BYTES=0"]], ids=["as it is", "small ones straight, too"]
+)
+def sanitized(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     program = tmp_path_factory.mktemp("bin") / "direct_receiver"
     compiler = shlex.split(sysconfig.get_config_var("CC") or "cc")
     subprocess.run(
-        [*compiler, *FLAGS, f"-I{NATIVE}", "-o", program, *SOURCES, "-lpthread", "-lrt", "-ldl"],
+        [*compiler, *FLAGS, *request.param, f"-I{NATIVE}", "-o", program, *SOURCES, "-lpthread", "-lrt", "-ldl"],
         check=True,
         timeout=100,
     )
@@ -86,6 +88,9 @@ def expected(raw: bytes) -> tuple[str, int, int, int, int, int, int, int, int]:
             if header.counter < following:
                 continue
             if payload[FRAME_BYTES:] != dnet.TRAILER.pack(header.counter):
+                if header.flags & Flag.HAS_FRAME_ID:
+                    ended = "bad"
+                    break
                 torn += 1
                 continue
             skipped, gaps = skipped + header.counter - following, gaps + (header.counter > following)
@@ -106,11 +111,14 @@ def check(header: Header) -> None:
 
 COUNTERS = st.integers(0, 12) | st.integers(0, 2**64 - 1)
 FRAMES = st.builds(
-    lambda counter, value, torn, is_echo: (
-        dnet.encode_frame(bytes([value]) * FRAME_BYTES, counter, counter % 2**40, frame_id=1, is_echo=is_echo)[:-8]
+    lambda counter, frame_id, value, torn, is_echo: (
+        dnet.encode_frame(bytes([value]) * FRAME_BYTES, counter, counter % 2**40, frame_id=frame_id, is_echo=is_echo)[
+            :-8
+        ]
         + dnet.TRAILER.pack(counter ^ torn)
     ),
     COUNTERS,
+    st.sampled_from([1, 1, None]),
     st.integers(0, 255),
     st.sampled_from([0, 0, 0, 0, 1]),
     st.sampled_from([False, False, False, True]),
@@ -148,10 +156,14 @@ def test_whatever_comes_it_does_what_the_model_does(sanitized: Path, cases: list
         assert (line[0], *map(int, line[1:])) == expected(raw), raw
 
 
+@pytest.mark.parametrize("is_ours", [False, True])
 @pytest.mark.parametrize(("frame_bytes", "count"), [(24, 100), (20_000, 50), (200_000, 10)])
-def test_a_long_stream_of_frames_is_whole_however_it_is_cut(sanitized: Path, frame_bytes: int, count: int) -> None:
+def test_a_long_stream_of_frames_is_whole_however_it_is_cut(
+    sanitized: Path, frame_bytes: int, count: int, is_ours: bool
+) -> None:
     frames = [
-        dnet.encode_frame(bytes([counter % 251]) * frame_bytes, counter, counter) for counter in range(1, count + 1)
+        dnet.encode_frame(bytes([counter % 251]) * frame_bytes, counter, counter, frame_id=counter if is_ours else None)
+        for counter in range(1, count + 1)
     ]
     cases = [
         (b"".join(frames)[:-cut], piece) for cut in (1, 8, 9, frame_bytes, 7 * frame_bytes) for piece in (999, 2**20)
