@@ -95,8 +95,8 @@ bench: ready ## Measure against the goals, and write docs/performance.md with it
 	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || $(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python -m bench --write docs/performance.md
 
-scale: ready ## Measure 1,500 workers and 2,000 quiet segments on this machine, and write docs/scale.md
-	$(BIN)/python -m bench scale quiet --write docs/scale.md
+scale: ready ## Measure events, 1,500 workers and 2,000 quiet segments on this machine, and write docs/scale.md
+	$(BIN)/python -m bench events scale quiet --write docs/scale.md
 
 faults: ready ## Inject every fault, time how it heals, and write docs/faults.md
 	$(BIN)/python -m tests.faults --write docs/faults.md

@@ -59,7 +59,9 @@ MEASUREMENTS: dict[str, ModuleType] = {
     "scale": scale,
     "quiet": quiet,
 }
-#: Without names; what is not among them has a page of its own.
+#: On a page of their own: what a fleet takes.
+OF_SCALE = ("events", "scale", "quiet")
+#: Without names.
 USUAL = (
     "latency", "rates", "readers", "many", "flat-out", "compress",
     "first-frame", "stream", "kill", "status", "top", "torn",
@@ -143,7 +145,7 @@ def _numbers(text: str) -> list[int]:
 
 
 def _title(names: Sequence[str]) -> str:
-    return "Scale" if set(names) <= {"scale", "quiet"} else "Performance"
+    return "Scale" if set(names) <= set(OF_SCALE) else "Performance"
 
 
 def _command(options: argparse.Namespace, names: Sequence[str]) -> str:
