@@ -87,14 +87,11 @@ def bound_unsent(fd: int, frame_bytes: int) -> None:
     """Have the kernel hold no more than that for a connection of libzmq's.
 
     What is on its way is not bounded by this, so a line may be as long as it is. The descriptor is libzmq's, which may
-    have closed it meanwhile; then it is at most another connection of this process, which none of this harms.
+    have closed it meanwhile; then it is at most another connection of this process, which none of this harms. It is
+    never closed here, whatever signal comes in between: libzmq would end the process.
     """
-    with suppress(OSError):
-        connection = socket.socket(fileno=fd)
-        try:
-            connection.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, unsent_bytes(frame_bytes))
-        finally:
-            connection.detach()
+    with suppress(OSError), socket.fromfd(fd, socket.AF_INET, socket.SOCK_STREAM) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, unsent_bytes(frame_bytes))
 
 
 def receiving(frame_bytes: int) -> Options:
