@@ -42,7 +42,7 @@ int direct_receiver_init(struct direct_receiver *self, int fd, bool is_every, bo
     if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) != 0 ||
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) != 0)
         return errno;
-    /* A socket of another kind needs none of these. Urgent bytes lie among the others, or a call would stop at them. */
+    /* A socket of another kind needs none of these. Urgent bytes lie among the others. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     (void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
     return 0;
@@ -163,27 +163,35 @@ static bool is_straight(const struct direct_receiver *self, const struct dnet_he
 
 int receiver_read_left(struct direct_receiver *self, unsigned char *into, size_t frame_bytes, uint64_t *counter)
 {
-    size_t here = self->end - self->begin - DNET_HEADER_BYTES;
-    struct iovec parts[2] = {{into + here, frame_bytes - here}, {counter, sizeof *counter}};
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    size_t here = self->end - self->begin - DNET_HEADER_BYTES, left = frame_bytes - here, got = 0;
+    ssize_t more = 0;
     memcpy(into, self->buffer + self->begin + DNET_HEADER_BYTES, here);
-    ssize_t got = recvmsg(self->fd, &message, MSG_DONTWAIT);
     self->begin = self->end = 0;
-    if (got == (ssize_t)(frame_bytes - here + sizeof *counter)) {
+    while (got < left + sizeof *counter) { /* once, unless some bytes are urgent */
+        size_t of_frame = got < left ? got : left, of_counter = got - of_frame;
+        struct iovec parts[2] = {{into + here + of_frame, left - of_frame},
+                                 {(unsigned char *)counter + of_counter, sizeof *counter - of_counter}};
+        struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+        more = recvmsg(self->fd, &message, MSG_DONTWAIT);
+        if (more <= 0)
+            break;
+        got += (size_t)more;
+    }
+    if (more > 0) {
         self->straight++;
         heard(self);
         return FRAMES_OK;
     }
     self->is_cut = true;
     snprintf(self->wrong, sizeof self->wrong, "a frame could not be read to its end: %s",
-             got < 0 ? strerror(errno) : "some of it is not there any more");
+             more < 0 ? strerror(errno) : "some of it is not there any more");
     return DIRECT_CLOSED;
 }
 
 int receiver_next(struct direct_receiver *self, uint64_t frame_bytes, uint64_t straight_from, int64_t until_ns,
                   struct dnet_header *header)
 {
-    bool may_be_straight = straight_from != RECEIVER_NEVER_STRAIGHT && !self->unpacking.is_wanted &&
+    bool may_be_straight = straight_from != RECEIVER_NEVER_STRAIGHT && !self->unpacking.is_wanted && !self->is_dense &&
                            frame_bytes > DIRECT_STRAIGHT_BYTES;
     if (self->is_cut)
         return DIRECT_CLOSED;
@@ -198,7 +206,7 @@ int receiver_next(struct direct_receiver *self, uint64_t frame_bytes, uint64_t s
             if (wrong != FRAMES_OK)
                 return wrong;
             message_bytes = DNET_HEADER_BYTES + (size_t)header->payload_bytes;
-            if (here >= message_bytes || is_straight(self, header, straight_from))
+            if (here >= message_bytes || (may_be_straight && is_straight(self, header, straight_from)))
                 return FRAMES_OK;
         }
         if (has_waited && self->heard_ns >= until_ns)

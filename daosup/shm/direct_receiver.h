@@ -32,6 +32,8 @@ struct direct_receiver {
     uint64_t passed_over; /* frames that direct_receive did not hand over, for newer ones were here */
     unsigned passed_over_in_a_row;
     int64_t heard_ns; /* when something last came, monotonic clock */
+    int64_t taken_ns; /* when the frame before came */
+    bool is_dense;    /* the last one came soon behind it */
     bool is_cut;      /* what came next went where it cannot be read any more; `wrong` says why */
     char wrong[DIRECT_WRONG_BYTES];
 };

@@ -5,6 +5,9 @@
 
 #include "latency.h"
 
+/* Frames that come one behind the other are read at once, with what is behind them: each call counts then. */
+#define DENSE_NS 200000
+
 static uint64_t frame_id(const struct dnet_header *header)
 {
     return header->flags & DNET_HAS_FRAME_ID ? header->reserved[0] : header->cnt0;
@@ -80,6 +83,8 @@ static int take(struct direct_receiver *self, struct direct_taking *taking, cons
     if (taking->page != NULL)
         statistics_note(taking->page, &noted, utc_ns());
     self->passed_over_in_a_row = 0;
+    self->is_dense = self->heard_ns - self->taken_ns < DENSE_NS;
+    self->taken_ns = self->heard_ns;
     taking->skipped += noted.skipped;
     taking->gaps += noted.skipped > 0;
     taking->expected = header->cnt0 + 1;

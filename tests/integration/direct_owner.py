@@ -33,9 +33,9 @@ class Owner:
         self.geometry = geometry
         self.epoch, self.creation_time = 1, 1.0
 
-    def say(self, raw: bytes) -> None:
-        """Any bytes."""
-        self._near.sendall(raw)
+    def say(self, raw: bytes, *, is_urgent: bool = False) -> None:
+        """Any bytes; the last of urgent ones is so (RFC 6093)."""
+        self._near.sendall(raw, socket.MSG_OOB if is_urgent else 0)
 
     def description(self, counter: int = 0, keywords: bytes = b"") -> bytes:
         """A whole describe message; ``counter``: of the newest frame."""

@@ -163,6 +163,32 @@ def test_so_does_the_end_of_one_that_came_in_pieces(roomy: Rig) -> None:
     assert roomy.receiver.straight == 1
 
 
+def test_where_frames_come_one_behind_the_other_all_that_is_there_is_read(tmp_path: Path) -> None:
+    with rigged(tmp_path, (10_000,), most_waiting_bytes=1 << 20) as rig:
+        length = len(rig.owner.frame(1))
+        rig.owner.send(1, 2)
+        waits(rig, 2 * length)
+        rig.take_until(2)
+        for counter, straight in [(3, 0), (4, 1)]:
+            heard_s = rig.receiver.heard_s
+            wait_until(lambda heard_s=heard_s: time.monotonic() > heard_s + 0.001, what="a moment")
+            rig.owner.send(counter)
+            waits(rig, length)
+            rig.take_until(counter)
+            assert rig.receiver.straight == straight
+        assert rig.counts == (4, 0, 0, 0)
+
+
+def test_urgent_bytes_lie_among_the_others(roomy: Rig) -> None:
+    frame = roomy.owner.frame(1)
+    for start, end, is_urgent in [(0, 70_000, False), (70_000, 70_001, True), (70_001, len(frame), False)]:
+        roomy.owner.say(frame[start:end], is_urgent=is_urgent)
+    waits(roomy, len(frame))
+    roomy.take_until(1)
+    roomy.check_newest(1, 1)
+    assert roomy.receiver.straight == 1
+
+
 @pytest.mark.parametrize("what", ["more behind it", "no frame of ours", "known already"])
 def test_another_frame_is_read_whole_first(roomy: Rig, what: str) -> None:
     frame = roomy.owner.frame(1)
