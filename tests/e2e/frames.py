@@ -36,11 +36,6 @@ class Seen:
         return float(self._moments_ns[1] - self._moments_ns[0]) / 1e9
 
     @property
-    def last_s(self) -> float:
-        """For how long none was seen any more at the end, in seconds."""
-        return float(self._moments_ns[-1] - self._moments_ns[-2]) / 1e9
-
-    @property
     def torn(self) -> int:
         """How many were not whole."""
         return int((self._records["is_whole"] != 1).sum())
