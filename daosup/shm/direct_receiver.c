@@ -155,8 +155,7 @@ static bool is_straight(const struct direct_receiver *self, const struct dnet_he
 {
     int waiting = 0;
     bool may_be = header->kind == DNET_FRAME && header->cnt0 >= straight_from &&
-                  (header->flags & (DNET_HAS_FRAME_ID | DNET_ECHO | DNET_PACKED)) == DNET_HAS_FRAME_ID &&
-                  header->payload_bytes > DIRECT_STRAIGHT_BYTES + DNET_TRAILER_BYTES;
+                  (header->flags & (DNET_HAS_FRAME_ID | DNET_ECHO)) == DNET_HAS_FRAME_ID;
     return may_be && ioctl(self->fd, FIONREAD, &waiting) == 0 && waiting > DNET_TRAILER_BYTES &&
            (size_t)waiting == receiver_left(self, header);
 }
