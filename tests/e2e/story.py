@@ -19,6 +19,8 @@ USER = "observer"
 HOME = f"/home/{USER}"
 PYTHON = "/usr/bin/daosup-python"
 MIRROR = "/tmp/remote_alpha_cam.im.shm"
+#: What the camera writes down, on alpha, and the checker, on beta.
+WRITTEN, SEEN = f"{HOME}/written", f"{HOME}/seen"
 #: What a host had in its folders before daosup; a file there.
 BEFORE = f"{HOME}/before"
 #: How many frames at once may be missed on a busy machine, 0.2 s: camera, workers and checker may all be late, and
@@ -38,7 +40,7 @@ class Story:
         self.alpha = alpha
         self.beta = beta
         self._hosts = {"alpha": alpha, "beta": beta}
-        self.frames = Frames(beta, f"{HOME}/frames")
+        self.frames = Frames(beta, SEEN, alpha, WRITTEN)
 
     # -- its steps
 
@@ -65,7 +67,7 @@ class Story:
     def stream(self) -> None:
         """The camera writes, beta mirrors it, the checker looks."""
         if not is_active(self.alpha, "camera"):
-            self.alpha.start("camera", PYTHON, f"{HOME}/camera.py", "cam", user=USER)
+            self.alpha.start("camera", PYTHON, f"{HOME}/camera.py", "cam", WRITTEN, user=USER)
         wait_until(lambda: self.alpha.has("/tmp/cam.im.shm"), 10, "the camera to make its segment")
         for command in commands():
             if command.text.startswith("daosupctl"):
@@ -75,7 +77,7 @@ class Story:
     def check(self) -> None:
         """The checker looks, until it has seen frames."""
         if not is_active(self.beta, "checker"):
-            self.beta.start("checker", PYTHON, f"{HOME}/checker.py", MIRROR, f"{HOME}/frames", user=USER)
+            self.beta.start("checker", PYTHON, f"{HOME}/checker.py", MIRROR, SEEN, user=USER)
         self.wait_for_frames()
 
     def wait_for_frames(self, count: int = 100, timeout_s: float = 20.0) -> Seen:
