@@ -1,7 +1,8 @@
 """``python -m bench [NAME ...]``: measure, print the table, exit 1 if a goal was missed or a measurement failed.
 
 A measurement that fails is a row that says so; the others go on. All of them take more than an hour; each can be made
-at another time with ``--json FILE``, and ``--join FILE ... --write PAGE`` makes one page of them.
+at another time with ``--json FILE``, and ``--join FILE ... --write PAGE`` makes one page of them. Of a run that is
+interrupted, what was measured until then is told, and in FILE.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import ModuleType
@@ -77,20 +78,33 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     seconds = options.seconds or (12.0 if options.quick else 60.0)
     plan = Plan(options.quick, seconds, tuple(options.sizes), tuple(options.transports))
     results = Results.joined(options.join)
+    is_interrupted = False
     try:
         for name in options.names or ([] if options.join else USUAL):
-            results.add(name, _measured(name, plan))
-            results.machine = describe(plan.redis_flavour)
+            with closing(_measured(name, plan)) as rows:
+                for row in rows:
+                    results.add(name, [row])
+                    results.machine = describe(plan.redis_flavour)
+                    _keep(options.json, results)
     except KeyboardInterrupt:
-        plan.say("interrupted; everything it started is stopped")
+        is_interrupted = True
+    print(report.text(results.all_rows, results.machine))
+    _keep(options.json, results)
+    if is_interrupted:
+        plan.say("interrupted; everything it started is stopped, and a page is made of whole runs only")
         return 130
-    rows = results.all_rows
-    print(report.text(rows, results.machine))
-    if options.json:
-        options.json.write_text(results.as_json())
     if options.write:
         _write(options.write, results, _command(options, list(results.rows)))
-    return int(any(row.verdict in (Verdict.MISSED, Verdict.FAILED) for row in rows))
+    return int(any(row.verdict in (Verdict.MISSED, Verdict.FAILED) for row in results.all_rows))
+
+
+def _keep(file: Optional[Path], results: Results) -> None:
+    """Whatever becomes of the rest: what was measured is in the file, or what was there before."""
+    if file is None:
+        return
+    beside = file.with_name(f"{file.name}.new")
+    beside.write_text(results.as_json())
+    beside.replace(file)
 
 
 def _write(page: Path, results: Results, command: str) -> None:
@@ -102,18 +116,16 @@ def _write(page: Path, results: Results, command: str) -> None:
     page.write_text(report.page(_title(list(results.rows)), results, methods, command, images))
 
 
-def _measured(name: str, plan: Plan) -> list[Row]:
-    rows: list[Row] = []
+def _measured(name: str, plan: Plan) -> Generator[Row, None, None]:
     try:
         with closing(MEASUREMENTS[name].measure(plan)) as measured:
             for row in measured:
-                rows.append(row)
                 plan.say(f"{row.what}: {row.verdict.value}")
+                yield row
     except (BenchError, DaosupError, OSError) as error:
         plan.say(f"{name} failed: {error}")
         reason = " / ".join(str(error).splitlines()) or type(error).__name__
-        rows.append(Row(name, "", (), note=reason, noise=plan.meter.take()))
-    return rows
+        yield Row(name, "", (), note=reason, noise=plan.meter.take())
 
 
 def _parse(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
