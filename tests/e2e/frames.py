@@ -1,5 +1,6 @@
-"""What a checker saw of a camera: every frame that arrived, with its number, its moment, and whether it was whole; and when
-the camera wrote it.
+"""What a checker saw of a camera: every frame that arrived, with its number, its moment, and whether it was whole.
+
+And when the camera wrote it.
 """
 
 from __future__ import annotations
