@@ -72,6 +72,7 @@ class Window:
 
 class DirectReceiver:
     taken: int
+    taken_bytes: int
     passed_over: int
     straight: int
     skipped: int

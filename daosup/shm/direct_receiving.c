@@ -21,7 +21,7 @@ typedef struct {
     struct direct_receiver receiver;
     bool is_open;
     bool is_busy; /* a call is under way, without the interpreter lock */
-    unsigned long long taken, passed_over, skipped, gaps;
+    unsigned long long taken, taken_bytes, passed_over, skipped, gaps;
     PyObject *unsent;     /* the rest of a message that the socket had no room for, from `unsent_at` on; or NULL */
     Py_ssize_t unsent_at;
 } DirectReceiver;
@@ -142,6 +142,7 @@ PyObject *window_take_direct(PyObject *object, PyObject *arguments)
     } while (result == FRAMES_INTERRUPTED && PyErr_CheckSignals() == 0);
     receiver->is_busy = false;
     receiver->taken += taking.taken;
+    receiver->taken_bytes += taking.taken_bytes;
     receiver->passed_over += taking.passed_over;
     receiver->skipped += taking.skipped;
     receiver->gaps += taking.gaps;
@@ -284,6 +285,7 @@ static PyMethodDef receiver_methods[] = {
 
 static PyMemberDef receiver_members[] = {
     {"taken", T_ULONGLONG, offsetof(DirectReceiver, taken), READONLY, "Frames that take_direct wrote."},
+    {"taken_bytes", T_ULONGLONG, offsetof(DirectReceiver, taken_bytes), READONLY, "Bytes of these, with headers, as they came."},
     {"passed_over", T_ULONGLONG, offsetof(DirectReceiver, passed_over), READONLY,
      "Frames that came and that were not written or handed over, for newer ones were there or as they were torn at the source."},
     {"straight", T_ULONGLONG, offsetof(DirectReceiver, receiver) + offsetof(struct direct_receiver, straight), READONLY,

@@ -78,7 +78,7 @@ static int take(struct direct_receiver *self, struct direct_taking *taking, cons
     semaphores_post(taking->semaphores);
     struct statistics_frame noted = {.counter = header->cnt0,
                                      .skipped = header->cnt0 - taking->expected,
-                                     .message_bytes = DNET_HEADER_BYTES + taking->frames->frame_bytes + DNET_TRAILER_BYTES,
+                                     .message_bytes = DNET_HEADER_BYTES + (size_t)header->payload_bytes,
                                      .written_ns = header->atime_ns};
     if (taking->page != NULL)
         statistics_note(taking->page, &noted, utc_ns());
@@ -89,6 +89,7 @@ static int take(struct direct_receiver *self, struct direct_taking *taking, cons
     taking->gaps += noted.skipped > 0;
     taking->expected = header->cnt0 + 1;
     taking->taken++;
+    taking->taken_bytes += noted.message_bytes;
     return FRAMES_OK;
 }
 

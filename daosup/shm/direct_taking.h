@@ -17,6 +17,7 @@ struct direct_taking {
     struct statistics *page; /* where each frame is counted, and how late readers here are told of it; NULL: nowhere */
     uint64_t expected;       /* the counter of the next frame; older ones are repeats and are dropped */
     uint64_t taken;          /* how many frames came and were written */
+    uint64_t taken_bytes;    /* with their headers, as they came */
     uint64_t passed_over;    /* how many came and were not, for newer ones were here, or as they were torn at the source */
     uint64_t skipped, gaps;  /* of those before a frame that was written how many were not, and how often */
     int64_t until_ns;        /* after the first message from then on: FRAMES_OK */

@@ -98,7 +98,7 @@ class DirectMirror(Following):
         """Let frames flow into the mirror; returns with the first message that is not a newer one."""
         replica, described, receiver = self._replica, self._described, self._receiver
         until_s = self._stamped + look_interval_s(self._order.limits)
-        taken, skipped, gaps = receiver.taken, receiver.skipped, receiver.gaps
+        taken, nbytes, skipped, gaps = receiver.taken, receiver.taken_bytes, receiver.skipped, receiver.gaps
         passed_over = receiver.passed_over
         frame_bytes = 0 if described is None else described.description.geometry.frame_bytes
         try:
@@ -117,7 +117,7 @@ class DirectMirror(Following):
                 self._has_come = True
                 self._took(
                     receiver.taken - taken,
-                    dnet.HEADER_BYTES + frame_bytes + dnet.TRAILER_BYTES,
+                    receiver.taken_bytes - nbytes,
                     skipped=receiver.skipped - skipped,
                     gaps=receiver.gaps - gaps,
                 )

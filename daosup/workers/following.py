@@ -102,11 +102,11 @@ class Following(Mirroring):
         depth = source.depth if layout is Layout.FIFO else 1
         return Geometry(layout, source.atype, source.shape, depth, source.keyword_count)
 
-    def _took(self, count: int, frame_bytes: int, *, skipped: int = 0, gaps: int = 0) -> None:
-        """Note that frames were written, each of them ``frame_bytes`` on the wire, and what was missing before them."""
+    def _took(self, count: int, nbytes: int, *, skipped: int = 0, gaps: int = 0) -> None:
+        """Note that frames were written, ``nbytes`` in all as they came, and what was missing before them."""
         self._tracker.advance(count, skipped, gaps)
         self._page.frames += count
-        self._page.payload_bytes += count * frame_bytes
+        self._page.payload_bytes += nbytes
 
     def _take(self, frame: Frame) -> None:
         replica = self._replica

@@ -93,7 +93,7 @@ class Mirror(Following):
             self._page.passed_over += window.passed_over - passed_over
             count = window.taken - before
             if count:
-                self._took(count, HEADER_BYTES + replica.segment.geometry.frame_bytes)
+                self._took(count, count * (HEADER_BYTES + replica.segment.geometry.frame_bytes))
                 self._heard = time.monotonic()  # too late by a receive's wait at most, which a link's timeout allows
         return message
 

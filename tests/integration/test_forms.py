@@ -179,6 +179,16 @@ def test_packed_frames_are_mirrored_as_they_were(hosts: Fleet, tmp_path: Path, w
         viewer.turn_until(lambda: viewer.shows(one.segment.read()[part]), "the last one")
 
 
+def test_what_is_told_of_bytes_is_what_came_over_the_line(hosts: Fleet, tmp_path: Path) -> None:
+    with stream(hosts, "flat", (64, 64)) as one, viewing(one, tmp_path, "mode=every compress=lz4") as viewer:
+        for first in range(50):
+            one.segment.write(np.full((64, 64), first, "uint16"))
+            viewer.turn_until(lambda: viewer.shows(np.full((64, 64), first, "uint16")), "it")  # noqa: B023
+        page, frame_bytes = viewer.page, one.segment.geometry.frame_bytes
+        assert page.frames >= 50
+        assert page.payload_bytes < 2 * frame_bytes + 48 * frame_bytes / 10  # the first ones come before the stream
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
