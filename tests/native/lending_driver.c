@@ -177,7 +177,10 @@ static void pump(struct outgoing *outgoing, bool is_direct)
         .frames = &frames, .semaphores = &semaphores, .outgoing = outgoing, .pool = &pool, .has_zmq = true,
         .direct = is_direct ? &sender : NULL, .header = header, .semaphore = -1, .read_ns = 1000000000,
         .deadline_ns = monotonic_ns(), .until_ns = INT64_MAX};
-    int result = pump_send(&sending);
+    int result;
+    do
+        result = pump_send(&sending);
+    while (result == FRAMES_INTERRUPTED); /* as after each 250 ms, which is how long a busy machine may put it aside */
     if (result != FRAMES_TIMEOUT && result != PUMP_FAILED)
         die("pump");
 }
