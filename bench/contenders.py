@@ -75,11 +75,16 @@ class Course:
     hosts: Fleet
     programs: BarePrograms
     nbytes: int
+    depth: int = 1
     _stack: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def _size(self) -> str:
+        return f"{self.nbytes}x{self.depth}"
 
     def bare(self, name: str) -> Contender:
         """A bare program."""
-        what = f"{self.nbytes}_{name.replace(', ', '_').replace(' ', '_')}"
+        what = f"{self._size}_{name.replace(', ', '_').replace(' ', '_')}"
         source, target = (self._segment(self._beside(f"{what}_{end}")) for end in ("source", "target"))
         pair = {
             BARE_TCP: partial(self.programs.tcp_pair, source, target),
@@ -94,7 +99,7 @@ class Course:
 
     def daosup(self, transport: str, *, is_spinning: bool = False) -> Contender:
         """A publisher and a mirror of daosup; they spin only while frames come, so they are there all the time."""
-        what = f"{self.nbytes}_{transport}"
+        what = f"{self._size}_{transport}"
         if is_spinning:
             what += f"_{SPINNING}_{LARGE}" if self.nbytes >= LARGE_BYTES else f"_{SPINNING}"
         source = self._segment(self.hosts.source_file(what))
@@ -112,7 +117,7 @@ class Course:
             raise BenchError("a worker was restarted while it was measured")
 
     def _segment(self, file: Path) -> Path:
-        segment = Segment.create(file, (self.nbytes // _WORD_BYTES,), "uint64", layout="fifo", depth=1)
+        segment = Segment.create(file, (self.nbytes // _WORD_BYTES,), "uint64", layout="fifo", depth=self.depth)
         self._stack.callback(segment.close)
         self._stack.callback(segment.unlink)
         return file
@@ -140,10 +145,10 @@ class Course:
 
 
 @contextmanager
-def course(hosts: Fleet, programs: BarePrograms, nbytes: int) -> Iterator[Course]:
-    """A course for frames of ``nbytes`` bytes; all that was started ends with it."""
+def course(hosts: Fleet, programs: BarePrograms, nbytes: int, depth: int = 1) -> Iterator[Course]:
+    """A course for frames of ``nbytes`` bytes in FIFOs of that depth; all that was started ends with it."""
     with ExitStack() as stack:
-        yield Course(hosts, programs, nbytes, stack)
+        yield Course(hosts, programs, nbytes, depth, stack)
 
 
 def daosup_name(transport: str, *, is_spinning: bool = False) -> str:

@@ -6,7 +6,8 @@ and frames of 16 MB at 20 Hz, of which 200 a second are more than this memory mo
 p50 and a p99; a ratio is that of two turns beside one another, so what the machine did in these seconds meets both.
 
 *Staged* is the bare TCP program with what it leaves out and daosup may not: each frame is received whole before it
-goes into the mirror. It is compared without a goal, and says how much of a difference is the price of that.
+goes into the mirror. It is compared without a goal, and says how much of a difference is the price of that. A mirror
+with a FIFO pays no such price: a frame goes into a slot at which nobody looks until it is there whole.
 
 Neither writer nor observer spins, as on a machine with two cores they would take one of them from who moves the
 frames. Where it is allowed they run before programs that compute: behind one that spins they would measure for how long
@@ -47,6 +48,8 @@ FIGURE = "latency"
 #: Of p50, p99 and CPU against the bare program of the same transport.
 GOALS = {"direct": (Goal(1.15), Goal(1.3), Goal(1.2)), "zmq": (Goal(1.15), None, None)}
 SPINNING_GOAL = Goal(1.3)
+#: Frames from this size on are also measured in a FIFO of so many.
+FIFO_BYTES, FIFO_DEPTH = 1 << 20, 4
 _TURN_S, _REPEATS = 1.5, 9
 _LARGE_TURN_S, _LARGE_REPEATS = 4.0, 5
 #: Whoever spins sees first, for up to a second, whether frames flow.
@@ -60,28 +63,47 @@ def measure(plan: Plan) -> Iterator[Row]:
         programs = BarePrograms.build(folder)
         for nbytes in plan.sizes:
             yield from _size(plan, hosts, programs, nbytes)
+        for nbytes in plan.sizes:
+            if nbytes >= FIFO_BYTES and "direct" in plan.transports:
+                yield from _in_fifo(plan, hosts, programs, nbytes)
 
 
 def _size(plan: Plan, hosts: Fleet, programs: BarePrograms, nbytes: int) -> Iterator[Row]:
+    title = size_name(nbytes)
     with course(hosts, programs, nbytes) as place:
         contenders = [place.bare(name) for name in (BARE_TCP, BARE_STAGED, BARE_SPINNING, BARE_ZMQ)]
         contenders += [place.daosup(transport) for transport in plan.transports]
         if "direct" in plan.transports:
             contenders.append(place.daosup("direct", is_spinning=True))
-        count = plan.either(_LARGE_REPEATS if nbytes >= LARGE_BYTES else _REPEATS, 2)
-        title = f"latency, {size_name(nbytes)}"
-        rounds, noise = quietest(plan, title, count, partial(_round, plan, contenders, place, nbytes))
-    turns = {contender.name: [each[contender.name] for each in rounds] for contender in contenders}
+        turns, noise = _turns(plan, title, place, contenders)
     for transport in plan.transports:
-        yield from _against_bare(nbytes, transport, turns, noise)
+        yield from _against_bare(title, transport, turns, noise)
     if "direct" in plan.transports:
-        yield from _against_staged(nbytes, turns, noise)
-    if "direct" in plan.transports:
-        what = f"{size_name(nbytes)}: direct, spinning / {BARE_SPINNING}, p50"
-        ours, bare = turns[daosup_name("direct", is_spinning=True)], turns[BARE_SPINNING]
-        yield _ratio(what, p50s_us(ours), p50s_us(bare), SPINNING_GOAL, noise)
+        yield from _against_staged(title, turns, noise)
+        yield _spinning(title, turns, noise)
     for name, its in turns.items():
-        yield from _alone(nbytes, name, its, noise)
+        yield from _alone(title, name, its, noise, nbytes)
+
+
+def _in_fifo(plan: Plan, hosts: Fleet, programs: BarePrograms, nbytes: int) -> Iterator[Row]:
+    title = f"{size_name(nbytes)} in a FIFO of {FIFO_DEPTH}"
+    with course(hosts, programs, nbytes, FIFO_DEPTH) as place:
+        contenders = [place.bare(name) for name in (BARE_TCP, BARE_SPINNING)]
+        contenders += [place.daosup("direct", is_spinning=is_spinning) for is_spinning in (False, True)]
+        turns, noise = _turns(plan, title, place, contenders)
+    yield from _against_bare(title, "direct", turns, noise)
+    yield _spinning(title, turns, noise)
+    for name, its in turns.items():
+        yield from _alone(title, name, its, noise)
+
+
+def _turns(
+    plan: Plan, title: str, place: Course, contenders: Sequence[Contender]
+) -> tuple[dict[str, list[Turn]], Noise]:
+    count = plan.either(_LARGE_REPEATS if place.nbytes >= LARGE_BYTES else _REPEATS, 2)
+    run = partial(_round, plan, contenders, place, place.nbytes)
+    rounds, noise = quietest(plan, f"latency, {title}", count, run)
+    return {contender.name: [each[contender.name] for each in rounds] for contender in contenders}, noise
 
 
 def _round(plan: Plan, contenders: Sequence[Contender], place: Course, nbytes: int) -> dict[str, Turn]:
@@ -98,18 +120,24 @@ def _turn(plan: Plan, place: Course, contender: Contender, nbytes: int) -> Turn:
     return place.turn(contender, rate_hz=rate_hz, seconds=min(seconds, 1.0) if plan.is_quick else seconds)
 
 
-def _against_bare(nbytes: int, transport: str, turns: dict[str, list[Turn]], noise: Noise) -> Iterator[Row]:
+def _against_bare(title: str, transport: str, turns: dict[str, list[Turn]], noise: Noise) -> Iterator[Row]:
     ours, bare = turns[daosup_name(transport)], turns[BARE_OF[transport]]
-    what = f"{size_name(nbytes)}: {transport} / {BARE_OF[transport]}"
+    what = f"{title}: {transport} / {BARE_OF[transport]}"
     for goal, name, of in zip(GOALS[transport], ("p50", "p99", "CPU"), (p50s_us, p99s_us, cpus_us)):
         yield _ratio(f"{what}, {name}", of(ours), of(bare), goal, noise)
 
 
-def _against_staged(nbytes: int, turns: dict[str, list[Turn]], noise: Noise) -> Iterator[Row]:
+def _against_staged(title: str, turns: dict[str, list[Turn]], noise: Noise) -> Iterator[Row]:
     """What is left of the difference where the bare program, too, gives mirrors whole frames only."""
     ours, bare = turns[daosup_name("direct")], turns[BARE_STAGED]
     for name, of in (("p50", p50s_us), ("p99", p99s_us), ("CPU", cpus_us)):
-        yield _ratio(f"{size_name(nbytes)}: direct / {BARE_STAGED}, {name}", of(ours), of(bare), None, noise)
+        yield _ratio(f"{title}: direct / {BARE_STAGED}, {name}", of(ours), of(bare), None, noise)
+
+
+def _spinning(title: str, turns: dict[str, list[Turn]], noise: Noise) -> Row:
+    ours, bare = turns[daosup_name("direct", is_spinning=True)], turns[BARE_SPINNING]
+    what = f"{title}: direct, spinning / {BARE_SPINNING}, p50"
+    return _ratio(what, p50s_us(ours), p50s_us(bare), SPINNING_GOAL, noise)
 
 
 def _ratio(what: str, ours_us: Sequence[float], bare_us: Sequence[float], goal: Optional[Goal], noise: Noise) -> Row:
@@ -117,15 +145,17 @@ def _ratio(what: str, ours_us: Sequence[float], bare_us: Sequence[float], goal: 
     return Row(what, "x", ratios(ours_us, bare_us), goal, note=note, noise=noise)
 
 
-def _alone(nbytes: int, name: str, turns: Sequence[Turn], noise: Noise) -> Iterator[Row]:
+def _alone(
+    title: str, name: str, turns: Sequence[Turn], noise: Noise, point_bytes: Optional[int] = None
+) -> Iterator[Row]:
+    """``point_bytes``: where it is in the figures; None: it is in none."""
     skipped, written = (sum(getattr(turn.sight, field) for turn in turns) for field in ("skipped", "written"))
     note = f"CPU {median(cpus_us(turns)):.1f} us a frame, skipped {skipped} of {written}"
     if not all(turn.written.is_at_once for turn in turns):
         note += "; writer and observer were not allowed to run at once"
-    title = f"{size_name(nbytes)}: {name}"
     for what, ages_us, more in (("p50", p50s_us(turns), note), ("p99", p99s_us(turns), "")):
-        point = Point(f"{FIGURE}-{what}", name, nbytes)
-        yield Row(f"{title}, {what}", "us", ages_us, note=more, noise=noise, point=point)
+        point = None if point_bytes is None else Point(f"{FIGURE}-{what}", name, point_bytes)
+        yield Row(f"{title}: {name}, {what}", "us", ages_us, note=more, noise=noise, point=point)
 
 
 def p50s_us(turns: Sequence[Turn]) -> tuple[float, ...]:

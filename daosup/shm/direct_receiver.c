@@ -18,8 +18,8 @@
 /* Of messages up to this size whatever has come is read at once; larger ones are read one by one. */
 #define SMALL_BYTES (128u << 10)
 #define ROOM_BYTES (512u << 10)
-/* Of a larger frame what has not been read is left in the socket, if all of it is there, until it goes into the mirror: that
- * spares a copy, which costs more than the two system calls that it takes. */
+/* Of a larger frame the header is read by itself, and the rest, where that may be, into the mirror: that spares a copy, which
+ * costs more than the two system calls that it takes. */
 #ifndef DIRECT_STRAIGHT_BYTES
 #define DIRECT_STRAIGHT_BYTES (16u << 10)
 #endif
@@ -64,8 +64,7 @@ void direct_receiver_close(struct direct_receiver *self, bool is_abrupt)
 
 /* -- bytes */
 
-/* Make room for so many bytes from the first one that is here on. */
-static bool has_room(struct direct_receiver *self, size_t bytes)
+bool receiver_has_room(struct direct_receiver *self, size_t bytes)
 {
     if (self->begin > 0) {
         self->end -= self->begin;
@@ -104,13 +103,22 @@ static ssize_t spin(struct direct_receiver *self, size_t wanted, bool is_all)
     return here > 0 ? (ssize_t)here : recv(self->fd, self->buffer + self->end, wanted, is_all ? MSG_WAITALL : 0);
 }
 
-/* At the end of a call that read something. */
-static void heard(struct direct_receiver *self)
+void receiver_heard(struct direct_receiver *self)
 {
     int on = 1;
     if (self->is_quick) /* the kernel forgets it now and then */
         (void)setsockopt(self->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
     self->heard_ns = monotonic_ns();
+}
+
+int receiver_came(struct direct_receiver *self, ssize_t got)
+{
+    if (got < 0 && errno == EINTR)
+        return FRAMES_INTERRUPTED;
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return FRAMES_TIMEOUT;
+    snprintf(self->wrong, sizeof self->wrong, "%s", got == 0 ? "the owner closed the connection" : strerror(errno));
+    return DIRECT_CLOSED;
 }
 
 /* Have at most so many bytes more; if `is_all`, as many. */
@@ -120,15 +128,10 @@ static int fill(struct direct_receiver *self, size_t wanted, bool is_all)
                                     : recv(self->fd, self->buffer + self->end, wanted, is_all ? MSG_WAITALL : 0);
     if (got > 0) {
         self->end += (size_t)got;
-        heard(self);
+        receiver_heard(self);
         return FRAMES_OK;
     }
-    if (got < 0 && errno == EINTR)
-        return FRAMES_INTERRUPTED;
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-        return FRAMES_TIMEOUT;
-    snprintf(self->wrong, sizeof self->wrong, "%s", got == 0 ? "the owner closed the connection" : strerror(errno));
-    return DIRECT_CLOSED;
+    return receiver_came(self, got);
 }
 
 /* Have more of a message that has so many bytes; whether that is certain, as its header is here, or what usually comes. */
@@ -136,7 +139,7 @@ static int fill_for(struct direct_receiver *self, size_t message_bytes, bool is_
 {
     size_t here = self->end - self->begin;
     bool is_small = message_bytes <= SMALL_BYTES;
-    if (!has_room(self, message_bytes))
+    if (!receiver_has_room(self, message_bytes))
         return DIRECT_FAILED;
     if (may_be_straight && !is_certain)
         return fill(self, DNET_HEADER_BYTES - here, false);
@@ -149,49 +152,18 @@ size_t receiver_left(const struct direct_receiver *self, const struct dnet_heade
     return here < message_bytes ? message_bytes - here : 0;
 }
 
-/* Whether the frame at the beginning may go straight from the socket into the mirror, and all that is missing of it waits
- * there, and nothing behind it. Only ours are known to be whole before their last bytes are read. */
-static bool is_straight(const struct direct_receiver *self, const struct dnet_header *header, uint64_t straight_from)
+/* Frames that come one behind the other are read with as few calls as can be, unless they are large. */
+static bool may_go_straight(const struct direct_receiver *self, uint64_t frame_bytes, const struct receiver_straight *straight)
 {
-    int waiting = 0;
-    bool may_be = header->kind == DNET_FRAME && header->cnt0 >= straight_from &&
-                  (header->flags & (DNET_HAS_FRAME_ID | DNET_ECHO)) == DNET_HAS_FRAME_ID;
-    return may_be && ioctl(self->fd, FIONREAD, &waiting) == 0 && waiting > DNET_TRAILER_BYTES &&
-           (size_t)waiting == receiver_left(self, header);
+    if (straight == NULL || self->unpacking.is_wanted || frame_bytes <= DIRECT_STRAIGHT_BYTES)
+        return false;
+    return !self->is_dense || (straight->is_spare && frame_bytes > SMALL_BYTES);
 }
 
-int receiver_read_left(struct direct_receiver *self, unsigned char *into, size_t frame_bytes, uint64_t *counter)
+int receiver_next(struct direct_receiver *self, uint64_t frame_bytes, const struct receiver_straight *straight,
+                  int64_t until_ns, struct dnet_header *header)
 {
-    size_t here = self->end - self->begin - DNET_HEADER_BYTES, left = frame_bytes - here, got = 0;
-    ssize_t more = 0;
-    memcpy(into, self->buffer + self->begin + DNET_HEADER_BYTES, here);
-    self->begin = self->end = 0;
-    while (got < left + sizeof *counter) { /* once, unless some bytes are urgent */
-        size_t of_frame = got < left ? got : left, of_counter = got - of_frame;
-        struct iovec parts[2] = {{into + here + of_frame, left - of_frame},
-                                 {(unsigned char *)counter + of_counter, sizeof *counter - of_counter}};
-        struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-        more = recvmsg(self->fd, &message, MSG_DONTWAIT);
-        if (more <= 0)
-            break;
-        got += (size_t)more;
-    }
-    if (more > 0) {
-        self->straight++;
-        heard(self);
-        return FRAMES_OK;
-    }
-    self->is_cut = true;
-    snprintf(self->wrong, sizeof self->wrong, "a frame could not be read to its end: %s",
-             more < 0 ? strerror(errno) : "some of it is not there any more");
-    return DIRECT_CLOSED;
-}
-
-int receiver_next(struct direct_receiver *self, uint64_t frame_bytes, uint64_t straight_from, int64_t until_ns,
-                  struct dnet_header *header)
-{
-    bool may_be_straight = straight_from != RECEIVER_NEVER_STRAIGHT && !self->unpacking.is_wanted && !self->is_dense &&
-                           frame_bytes > DIRECT_STRAIGHT_BYTES;
+    bool may_be_straight = may_go_straight(self, frame_bytes, straight);
     if (self->is_cut)
         return DIRECT_CLOSED;
     /* A header that is here alone is no wait yet: what belongs to it comes along. */
@@ -205,7 +177,7 @@ int receiver_next(struct direct_receiver *self, uint64_t frame_bytes, uint64_t s
             if (wrong != FRAMES_OK)
                 return wrong;
             message_bytes = DNET_HEADER_BYTES + (size_t)header->payload_bytes;
-            if (here >= message_bytes || (may_be_straight && is_straight(self, header, straight_from)))
+            if (here >= message_bytes || (may_be_straight && receiver_goes_straight(self, header, straight)))
                 return FRAMES_OK;
         }
         if (has_waited && self->heard_ns >= until_ns)
@@ -278,7 +250,7 @@ static bool is_packed_behind(struct direct_receiver *self, const struct dnet_hea
 bool receiver_is_behind(struct direct_receiver *self, const struct dnet_header *header)
 {
     size_t message_bytes = DNET_HEADER_BYTES + (size_t)header->payload_bytes;
-    size_t behind = self->end - self->begin - message_bytes;
+    size_t here = self->end - self->begin, behind = here > message_bytes ? here - message_bytes : 0;
     if (self->is_every)
         return false;
     if (self->unpacking.is_wanted)
@@ -297,7 +269,7 @@ int direct_receive(struct direct_receiver *self, uint64_t frame_bytes, int64_t u
 {
     for (;;) {
         struct dnet_header header;
-        int result = receiver_next(self, frame_bytes, RECEIVER_NEVER_STRAIGHT, until_ns, &header);
+        int result = receiver_next(self, frame_bytes, NULL, until_ns, &header);
         if (result != FRAMES_OK)
             return result;
         bool is_passed = header.kind == DNET_FRAME && (header.flags & DNET_ECHO) == 0 && receiver_is_behind(self, &header);

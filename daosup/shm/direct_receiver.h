@@ -6,6 +6,8 @@
 #ifndef DAOSUP_DIRECT_RECEIVER_H
 #define DAOSUP_DIRECT_RECEIVER_H
 
+#include <sys/types.h>
+
 #include "direct_unpacking.h"
 #include "dnet.h"
 #include "frames.h"
@@ -59,16 +61,36 @@ int receiver_check(struct direct_receiver *self, const struct dnet_header *heade
 /* Say what is wrong, as printf does with one unsigned long long: DIRECT_BAD. */
 int receiver_refuse(struct direct_receiver *self, const char *what, uint64_t number);
 
+/* Where a frame may go from the socket, past memory. */
+struct receiver_straight {
+    uint64_t from; /* frames with that counter or a later one */
+    bool is_spare; /* to where nobody looks yet, so it may be torn, and some of it may still be on its way */
+};
+
 /* For direct_taking.c. Wait for a message to be here whole, and no longer than until then: as direct_receive, FRAMES_OK. Of a
- * frame of ours with that counter or a later one the rest may still be in the socket, if nothing is behind it there. */
-int receiver_next(struct direct_receiver *self, uint64_t frame_bytes, uint64_t straight_from, int64_t until_ns,
-                  struct dnet_header *header);
-#define RECEIVER_NEVER_STRAIGHT UINT64_MAX
+ * frame that may go `straight` (NULL: none may) the rest is in the socket, or comes. */
+int receiver_next(struct direct_receiver *self, uint64_t frame_bytes, const struct receiver_straight *straight,
+                  int64_t until_ns, struct dnet_header *header);
 /* How many bytes of the message at the beginning are. */
 size_t receiver_left(const struct direct_receiver *self, const struct dnet_header *header);
-/* Read them, the frame into that place and the counter behind it: FRAMES_OK. Else DIRECT_CLOSED, now and whenever more is
- * asked for, as nobody knows what of it was read. */
-int receiver_read_left(struct direct_receiver *self, unsigned char *into, size_t frame_bytes, uint64_t *counter);
+
+/* Of direct_straight.c. Whether the rest of the message at the beginning may go straight: if it is a plain frame, and, unless
+ * to a spare place, one of ours, all there, and nothing behind it. */
+bool receiver_goes_straight(const struct direct_receiver *self, const struct dnet_header *header,
+                            const struct receiver_straight *straight);
+/* Read it, the frame into that place and the counter behind it: FRAMES_OK. To a spare place it is waited for; where that is in
+ * vain what has come is kept for the next call: FRAMES_BUSY, or, if nothing has, as direct_receive. Otherwise nobody knows
+ * what of it was read: DIRECT_CLOSED, now and whenever more is asked for. */
+int receiver_read_straight(struct direct_receiver *self, const struct dnet_header *header, bool is_spare,
+                           unsigned char *into, uint64_t *counter);
+
+/* For direct_straight.c. Make room for so many bytes from the first one that is here on. */
+bool receiver_has_room(struct direct_receiver *self, size_t bytes);
+/* At the end of a call that read something. */
+void receiver_heard(struct direct_receiver *self);
+/* What a call that read nothing says, with errno: FRAMES_INTERRUPTED, FRAMES_TIMEOUT or DIRECT_CLOSED. */
+int receiver_came(struct direct_receiver *self, ssize_t got);
+
 /* Give the caller the message at the beginning, which is here whole: DIRECT_OTHER, or DIRECT_FAILED or DIRECT_BAD. */
 int receiver_hand_over(struct direct_receiver *self, const struct dnet_header *header, size_t frame_bytes,
                        struct direct_message *message);

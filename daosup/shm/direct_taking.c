@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "direct_taking.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "latency.h"
@@ -13,30 +14,55 @@ static uint64_t frame_id(const struct dnet_header *header)
     return header->flags & DNET_HAS_FRAME_ID ? header->reserved[0] : header->cnt0;
 }
 
+/* Whether frames go to a slot of a FIFO at which nobody looks until they are there. */
+static bool has_spare(const struct direct_taking *taking)
+{
+    return taking->frames->depth > 1;
+}
+
 /* Ours send frames only whole. */
 static int torn(struct direct_receiver *self, const struct dnet_header *header)
 {
     return receiver_refuse(self, "frame %llu has another counter behind it", header->cnt0);
 }
 
-/* Of the frame at the beginning all that is not here waits in the socket, and goes from there into the mirror. */
-static int write_straight(struct direct_receiver *self, struct direct_taking *taking, const struct dnet_header *header)
+/* What was read of it went there; and what was kept of it may be none of it. */
+static int lost(struct direct_receiver *self, const struct dnet_header *header)
+{
+    if (!self->is_cut)
+        snprintf(self->wrong, sizeof self->wrong, "the mirror was lost while frame %llu was written",
+                 (unsigned long long)header->cnt0);
+    self->is_cut = true;
+    return FRAMES_LOST;
+}
+
+/* What is not here of the frame at the beginning goes from the socket into the mirror; or it `is_passed` over. FRAMES_BUSY:
+ * some of it is still to come. */
+static int write_straight(struct direct_receiver *self, struct direct_taking *taking, const struct dnet_header *header,
+                          bool *is_passed)
 {
     struct frames *frames = taking->frames;
     struct frames_write write;
     uint64_t after = 0;
+    bool is_spare = has_spare(taking);
     unsigned char *into = frames_begin(frames, &write);
     if (into == NULL)
         return FRAMES_LOST;
-    int result = receiver_read_left(self, into, frames->frame_bytes, &after);
-    if (result == FRAMES_OK && after == header->cnt0)
-        return (int)frames_end(frames, &write, frame_id(header), header->atime_ns);
-    frames_abandon(frames, &write);
+    int result = receiver_read_straight(self, header, is_spare, into, &after);
     if (result == FRAMES_OK) {
-        self->is_cut = true;
-        return torn(self, header);
+        bool is_torn = after != header->cnt0;
+        *is_passed = is_spare && (is_torn || receiver_is_behind(self, header));
+        if (!is_torn && !*is_passed)
+            return frames_end(frames, &write, frame_id(header), header->atime_ns) == FRAMES_OK ? FRAMES_OK : lost(self, header);
+        if (is_torn && header->flags & DNET_HAS_FRAME_ID) {
+            self->is_cut = true;
+            result = torn(self, header);
+        }
     }
-    return frames_lost(frames) ? FRAMES_LOST : result;
+    frames_abandon(frames, &write, is_spare);
+    if (result == FRAMES_OK || result == DIRECT_BAD || !(self->is_cut ? frames_lost(frames) : frames_spoiled(frames)))
+        return result;
+    return lost(self, header);
 }
 
 /* The frame at the beginning, which is here whole; or it `is_passed` over. */
@@ -66,7 +92,7 @@ static int take(struct direct_receiver *self, struct direct_taking *taking, cons
     bool is_passed = false;
     if (header->cnt0 < taking->expected)
         return FRAMES_OK;
-    int result = receiver_left(self, header) > 0 ? write_straight(self, taking, header)
+    int result = receiver_left(self, header) > 0 ? write_straight(self, taking, header, &is_passed)
                                                  : write_whole(self, taking, header, &is_passed);
     if (result != FRAMES_OK)
         return result;
@@ -98,7 +124,8 @@ int direct_take(struct direct_receiver *self, struct direct_taking *taking, stru
     int64_t look_ns = monotonic_ns() + SIGNALS_NS;
     for (;;) {
         struct dnet_header header;
-        int result = receiver_next(self, taking->frames->frame_bytes, taking->expected, taking->until_ns, &header);
+        struct receiver_straight straight = {.from = taking->expected, .is_spare = has_spare(taking)};
+        int result = receiver_next(self, taking->frames->frame_bytes, &straight, taking->until_ns, &header);
         if (result != FRAMES_OK)
             return result;
         bool is_frame = header.kind == DNET_FRAME && (header.flags & DNET_ECHO) == 0;
@@ -106,13 +133,14 @@ int direct_take(struct direct_receiver *self, struct direct_taking *taking, stru
             return receiver_hand_over(self, &header, taking->frames->frame_bytes, message);
         if (is_frame) {
             result = take(self, taking, &header);
-            if (result != FRAMES_OK)
+            if (result != FRAMES_OK && result != FRAMES_BUSY)
                 return result;
         }
-        receiver_consume(self, &header);
+        if (result != FRAMES_BUSY)
+            receiver_consume(self, &header);
         statistics_beat(taking->page, self->heard_ns);
         if (self->heard_ns >= taking->until_ns)
-            return FRAMES_OK;
+            return result == FRAMES_BUSY ? FRAMES_TIMEOUT : FRAMES_OK;
         if (self->heard_ns >= look_ns)
             return FRAMES_INTERRUPTED;
     }

@@ -1,8 +1,9 @@
 /* Frames from a direct connection into a mirror.
  *
- * Invariant: a frame is written only when all of it is here, in memory or in the socket, so a link that dies in the middle
- * of one leaves the last frame untouched. What comes from another owner than ours may be torn, which only its last bytes
- * say: so it is read whole first.
+ * Invariant: a link that dies in the middle of a frame leaves the last one untouched, and no slot has a counter whose frame
+ * is not all there. So where there is one slot a frame is written only when all of it is here, in memory or in the socket;
+ * what comes from another owner than ours may be torn, which only its last bytes say, and is read whole first. A FIFO's
+ * spare slot is written to while a frame comes; if not all of it does, that slot has no frame any more.
  */
 #ifndef DAOSUP_DIRECT_TAKING_H
 #define DAOSUP_DIRECT_TAKING_H

@@ -256,14 +256,21 @@ unsigned char *frames_begin(struct frames *self, struct frames_write *write)
     if (frames_spoiled(self))
         return NULL;
     write->slot = begin_write(self);
+    if (guard_lost(self->guard)) {
+        end_write(block(self, write->slot));
+        return NULL;
+    }
     write->newest = frames_counter(self, (write->slot + self->depth - 1) % self->depth);
     atomic_thread_fence(memory_order_seq_cst);
     return frame(self, write->slot);
 }
 
-void frames_abandon(struct frames *self, const struct frames_write *write)
+void frames_abandon(struct frames *self, const struct frames_write *write, bool is_spoiled)
 {
-    end_write(block(self, write->slot));
+    unsigned char *metadata = block(self, write->slot);
+    if (is_spoiled) /* who reads slot by slot would take it for the frame that was there */
+        atomic_store_explicit(u64(metadata, CNT0), 0, memory_order_release);
+    end_write(metadata);
 }
 
 /* The flag stays up until the counter is stored, so no reader can take the new data for the old frame's. */
@@ -290,7 +297,7 @@ enum frames_result frames_commit(struct frames *self, const void *from, uint64_t
     if (into == NULL)
         return FRAMES_LOST;
     if (after != FRAMES_ANY && after != write.newest) {
-        frames_abandon(self, &write);
+        frames_abandon(self, &write, false);
         return FRAMES_BUSY;
     }
     copy_shared(into, from, self->frame_bytes, COMMITTED_PIECE_BYTES, NULL);

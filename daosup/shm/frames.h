@@ -82,8 +82,8 @@ enum frames_result frames_commit(struct frames *self, const void *from, uint64_t
  * read or write the slot, so there is no time to wait for anything. NULL: FRAMES_LOST. */
 unsigned char *frames_begin(struct frames *self, struct frames_write *write);
 enum frames_result frames_end(struct frames *self, const struct frames_write *write, uint64_t cnt2, int64_t atime_ns);
-/* Instead of the second step: the slot keeps its counter, and what was written into it. */
-void frames_abandon(struct frames *self, const struct frames_write *write);
+/* Instead of the second step. The slot keeps its counter; or, if it `is_spoiled`, it has none any more. */
+void frames_abandon(struct frames *self, const struct frames_write *write, bool is_spoiled);
 /* A frame is announced after no more than frames_spoiled; only waiting in vain looks for all. */
 enum frames_result frames_wait(struct frames *self, struct semaphores *semaphores, int index, uint64_t last,
                                int64_t deadline_ns);

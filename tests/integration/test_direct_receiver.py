@@ -69,10 +69,10 @@ class Rig:
 
 @contextlib.contextmanager
 def rigged(
-    folder: Path, shape: tuple[int, ...], *, is_every: bool = False, most_waiting_bytes: int = 0
+    folder: Path, shape: tuple[int, ...], *, is_every: bool = False, most_waiting_bytes: int = 0, depth: int = 1
 ) -> Iterator[Rig]:
     with (
-        Segment.create(folder / f"{NAME}.im.shm", shape, "uint16") as segment,
+        Segment.create(folder / f"{NAME}.im.shm", shape, "uint16", depth=depth) as segment,
         connected(most_waiting_bytes) as (near, far),
     ):
         receiver = DirectReceiver(far.detach(), is_every)
@@ -205,14 +205,101 @@ def test_another_frame_is_read_whole_first(roomy: Rig, what: str) -> None:
     assert roomy.receiver.taken == roomy.segment.counter == int(what != "known already")
 
 
-def after_its_mirror_went(folder: Path, aside: ThreadPoolExecutor) -> tuple[int, str]:
+@pytest.fixture
+def fifo(tmp_path: Path) -> Iterator[Rig]:
+    """One whose mirror has three slots."""
+    with rigged(tmp_path, (256, 512), depth=3) as made:
+        yield made
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+@pytest.mark.parametrize("spin_ns", [0, 1_000_000])
+def test_into_a_spare_slot_a_frame_goes_while_it_comes(
+    fifo: Rig, aside: ThreadPoolExecutor, is_ours: bool, spin_ns: int
+) -> None:
+    fifo.receiver.spin_ns = spin_ns
+    for counter in range(1, 6):
+        frame = fifo.owner.frame(counter)
+        if not is_ours:
+            frame = dnet.encode_frame(frame_of(fifo.segment.geometry, counter), counter, counter + 2000)
+        sending = aside.submit(fifo.owner.say, frame)
+        fifo.take_until(counter)
+        sending.result()
+        assert fifo.segment.read().tobytes() == frame_of(fifo.segment.geometry, counter)
+        assert fifo.segment.stamp[:3] == (counter, counter + 1000 * is_ours, counter + 2000)
+    assert fifo.receiver.straight == 5
+    assert fifo.counts == (5, 0, 0, 0)
+
+
+def test_while_half_of_a_frame_is_in_a_spare_slot_the_others_are_as_they_were(fifo: Rig) -> None:
+    window, geometry = fifo.segment.window, fifo.segment.geometry
+    for counter in range(1, 4):
+        fifo.owner.send(counter)
+        fifo.take_until(counter)
+    frame = fifo.owner.frame(4)
+    fifo.owner.say(frame[:100_000])
+    wait_until(lambda: fifo.take()[0] == TIMEOUT and waiting_bytes(fifo) == 0, what="the half")
+    fifo.check_newest(3, 3)
+    assert [window.counter(slot) for slot in range(3)] == [0, 2, 3]
+    for slot in (1, 2):
+        into = bytearray(geometry.frame_bytes)
+        window.snapshot(into, 0, slot, 0.0)
+        assert into == frame_of(geometry, slot + 1)
+    fifo.owner.say(frame[100_000:200_000])
+    wait_until(lambda: fifo.take()[0] == TIMEOUT and waiting_bytes(fifo) == 0, what="more of it")
+    fifo.owner.say(frame[200_000:])
+    fifo.take_until(4)
+    fifo.check_newest(4, 4)
+    assert [window.counter(slot) for slot in range(3)] == [4, 2, 3]
+
+
+def test_a_link_that_dies_leaves_no_half_frame_under_an_old_counter(fifo: Rig) -> None:
+    for counter in range(1, 4):
+        fifo.owner.send(counter)
+        fifo.take_until(counter)
+    fifo.owner.say(fifo.owner.frame(4)[:100_000])
+    fifo.owner.close()
+    wait_until(lambda: fifo.take()[0] == CLOSED, what="the end")
+    assert fifo.receiver.wrong == "the owner closed the connection"
+    fifo.check_newest(3, 3)
+    assert [fifo.segment.window.counter(slot) for slot in range(3)] == [0, 2, 3]
+    fifo.segment.write(fifo.segment.read())
+    assert [fifo.segment.window.counter(slot) for slot in range(3)] == [4, 2, 3]
+
+
+def test_a_frame_that_was_torn_at_another_owner_leaves_the_newest(fifo: Rig) -> None:
+    fifo.owner.send(1)
+    fifo.take_until(1)
+    torn = dnet.encode_frame(frame_of(fifo.segment.geometry, 2), 2, 2002)[:-8] + dnet.TRAILER.pack(3)
+    fifo.owner.say(torn)
+    fifo.owner.send(3)
+    fifo.take_until(3)
+    fifo.check_newest(3, 2)
+    assert fifo.counts == (2, 1, 1, 1)
+
+
+def test_half_a_frame_outlasts_the_mirror_that_it_was_for(fifo: Rig, aside: ThreadPoolExecutor) -> None:
+    frame = fifo.owner.frame(1)
+    fifo.owner.say(frame[:100_000])
+    wait_until(lambda: fifo.take()[0] == TIMEOUT and waiting_bytes(fifo) == 0, what="the half")
+    os.truncate(fifo.segment.path, 8192)
+    sending = aside.submit(fifo.owner.say, frame[100_000:])
+    with pytest.raises(SegmentLostError):
+        fifo.take()
+    outcome, header, payload = fifo.receiver.receive(fifo.segment.geometry.frame_bytes, soon())
+    sending.result()
+    assert (outcome, header, payload) == (OTHER, frame[: dnet.HEADER_BYTES], frame[dnet.HEADER_BYTES :])
+    assert fifo.receiver.taken == 0
+
+
+def after_its_mirror_went(folder: Path, aside: ThreadPoolExecutor, depth: int) -> tuple[int, str]:
     """How it goes on if the mirror is cut before a frame comes, and while that is waited for."""
-    with rigged(folder, (10_000,)) as rig:
+    with rigged(folder, (10_000,), depth=depth) as rig:
         before = rig.receiver.heard_s
         taking = aside.submit(rig.take, FOREVER_S)
         rig.owner.say(dnet.HEARTBEAT)
         wait_until(lambda: rig.receiver.heard_s > before or taking.done(), what="the heartbeat")
-        os.truncate(rig.segment.path, 8192)
+        os.truncate(rig.segment.path, -(-4304 * depth // 4096) * 4096)  # in the midst of its first slot
         rig.owner.send(1)
         try:
             taking.result()
@@ -221,11 +308,12 @@ def after_its_mirror_went(folder: Path, aside: ThreadPoolExecutor) -> tuple[int,
         return rig.receiver.receive(rig.segment.geometry.frame_bytes, soon())[0], rig.receiver.wrong
 
 
+@pytest.mark.parametrize("depth", [1, 3])
 def test_a_mirror_that_goes_while_a_frame_is_written_costs_the_connection(
-    tmp_path: Path, aside: ThreadPoolExecutor
+    tmp_path: Path, aside: ThreadPoolExecutor, depth: int
 ) -> None:
     def is_closed() -> bool:
-        outcome, wrong = after_its_mirror_went(tmp_path, aside)
+        outcome, wrong = after_its_mirror_went(tmp_path, aside, depth)
         assert outcome in (CLOSED, OTHER, TIMEOUT)  # it may have been missed before
         return outcome == CLOSED and wrong == "a frame could not be read to its end: Bad address"
 

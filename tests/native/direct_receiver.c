@@ -1,10 +1,11 @@
 /* The receiver of direct connections by itself, to be built with sanitizers and fed with anything.
  *
- *     direct_receiver FRAME_BYTES every|newest plain|packed < CASES
+ *     direct_receiver FRAME_BYTES every|newest plain|packed DEPTH < CASES
  *
  * Each case is two 32-bit numbers, how many bytes it has and in pieces of how many they are sent, and the bytes. For each
  * there is a line: how the connection ended, frames taken, passed over, skipped, gaps, other messages, the sum of all
- * bytes of those, the mirror's counter, and whether its frame is whole: all of its bytes are the same.
+ * bytes of those, the mirror's counter, and whether each slot that has a counter has a whole frame, all of whose bytes are the
+ * same, and nobody writes to any.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -22,6 +23,7 @@
 #define METADATA_BYTES 4304
 #define LAST_WRITTEN 4300
 #define CNT0 152
+#define WRITE 176
 
 struct sending {
     int fd;
@@ -68,18 +70,40 @@ static const char *run(struct direct_receiver *receiver, struct direct_taking *t
     }
 }
 
+static uint64_t counter_of(const unsigned char *memory, uint32_t slot)
+{
+    uint64_t counter;
+    memcpy(&counter, memory + slot * METADATA_BYTES + CNT0, sizeof counter);
+    return counter;
+}
+
+static bool is_whole(const unsigned char *memory, uint32_t depth, size_t frame_bytes, uint32_t slot)
+{
+    const unsigned char *frame = memory + depth * METADATA_BYTES + slot * frame_bytes;
+    if (memory[slot * METADATA_BYTES + WRITE] != 0)
+        return false;
+    if (counter_of(memory, slot) == 0)
+        return true;
+    for (size_t i = 1; i < frame_bytes; i++)
+        if (frame[i] != frame[0])
+            return false;
+    return true;
+}
+
 static void try_case(const unsigned char *bytes, size_t length, size_t piece, size_t frame_bytes, bool is_every,
-                     bool is_packed)
+                     bool is_packed, uint32_t depth)
 {
     int ends[2];
     pthread_t thread;
     unsigned long others = 0, sum = 0;
-    size_t whole = METADATA_BYTES + frame_bytes;
+    size_t whole = depth * (METADATA_BYTES + frame_bytes);
+    uint32_t last = depth - 1;
     unsigned char *memory = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED || socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0)
         abort();
+    memcpy(memory + LAST_WRITTEN, &last, sizeof last);
     struct frames frames = {.memory = memory, .length = whole, .metadata_bytes = METADATA_BYTES, .frame_bytes = frame_bytes,
-                            .depth = 1, .has_fifo = true, .fd = -1, .guard = guard_acquire(memory, whole)};
+                            .depth = depth, .has_fifo = true, .fd = -1, .guard = guard_acquire(memory, whole)};
     struct semaphores semaphores;
     struct statistics page = {0};
     struct direct_receiver receiver;
@@ -94,14 +118,13 @@ static void try_case(const unsigned char *bytes, size_t length, size_t piece, si
     direct_receiver_close(&receiver, false);
     pthread_join(thread, NULL);
 
-    uint64_t counter;
-    bool is_whole = true;
-    memcpy(&counter, memory + CNT0, sizeof counter);
-    for (size_t i = 1; i < frame_bytes; i++)
-        is_whole = is_whole && memory[METADATA_BYTES + i] == memory[METADATA_BYTES];
+    bool are_whole = true;
+    memcpy(&last, memory + LAST_WRITTEN, sizeof last);
+    for (uint32_t slot = 0; slot < depth; slot++)
+        are_whole = are_whole && is_whole(memory, depth, frame_bytes, slot);
     printf("%s %llu %llu %llu %llu %lu %lu %llu %d\n", ended, (unsigned long long)taking.taken,
            (unsigned long long)taking.passed_over, (unsigned long long)taking.skipped, (unsigned long long)taking.gaps, others,
-           sum, (unsigned long long)counter, is_whole);
+           sum, (unsigned long long)counter_of(memory, last), are_whole);
     semaphores_close(&semaphores);
     guard_release(frames.guard);
     close(ends[0]);
@@ -111,14 +134,14 @@ static void try_case(const unsigned char *bytes, size_t length, size_t piece, si
 int main(int count, char **words)
 {
     uint32_t numbers[2];
-    if (count != 4 || !packing_load())
+    if (count != 5 || !packing_load())
         return 2;
     while (fread(numbers, sizeof numbers, 1, stdin) == 1) {
         unsigned char *bytes = malloc(numbers[0] + 1u);
         if (bytes == NULL || fread(bytes, 1, numbers[0], stdin) != numbers[0])
             return 2;
         try_case(bytes, numbers[0], numbers[1], strtoul(words[1], NULL, 10), strcmp(words[2], "every") == 0,
-                 strcmp(words[3], "packed") == 0);
+                 strcmp(words[3], "packed") == 0, (uint32_t)atoi(words[4]));
         free(bytes);
     }
     return 0;

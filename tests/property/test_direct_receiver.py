@@ -23,8 +23,8 @@ from daosup.errors import ProtocolError
 ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "daosup" / "shm"
 PARTS = (
-    "direct_receiver", "direct_checking", "direct_taking", "direct_unpacking", "packing", "shuffle", "liblz4",
-    "frames", "frames_waiting", "copying", "quiet_thread", "semaphores", "guard", "latency", "statistics",
+    "direct_receiver", "direct_checking", "direct_straight", "direct_taking", "direct_unpacking", "packing", "shuffle",
+    "liblz4", "frames", "frames_waiting", "copying", "quiet_thread", "semaphores", "guard", "latency", "statistics",
 )  # fmt: skip
 SOURCES = [
     ROOT / "tests" / "native" / "direct_receiver.c",
@@ -59,11 +59,17 @@ def sanitized(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureR
 
 
 def run(
-    program: Path, cases: list[tuple[bytes, int]], mode: str, frame_bytes: int = FRAME_BYTES, form: str = "plain"
+    program: Path,
+    cases: list[tuple[bytes, int]],
+    mode: str,
+    frame_bytes: int = FRAME_BYTES,
+    form: str = "plain",
+    depth: int = 1,
 ) -> list[list[str]]:
     """What became of each case: of bytes that are sent in pieces of that size."""
     script = b"".join(struct.pack("<II", len(raw), piece) + raw for raw, piece in cases)
-    done = subprocess.run([program, str(frame_bytes), mode, form], input=script, capture_output=True, timeout=100)
+    words = [str(frame_bytes), mode, form, str(depth)]
+    done = subprocess.run([program, *words], input=script, capture_output=True, timeout=100)
     assert (done.returncode, done.stderr.decode()) == (0, "")
     return [line.split() for line in done.stdout.decode().splitlines()]
 
@@ -150,16 +156,19 @@ CASES = st.lists(st.tuples(STREAMS, st.sampled_from([1, 7, 64, 65, 4096])), min_
 
 
 @settings(max_examples=40, deadline=None)
-@given(CASES)
-def test_whatever_comes_it_does_what_the_model_does(sanitized: Path, cases: list[tuple[bytes, int]]) -> None:
-    for (raw, _), line in zip(cases, run(sanitized, cases, "every")):
+@given(CASES, st.sampled_from([1, 2, 5]))
+def test_whatever_comes_it_does_what_the_model_does(
+    sanitized: Path, cases: list[tuple[bytes, int]], depth: int
+) -> None:
+    for (raw, _), line in zip(cases, run(sanitized, cases, "every", depth=depth)):
         assert (line[0], *map(int, line[1:])) == expected(raw), raw
 
 
+@pytest.mark.parametrize("depth", [1, 3])
 @pytest.mark.parametrize("is_ours", [False, True])
 @pytest.mark.parametrize(("frame_bytes", "count"), [(24, 100), (20_000, 50), (200_000, 10)])
 def test_a_long_stream_of_frames_is_whole_however_it_is_cut(
-    sanitized: Path, frame_bytes: int, count: int, is_ours: bool
+    sanitized: Path, frame_bytes: int, count: int, is_ours: bool, depth: int
 ) -> None:
     frames = [
         dnet.encode_frame(bytes([counter % 251]) * frame_bytes, counter, counter, frame_id=counter if is_ours else None)
@@ -169,7 +178,9 @@ def test_a_long_stream_of_frames_is_whole_however_it_is_cut(
         (b"".join(frames)[:-cut], piece) for cut in (1, 8, 9, frame_bytes, 7 * frame_bytes) for piece in (999, 2**20)
     ]
     for (raw, _), every, newest in zip(
-        cases, run(sanitized, cases, "every", frame_bytes), run(sanitized, cases, "newest", frame_bytes)
+        cases,
+        run(sanitized, cases, "every", frame_bytes, depth=depth),
+        run(sanitized, cases, "newest", frame_bytes, depth=depth),
     ):
         whole = len(raw) // len(frames[0])
         assert every == ["closed", str(whole), "0", "0", "0", "0", "0", str(whole), "1"]
