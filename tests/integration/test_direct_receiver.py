@@ -131,9 +131,13 @@ def test_each_frame_is_counted_with_how_late_it_is(rig: Rig, aside: ThreadPoolEx
 
 
 @pytest.fixture
-def roomy(tmp_path: Path) -> Iterator[Rig]:
-    """One whose connection has room for some large frames that were not read."""
-    with rigged(tmp_path, (256, 512), most_waiting_bytes=4 << 20) as made:
+def roomy(tmp_path: Path, aside: ThreadPoolExecutor) -> Iterator[Rig]:
+    """One whose connection has room for a large frame that was not read."""
+    with rigged(tmp_path, (256, 288), most_waiting_bytes=4 << 20) as made:
+        # The kernel opens the window only as it sees that what comes is read.
+        sending = aside.submit(made.owner.say, dnet.message(Kind.META, bytes(288 + 20_000 * 120)))
+        wait_until(lambda: made.take()[0] == OTHER, what="the window to be open")
+        sending.result()
         yield made
 
 
