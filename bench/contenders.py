@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 from bench.bare_programs import BarePrograms, Sight, Written
@@ -37,6 +38,8 @@ SPINNING_CONFIG = "".join(
 BARE_OF = {"direct": BARE_TCP, "zmq": BARE_ZMQ}
 _WORD_BYTES = 8
 _ARRIVAL_S = 0.05
+#: Of courses, so that no two have segments of the same names.
+_numbers = count(1)
 
 
 @dataclass(frozen=True)
@@ -75,12 +78,13 @@ class Course:
     hosts: Fleet
     programs: BarePrograms
     nbytes: int
-    depth: int = 1
-    _stack: ExitStack = field(default_factory=ExitStack)
+    depth: int
+    number: int
+    _stack: ExitStack
 
     @property
     def _size(self) -> str:
-        return f"{self.nbytes}x{self.depth}"
+        return f"{self.number}_{self.nbytes}x{self.depth}"
 
     def bare(self, name: str) -> Contender:
         """A bare program."""
@@ -148,7 +152,7 @@ class Course:
 def course(hosts: Fleet, programs: BarePrograms, nbytes: int, depth: int = 1) -> Iterator[Course]:
     """A course for frames of ``nbytes`` bytes in FIFOs of that depth; all that was started ends with it."""
     with ExitStack() as stack:
-        yield Course(hosts, programs, nbytes, depth, stack)
+        yield Course(hosts, programs, nbytes, depth, next(_numbers), stack)
 
 
 def daosup_name(transport: str, *, is_spinning: bool = False) -> str:

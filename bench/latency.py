@@ -9,6 +9,9 @@ p50 and a p99; a ratio is that of two turns beside one another, so what the mach
 goes into the mirror. It is compared without a goal, and says how much of a difference is the price of that. A mirror
 with a FIFO pays no such price: a frame goes into a slot at which nobody looks until it is there whole.
 
+Every third round all processes begin anew: where a process has its memory is chance and stays so, and one pair that is
+asked again and again tells of that.
+
 Neither writer nor observer spins, as on a machine with two cores they would take one of them from who moves the
 frames. Where it is allowed they run before programs that compute: behind one that spins they would measure for how long
 the scheduler lets it. *CPU* is that of both ends together, all their threads, for each frame delivered.
@@ -17,8 +20,9 @@ the scheduler lets it. *CPU* is that of both ends together, all their threads, f
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing
 from functools import partial
-from typing import Optional
+from typing import Callable, Optional
 
 import numpy as np
 
@@ -51,6 +55,7 @@ SPINNING_GOAL = Goal(1.3)
 #: Frames from this size on are also measured in a FIFO of so many.
 FIFO_BYTES, FIFO_DEPTH = 1 << 20, 4
 _TURN_S, _REPEATS = 1.5, 9
+_ROUNDS_OF_A_COURSE = 3
 _LARGE_TURN_S, _LARGE_REPEATS = 4.0, 5
 #: Whoever spins sees first, for up to a second, whether frames flow.
 _SETTLING_SHARE = 0.5
@@ -69,13 +74,13 @@ def measure(plan: Plan) -> Iterator[Row]:
 
 
 def _size(plan: Plan, hosts: Fleet, programs: BarePrograms, nbytes: int) -> Iterator[Row]:
+    def contenders(place: Course) -> list[Contender]:
+        made = [place.bare(name) for name in (BARE_TCP, BARE_STAGED, BARE_SPINNING, BARE_ZMQ)]
+        made += [place.daosup(transport) for transport in plan.transports]
+        return [*made, place.daosup("direct", is_spinning=True)] if "direct" in plan.transports else made
+
     title = size_name(nbytes)
-    with course(hosts, programs, nbytes) as place:
-        contenders = [place.bare(name) for name in (BARE_TCP, BARE_STAGED, BARE_SPINNING, BARE_ZMQ)]
-        contenders += [place.daosup(transport) for transport in plan.transports]
-        if "direct" in plan.transports:
-            contenders.append(place.daosup("direct", is_spinning=True))
-        turns, noise = _turns(plan, title, place, contenders)
+    turns, noise = _turns(plan, title, nbytes, partial(course, hosts, programs, nbytes), contenders)
     for transport in plan.transports:
         yield from _against_bare(title, transport, turns, noise)
     if "direct" in plan.transports:
@@ -86,37 +91,65 @@ def _size(plan: Plan, hosts: Fleet, programs: BarePrograms, nbytes: int) -> Iter
 
 
 def _in_fifo(plan: Plan, hosts: Fleet, programs: BarePrograms, nbytes: int) -> Iterator[Row]:
+    def contenders(place: Course) -> list[Contender]:
+        made = [place.bare(name) for name in (BARE_TCP, BARE_SPINNING)]
+        return [*made, *(place.daosup("direct", is_spinning=is_spinning) for is_spinning in (False, True))]
+
     title = f"{size_name(nbytes)} in a FIFO of {FIFO_DEPTH}"
-    with course(hosts, programs, nbytes, FIFO_DEPTH) as place:
-        contenders = [place.bare(name) for name in (BARE_TCP, BARE_SPINNING)]
-        contenders += [place.daosup("direct", is_spinning=is_spinning) for is_spinning in (False, True)]
-        turns, noise = _turns(plan, title, place, contenders)
+    turns, noise = _turns(plan, title, nbytes, partial(course, hosts, programs, nbytes, FIFO_DEPTH), contenders)
     yield from _against_bare(title, "direct", turns, noise)
     yield _spinning(title, turns, noise)
     for name, its in turns.items():
         yield from _alone(title, name, its, noise)
 
 
+class _Rounds:
+    """Makes rounds of turns; all processes begin anew after some of them."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        begin: Callable[[], AbstractContextManager[Course]],
+        contenders: Callable[[Course], Sequence[Contender]],
+    ) -> None:
+        self._plan, self._begin, self._contenders_of = plan, begin, contenders
+        self._stack = ExitStack()
+        self._made = 0
+        self._place: Optional[Course] = None
+        self._contenders: Sequence[Contender] = ()
+
+    def make(self) -> dict[str, Turn]:
+        """One turn of each of them, by its name."""
+        if self._place is None or self._made % _ROUNDS_OF_A_COURSE == 0:
+            self.close()
+            self._place = self._stack.enter_context(self._begin())
+            self._contenders = self._contenders_of(self._place)
+        self._made += 1
+        turns = {}
+        for contender in self._contenders:
+            with self._plan.meter.repeat():
+                turns[contender.name] = _turn(self._plan, self._place, contender)
+        return turns
+
+    def close(self) -> None:
+        self._stack.close()
+
+
 def _turns(
-    plan: Plan, title: str, place: Course, contenders: Sequence[Contender]
+    plan: Plan,
+    title: str,
+    nbytes: int,
+    begin: Callable[[], AbstractContextManager[Course]],
+    contenders: Callable[[Course], Sequence[Contender]],
 ) -> tuple[dict[str, list[Turn]], Noise]:
-    count = plan.either(_LARGE_REPEATS if place.nbytes >= LARGE_BYTES else _REPEATS, 2)
-    run = partial(_round, plan, contenders, place, place.nbytes)
-    rounds, noise = quietest(plan, f"latency, {title}", count, run)
-    return {contender.name: [each[contender.name] for each in rounds] for contender in contenders}, noise
+    count = plan.either(_LARGE_REPEATS if nbytes >= LARGE_BYTES else _REPEATS, 2)
+    with closing(_Rounds(plan, begin, contenders)) as rounds:
+        results, noise = quietest(plan, f"latency, {title}", count, rounds.make)
+    return {name: [result[name] for result in results] for name in results[0]}, noise
 
 
-def _round(plan: Plan, contenders: Sequence[Contender], place: Course, nbytes: int) -> dict[str, Turn]:
-    """One turn of each of them."""
-    turns = {}
-    for contender in contenders:
-        with plan.meter.repeat():
-            turns[contender.name] = _turn(plan, place, contender, nbytes)
-    return turns
-
-
-def _turn(plan: Plan, place: Course, contender: Contender, nbytes: int) -> Turn:
-    rate_hz, seconds = (LARGE_RATE_HZ, _LARGE_TURN_S) if nbytes >= LARGE_BYTES else (RATE_HZ, _TURN_S)
+def _turn(plan: Plan, place: Course, contender: Contender) -> Turn:
+    rate_hz, seconds = (LARGE_RATE_HZ, _LARGE_TURN_S) if place.nbytes >= LARGE_BYTES else (RATE_HZ, _TURN_S)
     return place.turn(contender, rate_hz=rate_hz, seconds=min(seconds, 1.0) if plan.is_quick else seconds)
 
 

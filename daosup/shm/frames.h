@@ -79,7 +79,7 @@ enum frames_result frames_snapshot(struct frames *self, void *into, int64_t slot
  * newest frame's, as somebody has written another. */
 enum frames_result frames_commit(struct frames *self, const void *from, uint64_t cnt2, int64_t atime_ns, uint64_t after);
 /* A commit in two steps, for a frame that lies in no memory: where it is to be written, and that it is. In between nobody can
- * read or write the slot, so there is no time to wait for anything. NULL: FRAMES_LOST. */
+ * read or write the slot, so only where it is not the only one is there time to wait for something. NULL: FRAMES_LOST. */
 unsigned char *frames_begin(struct frames *self, struct frames_write *write);
 enum frames_result frames_end(struct frames *self, const struct frames_write *write, uint64_t cnt2, int64_t atime_ns);
 /* Instead of the second step. The slot keeps its counter; or, if it `is_spoiled`, it has none any more. */
