@@ -82,25 +82,37 @@ bool receiver_has_room(struct direct_receiver *self, size_t bytes)
     return true;
 }
 
-/* As recv, but look again and again before sleeping: until nothing has come for spin_ns. */
-static ssize_t spin(struct direct_receiver *self, size_t wanted, bool is_all)
+ssize_t receiver_take(const struct direct_receiver *self, struct iovec parts[2], int how)
 {
-    int64_t end = monotonic_ns() + self->spin_ns;
-    size_t here = 0;
-    do {
-        ssize_t got = recv(self->fd, self->buffer + self->end + here, wanted - here, MSG_DONTWAIT);
-        if (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    ssize_t got = recvmsg(self->fd, &message, how);
+    size_t left = got > 0 ? (size_t)got : 0;
+    for (int part = 0; part < 2; part++) {
+        size_t gone = left < parts[part].iov_len ? left : parts[part].iov_len;
+        parts[part].iov_base = (unsigned char *)parts[part].iov_base + gone;
+        parts[part].iov_len -= gone;
+        left -= gone;
+    }
+    return got;
+}
+
+/* Who sends a little now and then keeps nobody here for longer than signals may wait. */
+ssize_t receiver_wait(const struct direct_receiver *self, struct iovec parts[2], bool is_all)
+{
+    size_t wanted = parts[0].iov_len + parts[1].iov_len, here = 0;
+    int64_t now = self->spin_ns > 0 ? monotonic_ns() : 0, end = now + self->spin_ns, last = now + SIGNALS_NS;
+    for (; now < end && now < last; now = monotonic_ns()) {
+        ssize_t got = receiver_take(self, parts, MSG_DONTWAIT);
+        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK))
             return here > 0 ? (ssize_t)here : got;
-        if (got == 0)
-            return (ssize_t)here;
         if (got > 0) {
             here += (size_t)got;
             if (!is_all || here == wanted)
                 return (ssize_t)here;
             end = monotonic_ns() + self->spin_ns;
         }
-    } while (monotonic_ns() < end);
-    return here > 0 ? (ssize_t)here : recv(self->fd, self->buffer + self->end, wanted, is_all ? MSG_WAITALL : 0);
+    }
+    return here > 0 ? (ssize_t)here : receiver_take(self, parts, is_all ? MSG_WAITALL : 0);
 }
 
 void receiver_heard(struct direct_receiver *self)
@@ -124,7 +136,8 @@ int receiver_came(struct direct_receiver *self, ssize_t got)
 /* Have at most so many bytes more; if `is_all`, as many. */
 static int fill(struct direct_receiver *self, size_t wanted, bool is_all)
 {
-    ssize_t got = self->spin_ns > 0 ? spin(self, wanted, is_all)
+    struct iovec parts[2] = {{self->buffer + self->end, wanted}, {NULL, 0}};
+    ssize_t got = self->spin_ns > 0 ? receiver_wait(self, parts, is_all)
                                     : recv(self->fd, self->buffer + self->end, wanted, is_all ? MSG_WAITALL : 0);
     if (got > 0) {
         self->end += (size_t)got;

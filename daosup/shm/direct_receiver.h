@@ -6,7 +6,7 @@
 #ifndef DAOSUP_DIRECT_RECEIVER_H
 #define DAOSUP_DIRECT_RECEIVER_H
 
-#include <sys/types.h>
+#include <sys/uio.h>
 
 #include "direct_unpacking.h"
 #include "dnet.h"
@@ -86,6 +86,11 @@ int receiver_read_straight(struct direct_receiver *self, const struct dnet_heade
 
 /* For direct_straight.c. Make room for so many bytes from the first one that is here on. */
 bool receiver_has_room(struct direct_receiver *self, size_t bytes);
+/* recvmsg; what has come there is no part of `parts` any more. */
+ssize_t receiver_take(const struct direct_receiver *self, struct iovec parts[2], int how);
+/* The same, but look again and again before sleeping, until nothing has come for spin_ns; if `is_all`, for all of it. How many
+ * bytes came, or as recv. */
+ssize_t receiver_wait(const struct direct_receiver *self, struct iovec parts[2], bool is_all);
 /* At the end of a call that read something. */
 void receiver_heard(struct direct_receiver *self);
 /* What a call that read nothing says, with errno: FRAMES_INTERRUPTED, FRAMES_TIMEOUT or DIRECT_CLOSED. */

@@ -8,14 +8,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-/* A frame, from where it is missing on, and the counter behind it. */
-struct missing {
-    unsigned char *frame;
-    size_t frame_bytes;
-    uint64_t *counter;
-    size_t got; /* of both */
-};
-
 bool receiver_goes_straight(const struct direct_receiver *self, const struct dnet_header *header,
                             const struct receiver_straight *straight)
 {
@@ -31,57 +23,23 @@ bool receiver_goes_straight(const struct direct_receiver *self, const struct dne
            (size_t)waiting == left;
 }
 
-static size_t wanted(const struct missing *missing)
-{
-    return missing->frame_bytes + sizeof *missing->counter;
-}
-
-static ssize_t receive(const struct direct_receiver *self, struct missing *missing, int how)
-{
-    size_t of_frame = missing->got < missing->frame_bytes ? missing->got : missing->frame_bytes;
-    size_t of_counter = missing->got - of_frame;
-    struct iovec parts[2] = {{missing->frame + of_frame, missing->frame_bytes - of_frame},
-                             {(unsigned char *)missing->counter + of_counter, sizeof *missing->counter - of_counter}};
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-    ssize_t more = recvmsg(self->fd, &message, how);
-    if (more > 0)
-        missing->got += (size_t)more;
-    return more;
-}
-
 /* All of it waits in the socket: one call, unless some bytes are urgent. */
-static ssize_t take_what_waits(const struct direct_receiver *self, struct missing *missing)
+static ssize_t take_what_waits(const struct direct_receiver *self, struct iovec parts[2])
 {
-    ssize_t more = 1;
-    while (more > 0 && missing->got < wanted(missing))
-        more = receive(self, missing, MSG_DONTWAIT);
-    return more;
-}
-
-/* One call here, too; or, before it sleeps, as many as find something within spin_ns, and not for ever. */
-static ssize_t wait_for_more(const struct direct_receiver *self, struct missing *missing)
-{
-    int64_t now = self->spin_ns > 0 ? monotonic_ns() : 0, end = now + self->spin_ns, last = now + SIGNALS_NS;
-    ssize_t more = 0;
-    for (; now < end && now < last && missing->got < wanted(missing); now = monotonic_ns()) {
-        more = receive(self, missing, MSG_DONTWAIT);
-        if (more == 0 || (more < 0 && errno != EAGAIN && errno != EWOULDBLOCK))
-            return more;
-        if (more > 0)
-            end = monotonic_ns() + self->spin_ns;
-    }
-    if (missing->got == wanted(missing) || (now >= last && missing->got > 0))
-        return more;
-    return receive(self, missing, MSG_WAITALL);
+    ssize_t got = 1;
+    while (got > 0 && parts[1].iov_len > 0)
+        got = receiver_take(self, parts, MSG_DONTWAIT);
+    return got;
 }
 
 /* What has come of it goes to where it would have gone otherwise. */
-static void put_back(struct direct_receiver *self, const struct missing *missing)
+static void put_back(struct direct_receiver *self, const unsigned char *frame, size_t frame_bytes, const uint64_t *counter,
+                     size_t got)
 {
-    size_t of_frame = missing->got < missing->frame_bytes ? missing->got : missing->frame_bytes;
-    memcpy(self->buffer + self->end, missing->frame, of_frame);
-    memcpy(self->buffer + self->end + of_frame, missing->counter, missing->got - of_frame);
-    self->end += missing->got;
+    size_t of_frame = got < frame_bytes ? got : frame_bytes;
+    memcpy(self->buffer + self->end, frame, of_frame);
+    memcpy(self->buffer + self->end + of_frame, counter, got - of_frame);
+    self->end += got;
 }
 
 int receiver_read_straight(struct direct_receiver *self, const struct dnet_header *header, bool is_spare,
@@ -90,25 +48,25 @@ int receiver_read_straight(struct direct_receiver *self, const struct dnet_heade
     if (is_spare && !receiver_has_room(self, DNET_HEADER_BYTES + (size_t)header->payload_bytes))
         return DIRECT_FAILED;
     size_t here = self->end - self->begin - DNET_HEADER_BYTES;
-    struct missing missing = {.frame = into + here, .counter = counter,
-                              .frame_bytes = receiver_left(self, header) - DNET_TRAILER_BYTES};
+    size_t missing = receiver_left(self, header) - DNET_TRAILER_BYTES;
+    struct iovec parts[2] = {{into + here, missing}, {counter, sizeof *counter}};
     memcpy(into, self->buffer + self->begin + DNET_HEADER_BYTES, here);
-    ssize_t more = is_spare ? wait_for_more(self, &missing) : take_what_waits(self, &missing);
-    int error = errno;
-    if (missing.got > 0)
+    ssize_t got = is_spare ? receiver_wait(self, parts, true) : take_what_waits(self, parts);
+    if (got > 0)
         receiver_heard(self);
-    if (missing.got == wanted(&missing)) {
+    if (parts[1].iov_len == 0) {
         self->begin = self->end = 0;
         self->straight++;
         return FRAMES_OK;
     }
-    if (is_spare && (more >= 0 || error != EFAULT)) {
-        put_back(self, &missing);
-        errno = error;
-        return missing.got > 0 ? FRAMES_BUSY : receiver_came(self, more);
+    if (is_spare && got > 0) {
+        put_back(self, into + here, missing, counter, (size_t)got);
+        return FRAMES_BUSY;
     }
+    if (is_spare && (got == 0 || errno != EFAULT))
+        return receiver_came(self, got);
     self->is_cut = true;
     snprintf(self->wrong, sizeof self->wrong, "a frame could not be read to its end: %s",
-             more < 0 ? strerror(error) : "some of it is not there any more");
+             got < 0 ? strerror(errno) : "some of it is not there any more");
     return DIRECT_CLOSED;
 }

@@ -133,7 +133,7 @@ def test_each_frame_is_counted_with_how_late_it_is(rig: Rig, aside: ThreadPoolEx
 @pytest.fixture
 def roomy(tmp_path: Path, aside: ThreadPoolExecutor) -> Iterator[Rig]:
     """One whose connection has room for a large frame that was not read."""
-    with rigged(tmp_path, (256, 288), most_waiting_bytes=4 << 20) as made:
+    with rigged(tmp_path, (256, 512), most_waiting_bytes=4 << 20) as made:
         # The kernel opens the window only as it sees that what comes is read.
         sending = aside.submit(made.owner.say, dnet.message(Kind.META, bytes(288 + 20_000 * 120)))
         wait_until(lambda: made.take()[0] == OTHER, what="the window to be open")
@@ -322,6 +322,31 @@ def test_a_mirror_that_goes_while_a_frame_is_written_costs_the_connection(
         return outcome == CLOSED and wrong == "a frame could not be read to its end: Bad address"
 
     wait_until(is_closed, what="one to go just then")
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_who_sends_a_little_now_and_then_keeps_nobody_spinning(
+    tmp_path: Path, aside: ThreadPoolExecutor, depth: int
+) -> None:
+    has_returned = threading.Event()
+
+    def trickle(frame: bytes) -> None:
+        rig.owner.say(frame[:100])
+        deadline_s = soon(20.0)
+        for at in range(100, len(frame) - 1):
+            if has_returned.wait(0.001) or time.monotonic() > deadline_s:
+                return
+            rig.owner.say(frame[at : at + 1])
+
+    with rigged(tmp_path, (256, 512), depth=depth) as rig:
+        rig.receiver.spin_ns = 100_000_000
+        trickling = aside.submit(trickle, rig.owner.frame(1))
+        outcome = rig.take()[0]
+        assert not trickling.done()
+        has_returned.set()
+        trickling.result()
+        assert outcome == TIMEOUT
+        assert rig.segment.counter == 0
 
 
 def test_a_frame_that_comes_in_pieces_is_written_when_it_is_here_whole(rig: Rig) -> None:

@@ -4,8 +4,8 @@
  *
  * Each case is two 32-bit numbers, how many bytes it has and in pieces of how many they are sent, and the bytes. For each
  * there is a line: how the connection ended, frames taken, passed over, skipped, gaps, other messages, the sum of all
- * bytes of those, the mirror's counter, and whether each slot that has a counter has a whole frame, all of whose bytes are the
- * same, and nobody writes to any.
+ * bytes of those, the mirror's counter, and whether each slot that has a counter, and the only one always, has a whole frame,
+ * all of whose bytes are the same, and nobody writes to any.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -82,7 +82,7 @@ static bool is_whole(const unsigned char *memory, uint32_t depth, size_t frame_b
     const unsigned char *frame = memory + depth * METADATA_BYTES + slot * frame_bytes;
     if (memory[slot * METADATA_BYTES + WRITE] != 0)
         return false;
-    if (counter_of(memory, slot) == 0)
+    if (depth > 1 && counter_of(memory, slot) == 0)
         return true;
     for (size_t i = 1; i < frame_bytes; i++)
         if (frame[i] != frame[0])
