@@ -23,7 +23,16 @@ from daosup.config import kinds
 from daosup.config.dnet import DnetConfig
 from daosup.config.hooks import HookConfig
 from daosup.config.kinds import found, key, one_of, seconds, whole
-from daosup.config.mirrors import MirrorConfig, MirrorLayout, MirrorsConfig, check_mirrors, names_of
+from daosup.config.mirrors import (
+    MirrorConfig,
+    MirrorLayout,
+    MirrorMaking,
+    MirrorsConfig,
+    check_making,
+    check_mirrors,
+    making_of,
+    names_of,
+)
 from daosup.config.reading import Source, arrays_of, build, line_numbers, read_dotted, read_nested, table, tables
 from daosup.config.redis_keys import REDIS_ADDRESS, Embedded, RedisConfig, Verify, check_redis, settle_address
 from daosup.config.settling import LAST_PORT, settle_names, settle_ports
@@ -218,15 +227,16 @@ class Config:
 
     def transport_of(self, source: types.Source) -> Transport:
         """How the frames of ``source`` are to come."""
-        own = next((each for each in self.mirror if each.source == source), None)
+        own = self._own(source)
         return (own.transport if own else None) or self.mirrors.transport
 
-    def making_of(self, source: types.Source) -> tuple[int, MirrorLayout]:
-        """Mode and layout of the mirror of ``source``."""
-        own = next((each for each in self.mirror if each.source == source), None)
-        mode = own.mode if own else None
-        layout = own.layout if own else None
-        return (self.mirrors.mode if mode is None else mode), layout or self.mirrors.layout
+    def making_of(self, source: types.Source) -> MirrorMaking:
+        """How the mirror of ``source`` is made."""
+        return making_of(self.mirrors, self._own(source))
+
+    def _own(self, source: types.Source) -> MirrorConfig | None:
+        """What is said of the mirror of ``source`` alone."""
+        return next((each for each in self.mirror if each.source == source), None)
 
     @classmethod
     def from_mapping(
@@ -342,6 +352,7 @@ def _read(
     place = (command_line if "mirror" in command_line.values else source).place
     pattern = str(values.get("mirrors.name", MirrorsConfig.name))
     check_mirrors(values.get("mirror", ()), pattern, values.get("host"), place, mistakes)
+    check_making(values, places, mistakes)
     if mistakes:
         return None
     # An array of tables that the command line has replaces that of the file.

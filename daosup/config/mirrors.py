@@ -8,14 +8,15 @@ segment of this host.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from daosup.config import kinds
 from daosup.config.kinds import found, key, one_of
 from daosup.core.delivery import COMPRESSIONS, MODES, PLAIN, Delivery
+from daosup.core.layout import MAX_DEPTH
 from daosup.core.mirror_names import USUAL_PATTERN, MirrorNames, check_mirror_name
 from daosup.core.types import Source, Transport
 from daosup.errors import UsageError
@@ -28,6 +29,19 @@ class MirrorLayout(Enum):
     V0 = "v0"
     FIFO = "fifo"
     SEMREG = "semreg"
+
+    @property
+    def is_of_one_frame(self) -> bool:
+        """Whether no segment of this layout keeps more than its newest frame."""
+        return self in (MirrorLayout.V0, MirrorLayout.SEMREG)
+
+
+class MirrorMaking(NamedTuple):
+    """How a mirror's segment is made; ``mode`` is the permission bits, a ``depth`` of None is the source's."""
+
+    mode: int
+    layout: MirrorLayout
+    depth: Optional[int]
 
 
 @dataclass(frozen=True)
@@ -42,6 +56,14 @@ class MirrorsConfig:
     )
     layout: MirrorLayout = key(
         one_of(MirrorLayout), 'Layout of mirror segments; "source": as at the owner.', "source", is_live=True
+    )
+    depth: Optional[int] = key(
+        kinds.whole(1, MAX_DEPTH),
+        "How many frames mirror segments keep; with more than one their layout is fifo. A large frame that comes "
+        "directly is written into such a mirror while it comes, beside the one before, not only when it is whole: that "
+        "spares a copy, and time. A change makes new files: programs that have a mirror open must open it again.",
+        unset="as at the owner",
+        is_live=True,
     )
     name: str = key(
         kinds.MIRROR_NAMES,
@@ -67,6 +89,9 @@ class MirrorConfig:
     source: Source = key(kinds.SOURCE, "What is mirrored, whenever its host is there.", is_required=True)
     mode: Optional[int] = key(kinds.MODE, "Permissions of this mirror.", unset="as in `[mirrors]`")
     layout: Optional[MirrorLayout] = key(one_of(MirrorLayout), "Layout of this mirror.", unset="as in `[mirrors]`")
+    depth: Optional[int] = key(
+        kinds.whole(1, MAX_DEPTH), "How many frames this mirror keeps.", unset="as in `[mirrors]`"
+    )
     name: Optional[str] = key(kinds.MIRROR_NAME, "What this mirror is called.", unset="as in `[mirrors]`")
     transport: Optional[Transport] = key(
         one_of(Transport), "How frames of this mirror come.", unset="as in `[mirrors]`"
@@ -104,9 +129,42 @@ class MirrorConfig:
         )
 
 
+def making_of(mirrors: MirrorsConfig, own: Optional[MirrorConfig]) -> MirrorMaking:
+    """How a mirror is made, of which nothing (None) or its ``own`` table says more than is said of all.
+
+    What its table says goes before: a layout of one frame before the depth of all, and a depth, which makes a FIFO,
+    before the layout of all.
+    """
+    if own is None:
+        return MirrorMaking(mirrors.mode, mirrors.layout, mirrors.depth)
+    is_of_one_frame = own.layout is not None and own.layout.is_of_one_frame
+    depth = mirrors.depth if own.depth is None and not is_of_one_frame else own.depth
+    return MirrorMaking(mirrors.mode if own.mode is None else own.mode, own.layout or mirrors.layout, depth)
+
+
 def names_of(pattern: str, mirrors: Iterable[MirrorConfig]) -> MirrorNames:
     """What mirrors are called."""
     return MirrorNames(pattern, {each.source: each.name for each in mirrors if each.name is not None})
+
+
+def check_making(values: Mapping[str, Any], places: Mapping[str, str], mistakes: list[str]) -> None:
+    """What ``[mirrors]`` must be in itself.
+
+    Args:
+        values: What is set, by dotted key, each right in itself.
+        places: Where each stands.
+        mistakes: Takes what is wrong.
+    """
+    why_not = _why_not_made(values.get("mirrors.layout"), values.get("mirrors.depth"))
+    if why_not is not None:
+        mistakes.append(f"{places['mirrors.depth']}: [mirrors] cannot be so: {why_not}")
+
+
+def _why_not_made(layout: Optional[MirrorLayout], depth: Optional[int]) -> Optional[str]:
+    """Why there is no mirror of that layout and depth, of which None says nothing; None if there is."""
+    if layout is None or not layout.is_of_one_frame or (depth or 1) == 1:
+        return None
+    return f'layout "{layout.value}" has one frame, not {depth}; take out layout or depth'
 
 
 def check_mirrors(mirrors: Any, pattern: str, host: object, place: Callable[[str], str], mistakes: list[str]) -> None:
@@ -131,7 +189,7 @@ def check_mirrors(mirrors: Any, pattern: str, host: object, place: Callable[[str
             mistakes.append(f"{where}, a segment of this host itself; name one of another host, or take it out")
         elif same != index:
             mistakes.append(f"{where}, as mirror[{same}].source is already; give each source once")
-        elif (why_not := _why_no_such_delivery(mirror)) is not None:
+        elif (why_not := _why_not_so(mirror)) is not None:
             mistakes.append(f"{where}, whose {why_not}")
         elif first != index:
             mistakes.append(
@@ -145,9 +203,11 @@ def check_mirrors(mirrors: Any, pattern: str, host: object, place: Callable[[str
                 mistakes.append(f"{where}, which would be mirrored as {found(name)}, and that {error}; give it a name")
 
 
-def _why_no_such_delivery(mirror: MirrorConfig) -> Optional[str]:
-    """What of a mirror's delivery does not fit together, and what to do; None if all does."""
+def _why_not_so(mirror: MirrorConfig) -> Optional[str]:
+    """What of a mirror's making or delivery does not fit together, and what to do; None if all does."""
     delivery = mirror.delivery
+    if (why_not := _why_not_made(mirror.layout, mirror.depth)) is not None:
+        return why_not
     if delivery.rate_hz and delivery.mode == "every":
         return 'rate and frames = "every" exclude each other; take out one of the two'
     if delivery.is_plain:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field, replace
-from typing import Optional
+from typing import Optional, TypeVar
 
 from daosup.core.checked_json import as_object, kind_of
 from daosup.core.delivery import PLAIN, Delivery
+from daosup.core.layout import check_depth
 from daosup.core.mirror_names import check_pattern
 from daosup.core.types import Source, Transport, WorkerKey, WorkerKind, check_name
 from daosup.errors import ProtocolError, UsageError
 
 FORMAT = 1
 MAX_NAMES = 5_000
+
+T = TypeVar("T")
 
 _FIELDS = ("kept_mirrors", "stopped_mirrors", "stopped_segments")
 
@@ -28,7 +31,8 @@ class Desired:
 
     ``mirror_names`` are those of mirrors that were asked for under a name, until they are released. ``written_back``
     are those of the kept mirrors that write to their sources; ``transports`` and ``deliveries`` are how the frames of
-    mirrors are to come, and in which form, that were asked for so, until they are released. Before there were these,
+    mirrors are to come, and in which form, and ``depths`` how many they keep, that were asked for so, until they are
+    released. Before there were these,
     or a gate to stop, files did not say.
     """
 
@@ -39,6 +43,7 @@ class Desired:
     written_back: frozenset[Source] = field(default_factory=frozenset)
     transports: Mapping[Source, Transport] = field(default_factory=dict)
     deliveries: Mapping[Source, Delivery] = field(default_factory=dict)
+    depths: Mapping[Source, int] = field(default_factory=dict)
     is_gate_stopped: bool = False
 
     def as_json(self) -> dict[str, object]:
@@ -48,9 +53,10 @@ class Desired:
         written_back = sorted(map(str, self.written_back))
         transports = {str(source): transport.value for source, transport in sorted(self.transports.items())}
         deliveries = {str(source): delivery.text for source, delivery in sorted(self.deliveries.items())}
+        depths = {str(source): depth for source, depth in sorted(self.depths.items())}
         return {
             "format": FORMAT, **names, "mirror_names": called, "written_back": written_back, "transports": transports,
-            "deliveries": deliveries,
+            "deliveries": deliveries, "depths": depths,
             "gate_stopped": self.is_gate_stopped,
         }  # fmt: skip
 
@@ -83,18 +89,19 @@ class Desired:
 
     def with_name(self, source: Source, name: Optional[str]) -> Desired:
         """The same, with the mirror of ``source`` called ``name``, or as it is without being told."""
-        names = {each: called for each, called in self.mirror_names.items() if each != source}
-        return replace(self, mirror_names=names if name is None else {**names, source: name})
+        return replace(self, mirror_names=_with(self.mirror_names, source, name))
 
     def with_transport(self, source: Source, transport: Optional[Transport]) -> Desired:
         """The same, with the frames of ``source`` coming so, or as they do without being told."""
-        others = {each: told for each, told in self.transports.items() if each != source}
-        return replace(self, transports=others if transport is None else {**others, source: transport})
+        return replace(self, transports=_with(self.transports, source, transport))
 
     def with_delivery(self, source: Source, delivery: Delivery) -> Desired:
         """The same, with the frames of ``source`` coming in that form; a plain one is as without being told."""
-        others = {each: told for each, told in self.deliveries.items() if each != source}
-        return replace(self, deliveries=others if delivery.is_plain else {**others, source: delivery})
+        return replace(self, deliveries=_with(self.deliveries, source, None if delivery.is_plain else delivery))
+
+    def with_depth(self, source: Source, depth: Optional[int]) -> Desired:
+        """The same, with the mirror of ``source`` keeping so many frames, or as many as without being told."""
+        return replace(self, depths=_with(self.depths, source, depth))
 
     def keeping(self, source: Source, *, is_written_back: bool) -> Desired:
         """The same, with the mirror of ``source`` kept."""
@@ -115,8 +122,9 @@ class Desired:
         ).as_configured(source)
 
     def as_configured(self, source: Source) -> Desired:
-        """The same, with the mirror of ``source`` called, and its frames coming, as they do without being told."""
-        return self.with_name(source, None).with_transport(source, None).with_delivery(source, PLAIN)
+        """The same, with the mirror of ``source`` called and made, and its frames coming, as without being told."""
+        plain = self.with_name(source, None).with_transport(source, None).with_delivery(source, PLAIN)
+        return plain.with_depth(source, None)
 
     @classmethod
     def of_json(cls, value: object) -> Desired:
@@ -135,6 +143,8 @@ class Desired:
         _names({"transports": list(transports)}, "transports")
         deliveries = as_object(state.get("deliveries", {}), "deliveries")
         _names({"deliveries": list(deliveries.values())}, "deliveries")
+        depths = as_object(state.get("depths", {}), "depths")
+        _names({"depths": list(depths)}, "depths")
         written_back = _names({"written_back": state.get("written_back", [])}, "written_back")
         if not set(written_back) <= set(kept):
             raise ProtocolError("written_back names a mirror that is not kept")
@@ -150,10 +160,17 @@ class Desired:
                 frozenset(Source.parse(each) for each in written_back),
                 {Source.parse(source): Transport(transport) for source, transport in transports.items()},
                 {Source.parse(source): _delivery(str(text)) for source, text in deliveries.items()},
+                {Source.parse(source): check_depth(depth) for source, depth in depths.items()},
                 is_gate_stopped,
             )
         except (UsageError, ValueError) as error:
             raise ProtocolError(str(error)) from None
+
+
+def _with(told: Mapping[Source, T], source: Source, value: Optional[T]) -> Mapping[Source, T]:
+    """The same, with ``value`` of ``source`` and of no other, or with none of it."""
+    others = {each: other for each, other in told.items() if each != source}
+    return others if value is None else {**others, source: value}
 
 
 def _delivery(text: str) -> Delivery:

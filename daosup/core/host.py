@@ -208,7 +208,7 @@ class HostState:
         self.stopped_segments, self.mirror_names = desired.stopped_segments, desired.mirror_names
         self.is_gate_stopped = desired.is_gate_stopped
         self.mirrors.places.rename(self.facts.names.and_own(self.mirror_names))
-        self.mirrors.transports, self.mirrors.told = desired.transports, desired.deliveries
+        self.mirrors.desired = desired
         yield from self.mirrors.stop_exactly(desired.stopped_mirrors, now)
         yield from self.mirrors.hold_exactly(desired.kept_mirrors, KEPT, now, written_back=desired.written_back)
 

@@ -8,8 +8,9 @@ depth and keyword count that its header states. Offsets, sizes and type codes ar
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Optional
 
 from daosup.errors import NotASegmentError, UsageError
 
@@ -128,9 +129,31 @@ class Geometry:
         """Size of the whole file."""
         return self.keywords_offset + self.keyword_count * KEYWORD_BYTES
 
+    def mirrored(self, layout: Optional[Layout], depth: int) -> Geometry:
+        """What a mirror of it is like.
+
+        Args:
+            layout: Which one the mirror is to have; None: the same.
+            depth: How many frames it is to keep; more than one makes a FIFO of it. 0: as many as its layout can.
+        """
+        made = Layout.FIFO if depth > 1 else layout or self.layout
+        kept = (depth or self.depth) if made is Layout.FIFO else 1
+        return replace(self, layout=made, depth=kept)
+
     def __str__(self) -> str:
         depth = f", depth {self.depth}" if self.depth > 1 else ""
         return f"{self.dtype} {'x'.join(map(str, self.shape))} ({self.layout.value}{depth})"
+
+
+def check_depth(depth: object) -> int:
+    """Check how many frames somebody wants a mirror to keep.
+
+    Raises:
+        UsageError: If it is not a number of frames that a segment can have.
+    """
+    if type(depth) is not int or not 1 <= depth <= MAX_DEPTH:
+        raise UsageError(f"depth is {str(depth)[:40]!r}, not a whole number of frames from 1 to {MAX_DEPTH}")
+    return depth
 
 
 def make_geometry(

@@ -16,6 +16,7 @@ from typing import Optional
 from daosup.core import actions as do
 from daosup.core import events as e
 from daosup.core.delivery import PLAIN, Delivery
+from daosup.core.desired import Desired
 from daosup.core.mirror import ADOPTED, ADOPTED_S, CONFIGURED, KEPT, OPERATOR, Mirror
 from daosup.core.mirror_names import MirrorNames
 from daosup.core.notices import streams
@@ -23,7 +24,7 @@ from daosup.core.old_owners import followed, is_request_due
 from daosup.core.places import Places
 from daosup.core.readership import BEAT_INTERVAL_S
 from daosup.core.standing import Standing
-from daosup.core.types import DNET_PROTOCOL, PROTOCOL, Source, Transport, WorkerKey, WorkerKind
+from daosup.core.types import DNET_PROTOCOL, PROTOCOL, Source, WorkerKey, WorkerKind
 
 #: The fallback for a notification that got lost: for sources without a stream, and for those that have one.
 POLL_INTERVAL_S = 2.0
@@ -45,9 +46,8 @@ class Mirrors(dict[Source, Mirror]):
         self.places = Places(names)
         self.stopped: frozenset[Source] = frozenset()
         self.foreign: Callable[[Source], Optional[e.SourceSeen]] = lambda source: None
-        #: How frames are to come, where an operator said so; and in which form, or where the configuration does.
-        self.transports: Mapping[Source, Transport] = {}
-        self.told: Mapping[Source, Delivery] = {}
+        #: What an operator says of mirrors, and in which form frames are to come where the configuration does.
+        self.desired = Desired()
         self.configured: Mapping[Source, Delivery] = {}
         self._beat = 0
         self._beat_s = 0.0
@@ -328,12 +328,13 @@ class Mirrors(dict[Source, Mirror]):
         mirror = self.get(source)
         if mirror is not None and mirror.is_written_back:
             return PLAIN
-        return self.told.get(source) or self.configured.get(source) or PLAIN
+        return self.desired.deliveries.get(source) or self.configured.get(source) or PLAIN
 
     def terms_of(self, key: WorkerKey, terms_for: Callable[..., Hashable], *, is_written_back: bool) -> Hashable:
         """What is said of a mirror's process, by the configuration and by an operator, only to be compared."""
-        terms, transport = terms_for(key, is_written_back=is_written_back), self.transports.get(key.source)
-        return terms if transport is None else (terms, transport)
+        told = self.desired.transports.get(key.source), self.desired.depths.get(key.source)
+        terms = terms_for(key, is_written_back=is_written_back)
+        return terms if told == (None, None) else (terms, *told)
 
     def name_of(self, source: Source) -> str:
         """What the mirror of a source is called here."""

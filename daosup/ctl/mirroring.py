@@ -46,9 +46,13 @@ def keep(options: Options) -> int:
     return 0
 
 
-def _how(options: Options) -> dict[str, str]:
-    """How frames are to come, as far as that is said; what is said of their form replaces all that was said of it."""
-    how = {} if options.transport is None else {"transport": options.transport}
+def _how(options: Options) -> dict[str, object]:
+    """How frames are to come, and how many stay, as far as that is said.
+
+    What is said of their form replaces all that was said of it.
+    """
+    said = {"transport": options.transport, "depth": options.depth}
+    how: dict[str, object] = {key: value for key, value in said.items() if value is not None}
     form = [options.frames, options.rate, options.roi, options.stride, options.compress]
     told = " ".join(each for each in form if each is not None)
     return {**how, "delivery": told} if told else how

@@ -39,6 +39,7 @@ class Options(argparse.Namespace):
     roi: str | None
     stride: str | None
     compress: str | None
+    depth: int | None
     watch: float | None
     verbose: bool
     config: str | None
@@ -134,6 +135,16 @@ def _transport(text: str) -> str:
     return text
 
 
+def _depth(text: str) -> int:
+    from daosup.core.layout import check_depth  # only who asks for it pays for the import
+    from daosup.errors import UsageError
+
+    try:
+        return check_depth(int(text) if text.isascii() and text.isdigit() and len(text) < 9 else text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _delivered(key: str) -> Callable[[str], str]:
     """What an owner is told by ``key``, as it is told."""
 
@@ -178,6 +189,7 @@ OWN: dict[str, Option] = {
     "--roi": Option("--roi", "roi", "Y0:Y1,X0:X1", "only this part of each frame", _delivered("roi")),
     "--stride": Option("--stride", "stride", "SY,SX", "of each axis every so manyth", _delivered("stride")),
     "--compress": Option("--compress", "compress", "none|lz4", "pack frames for the way", _delivered("compress")),
+    "--depth": Option("--depth", "depth", "N", "how many frames it keeps", _depth),
     "--watch": Option("--watch", "watch", "[S]", "again every S seconds (default 1); q ends", _interval, bare="1"),
     "-v": Option("-v, --verbose", "verbose", "", "more: times of day, what is fine"),
     "-f": Option("-f, --follow", "follow", "", "go on with what happens from now on"),

@@ -92,7 +92,7 @@ class Supervisor:
         self.folder = SegmentFolder(config.segment_folder)
         self.workers_folder = WorkersFolder(config)
         self.orders = WorkerOrders(
-            config, self.folder, self.workers_folder, self._name_of, lambda: self.lasting.desired.transports
+            config, self.folder, self.workers_folder, self._name_of, lambda: self.lasting.desired
         )
         facts = host_facts(config, self._ip(config), self.orders.terms_of)
         self.state = HostState(replace(facts, instance=self.instance, is_takeover=is_takeover))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from daosup.adapters.control import Request
 from daosup.core import events as e
 from daosup.core.crew import Phase
-from daosup.core.delivery import MOST_RATE_HZ, Delivery
+from daosup.core.delivery import MOST_RATE_HZ
 from daosup.core.layout import Geometry
 from daosup.core.mirror import CONFIGURED, OPERATOR, Mirror
 from daosup.core.types import Source, WorkerKey, WorkerKind
@@ -30,9 +30,7 @@ from daosup.shm.memory import examine, open_file
 from daosup.supervisor.mirror_wishes import Wishes
 from daosup.supervisor.requests import (
     MAX_WAIT_S,
-    delivery_of,
     holder_of,
-    mirror_name_of,
     number_of,
     rates_of,
     source_of,
@@ -85,7 +83,7 @@ class MirrorCommands:
         source = source_of(request)
         is_kept = bool(request.arguments.get("keep"))
         if source.host == self._supervisor.config.host:
-            return self._local(source, is_kept=is_kept, name=mirror_name_of(request), delivery=delivery_of(request))
+            return self._local(source, Wishes.of(request), is_kept=is_kept)
         wait_s = number_of(request.arguments, "wait_s", 30.0, MAX_WAIT_S)
         enough_hz = number_of(request.arguments, "enough_hz", 0.0, MOST_RATE_HZ)
         holder, is_writing = holder_of(request), writing_of(request)
@@ -161,14 +159,14 @@ class MirrorCommands:
             await lasting.change(lambda desired: before.noted(desired, source))
             raise
 
-    def _local(
-        self, source: Source, *, is_kept: bool, name: Optional[str] = None, delivery: Optional[Delivery] = None
-    ) -> Object:
+    def _local(self, source: Source, wishes: Wishes, *, is_kept: bool) -> Object:
         """A segment of this host needs no mirror."""
-        if name is not None:
+        if wishes.name is not None:
             raise UsageError(f"{source} is a segment of this host itself, and only mirrors can be called otherwise")
-        if delivery is not None:
+        if wishes.delivery is not None:
             raise UsageError(f"{source} is a segment of this host itself, whose frames come from nowhere")
+        if wishes.depth is not None:
+            raise UsageError(f"{source} is a segment of this host itself, and keeps as many frames as it was made for")
         if is_kept:
             raise UsageError(f"{source} is a segment of this host itself, and only mirrors are kept")
         facts = self._supervisor.state.segments.get(source.name)
@@ -181,7 +179,7 @@ class MirrorCommands:
         """Hold a mirror for good, whether or not its host is there now; with ``wait_s`` return when it runs."""
         source, supervisor = source_of(request), self._supervisor
         if source.host == supervisor.config.host:
-            self._local(source, is_kept=True)
+            self._local(source, Wishes.of(request), is_kept=True)
         async with self._asked(source, Wishes.of(request)):
             self._check_may_be(source)
             is_writing = bool(writing_of(request))

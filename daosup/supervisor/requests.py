@@ -11,6 +11,7 @@ from typing import Any, Callable, Optional, TypeVar
 
 from daosup.adapters.control import Request
 from daosup.core.delivery import MOST_RATE_HZ, Delivery
+from daosup.core.layout import check_depth
 from daosup.core.mirror import ADOPTED, CONFIGURED, KEPT, OPERATOR
 from daosup.core.mirror_names import check_pattern
 from daosup.core.types import Source, Transport, check_host, check_name, clean_name
@@ -103,6 +104,12 @@ def delivery_of(request: Request) -> Optional[Delivery]:
         return Delivery.parse(text.split())
     except ProtocolError as error:
         raise UsageError(f"frames cannot come so: {error}") from None
+
+
+def depth_of(request: Request) -> Optional[int]:
+    """How many frames the mirror that is asked for is to keep; None: as many as without being told."""
+    depth = request.arguments.get("depth")
+    return None if depth is None else check_depth(depth)
 
 
 def rates_of(request: Request, sources: Iterable[Source]) -> Mapping[Source, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Optional
 
@@ -10,6 +10,7 @@ from daosup.adapters.segment_folder import SegmentFolder
 from daosup.config import Config
 from daosup.core.actions import NO_PORT, StartWorker
 from daosup.core.delivery import MOST_RATE_HZ, PLAIN, Delivery
+from daosup.core.desired import Desired
 from daosup.core.events import FoundWorker
 from daosup.core.types import (
     DNET_PROTOCOL,
@@ -51,7 +52,7 @@ class WorkerOrders:
         segments: Where segments are.
         folder: Where the workers' files are.
         name_of: What the mirror of a source is called.
-        told_transports: How frames of sources are to come, where an operator said so.
+        desired: What operators say of mirrors.
     """
 
     def __init__(
@@ -60,12 +61,12 @@ class WorkerOrders:
         segments: SegmentFolder,
         folder: WorkersFolder,
         name_of: Callable[[Source], str],
-        told_transports: Callable[[], Mapping[Source, Transport]] = dict,
+        desired: Callable[[], Desired] = Desired,
     ) -> None:
         self.config = config
         self._dnet = config.dnet  # it takes another start to have another one in force
         self._name_of = name_of
-        self._told_transports = told_transports
+        self._desired = desired
         self._segments = segments
         self._folder = folder
 
@@ -93,12 +94,14 @@ class WorkerOrders:
                 config.publish.direct, action.direct_port, self._dnet.enable,
             )  # fmt: skip
         path = self._segments.path_of(self._name_of(key.source))
-        mode, layout = config.making_of(key.source)
+        mode, layout, depth = config.making_of(key.source)
+        depth = self._desired().depths.get(key.source) or depth or 0
         looks = action.looks or Looks((), "")
         order = MirrorOrder(
             key, path, page, action.endpoint, mode, layout.value, limits, action.protocol, looks.shape, looks.dtype,
             host=self._called(action), transport=self._transport_of(key.source).value,
             offered_port=max(0, action.direct_port), delivery=action.delivery.text, enough_hz=action.enough_hz,
+            depth=depth,
         )  # fmt: skip
         if not action.is_written_back:
             return order
@@ -107,7 +110,7 @@ class WorkerOrders:
         return replace(written_back, write_port=action.port, bind=network.bind)
 
     def _transport_of(self, source: Source) -> Transport:
-        return self._told_transports().get(source) or self.config.transport_of(source)
+        return self._desired().transports.get(source) or self.config.transport_of(source)
 
     def _called(self, action: StartWorker) -> str:
         """What this host is called by the owner of a mirror's source."""
@@ -118,14 +121,15 @@ class WorkerOrders:
         """All that the configuration says of a worker's process, only to be compared: what differs is another process.
 
         Its memory limit does not count, for the supervisor looks after that; nor do ports, the names of mirrors and
-        what an operator says of their transports, for the core has them.
+        what an operator says of them, for the core has that.
         """
         order = self.order_for(StartWorker(key))
         limits = replace(order.limits, memory_limit_mb=None)
         if isinstance(order, PublisherOrder):
             return replace(order, port=0, first_port=0, port_count=0, direct_port=0, limits=limits)
         if isinstance(order, MirrorOrder):
-            return replace(order, path="", limits=limits, transport=self.config.transport_of(key.source).value)
+            transport, depth = self.config.transport_of(key.source).value, self.config.making_of(key.source).depth or 0
+            return replace(order, path="", limits=limits, transport=transport, depth=depth)
         return replace(order, limits=limits)
 
     def limits_of(self, key: WorkerKey) -> Limits:

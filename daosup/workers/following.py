@@ -14,7 +14,7 @@ from typing import NamedTuple, Optional, Union
 
 from daosup.core.gaps import Verdict
 from daosup.core.header import Buffer, Description
-from daosup.core.layout import Geometry, Layout
+from daosup.core.layout import Geometry
 from daosup.errors import SegmentError
 from daosup.shm._native import note_latency
 from daosup.workers.dnet_writing_back import DnetWritingBack
@@ -97,10 +97,7 @@ class Following(Mirroring):
         self._note_obstacle(None)
 
     def _wanted(self, description: Description) -> Geometry:
-        source = description.geometry
-        layout = source.layout if self._order.layout == "source" else Layout(self._order.layout)
-        depth = source.depth if layout is Layout.FIFO else 1
-        return Geometry(layout, source.atype, source.shape, depth, source.keyword_count)
+        return self._order.mirrored(description.geometry)
 
     def _took(self, count: int, nbytes: int, *, skipped: int = 0, gaps: int = 0) -> None:
         """Note that frames were written, ``nbytes`` in all as they came, and what was missing before them."""

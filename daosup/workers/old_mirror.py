@@ -16,7 +16,7 @@ from typing import Optional
 import numpy as np
 
 from daosup.core.header import MAX_FRAME_BYTES
-from daosup.core.layout import Geometry, Layout, make_geometry
+from daosup.core.layout import Geometry, make_geometry
 from daosup.errors import SegmentError, SegmentLostError, UsageError
 from daosup.shm import Segment
 from daosup.stream.old_frames import Array
@@ -136,8 +136,7 @@ class OldMirror(Mirroring):
         Raises:
             UsageError: If no segment can be like that.
         """
-        layout = Layout.FIFO if self._order.layout == "source" else Layout(self._order.layout)
-        return make_geometry(shape, dtype, layout=layout)
+        return self._order.mirrored(make_geometry(shape, dtype))
 
     def _lose_replica(self) -> None:
         if self._replica is not None:

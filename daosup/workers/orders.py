@@ -10,6 +10,7 @@ from typing import Any, Union
 
 from daosup.core.actions import NO_PORT
 from daosup.core.delivery import Delivery
+from daosup.core.layout import Geometry, Layout
 from daosup.core.types import PROTOCOL, Transport, WorkerKey, Writing
 from daosup.workers.limits import Limits
 
@@ -83,6 +84,9 @@ class MirrorOrder:
     ``delivery``, a `Delivery` as text, or not at all; if that is empty, ``enough_hz`` frames a second are enough (0:
     all are wanted).
 
+    The mirror is made in ``layout``, a `Layout` as text or "source" for the source's, and keeps ``depth`` frames (0: as
+    many as the source, if its layout can).
+
     If ``is_written_back``, what programs of this host write into the mirror goes to its source; they are waited for on
     ``semaphore``. A source that speaks the old protocol follows it on ``write_port`` (0: any) of the address ``bind``;
     which it really is goes to the statistics page with `stamp_ready`.
@@ -107,6 +111,11 @@ class MirrorOrder:
     offered_port: int = 0
     delivery: str = ""
     enough_hz: float = 0.0
+    depth: int = 0
+
+    def mirrored(self, source: Geometry) -> Geometry:
+        """What the mirror is like, freshness keywords aside, of a ``source`` that is like this."""
+        return source.mirrored(None if self.layout == "source" else Layout(self.layout), self.depth)
 
     @property
     def wanted(self) -> Delivery:

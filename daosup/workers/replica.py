@@ -27,7 +27,7 @@ from typing import Optional
 from daosup.core.layout import KEYWORD_BYTES, MAX_KEYWORDS, Geometry
 from daosup.core.mirror_names import FRESHNESS, is_mark_of, is_usual
 from daosup.core.types import SEGMENT_SUFFIX
-from daosup.errors import SegmentBusyError, SegmentError, SegmentLostError, SegmentNotFoundError
+from daosup.errors import SegmentBusyError, SegmentError, SegmentLostError, SegmentNotFoundError, UsageError
 from daosup.shm import Keyword, Segment
 from daosup.shm.keywords import encode, pack_keyword_value, without
 from daosup.shm.making import permit
@@ -90,17 +90,20 @@ class Replica:
             is_usual_place = is_usual(_name_in(path))
             if not is_usual_place:
                 _clear_place(path)
-            segment = Segment.create(
-                path,
-                wanted.shape,
-                wanted.dtype,
-                layout=wanted.layout,
-                depth=wanted.depth,
-                keywords=[*[None] * like.keyword_count, own_mark, *[None] * (len(FRESHNESS) - 1)],
-                mode=mode,
-                semaphore_mode=mode,
-                is_replacing=is_usual_place,
-            )
+            try:
+                segment = Segment.create(
+                    path,
+                    wanted.shape,
+                    wanted.dtype,
+                    layout=wanted.layout,
+                    depth=wanted.depth,
+                    keywords=[*[None] * like.keyword_count, own_mark, *[None] * (len(FRESHNESS) - 1)],
+                    mode=mode,
+                    semaphore_mode=mode,
+                    is_replacing=is_usual_place,
+                )
+            except UsageError as error:  # a hostile description's size, times the depth
+                raise SegmentError(f"{path}: {error}") from None
         return cls(segment, like.keyword_count * KEYWORD_BYTES, own_mark)
 
     def retire(self) -> None:

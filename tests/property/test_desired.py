@@ -17,6 +17,7 @@ from daosup.core.delivery import Delivery
 from daosup.core.desired import Desired
 from daosup.core.host import HostState
 from daosup.core.host_facts import HostFacts
+from daosup.core.layout import MAX_DEPTH
 from daosup.core.mirror import CONFIGURED, KEPT
 from daosup.core.types import SegmentFacts, Source, Transport, WorkerKey, WorkerKind
 from daosup.errors import ProtocolError
@@ -197,11 +198,12 @@ names = st.text("abcXYZ09_.-", min_size=1, max_size=8).filter(lambda text: text[
 sources = st.builds(Source, names, names)
 mirror_names = st.dictionaries(sources, st.sampled_from(["wfs", "{name}", "remote_{host}_x"]), max_size=3)
 states = st.builds(
-    lambda written_back, transports, deliveries, is_gate_stopped, kept, *others: Desired(
-        kept | written_back, *others, written_back, transports, deliveries, is_gate_stopped
+    lambda written_back, transports, deliveries, depths, is_gate_stopped, kept, *others: Desired(
+        kept | written_back, *others, written_back, transports, deliveries, depths, is_gate_stopped
     ),
     st.frozensets(sources), st.dictionaries(sources, st.sampled_from(Transport), max_size=3),
-    st.dictionaries(sources, st.sampled_from(DELIVERIES), max_size=3), st.booleans(),
+    st.dictionaries(sources, st.sampled_from(DELIVERIES), max_size=3),
+    st.dictionaries(sources, st.integers(1, MAX_DEPTH), max_size=3), st.booleans(),
     st.frozensets(sources), st.frozensets(sources), st.frozensets(names), mirror_names,
 )  # fmt: skip
 anything = st.recursive(
@@ -238,6 +240,12 @@ def test_any_json_is_a_state_or_a_protocol_error(value: object) -> None:
 def test_a_delivery_that_was_not_written_down_by_us_is_a_protocol_error(desired: Desired, text: str) -> None:
     with pytest.raises(ProtocolError):
         Desired.of_json({**desired.as_json(), "deliveries": {"rts:wfs": text}})
+
+
+@given(states, st.sampled_from([0, MAX_DEPTH + 1, -1, 4.0, True, "4", None, [4]]))
+def test_a_depth_that_no_segment_has_is_a_protocol_error(desired: Desired, depth: object) -> None:
+    with pytest.raises(ProtocolError):
+        Desired.of_json({**desired.as_json(), "depths": {"rts:wfs": depth}})
 
 
 @given(states, st.builds(WorkerKey, st.sampled_from(WorkerKind), sources))

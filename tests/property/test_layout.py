@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
+from typing import Optional
 
 from hypothesis import example, given, reject
 from hypothesis import strategies as st
@@ -102,3 +104,17 @@ def test_a_nearly_plausible_header_is_refused_and_nothing_worse(
     except NotASegmentError:
         return
     assert found.file_bytes == file_bytes
+
+
+@given(geometries(), st.none() | st.sampled_from(Layout), st.integers(0, 65536))
+def test_a_mirror_is_like_its_source_but_for_what_is_said_of_it(
+    source: Geometry, layout: Optional[Layout], depth: int
+) -> None:
+    mirror = source.mirrored(layout, depth)
+    assert replace(mirror, layout=source.layout, depth=source.depth) == source
+    assert mirror.depth == 1 or mirror.layout is Layout.FIFO
+    if depth:
+        assert mirror.depth == depth
+    if depth <= 1:
+        assert mirror.layout is (layout or source.layout)
+    assert source.mirrored(None, 0) == source

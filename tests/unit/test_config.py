@@ -59,6 +59,7 @@ single_writer = ["dm*", "wfs"]
 [mirrors]
 mode = "0644"
 layout = "v0"
+depth = 1
 transport = "zmq"
 
 [[mirror]]
@@ -68,6 +69,7 @@ source = "obs:wfs"
 source = "obs:dm"
 mode = "0600"
 layout = "fifo"
+depth = 4
 transport = "direct"
 write_back = true
 
@@ -145,16 +147,30 @@ def test_every_key_is_read(toml: Path) -> None:
     assert [each.delivery for each in config.mirror] == [
         Delivery(), Delivery(), Delivery("newest", 10.0, ((0, 64), (16, 32)), (2, 2), "lz4"), Delivery("every"),
     ]  # fmt: skip
-    assert (config.mirrors.mode, config.mirrors.layout) == (0o644, MirrorLayout.V0)
+    assert (config.mirrors.mode, config.mirrors.layout, config.mirrors.depth) == (0o644, MirrorLayout.V0, 1)
     assert [each.source for each in config.mirror] == [Source("obs", name) for name in ("wfs", "dm", "cam", "log")]
-    assert config.making_of(Source("obs", "wfs")) == (0o644, MirrorLayout.V0)
-    assert config.making_of(Source("obs", "dm")) == (0o600, MirrorLayout.FIFO)
+    assert config.making_of(Source("obs", "wfs")) == (0o644, MirrorLayout.V0, 1)
+    assert config.making_of(Source("obs", "dm")) == (0o600, MirrorLayout.FIFO, 4)
     transports = [config.transport_of(Source("obs", name)) for name in ("wfs", "dm")]
     assert transports == [Transport.ZMQ, Transport.DIRECT]
-    assert config.making_of(Source("rts", "any")) == (0o644, MirrorLayout.V0)
+    assert config.making_of(Source("rts", "any")) == (0o644, MirrorLayout.V0, 1)
     assert config.log.level == "debug"
     assert dataclasses.astuple(config.workers) == (False, 5.0, 300, (0, 3), -5, 50, True, 10, 50, True)
     assert config.worker == (WorkerConfig("dm*"), WorkerConfig("lab:*", 32, (1,), 19, 0, False, 0, 0, False))
+
+
+def test_what_is_said_of_one_mirror_goes_before_what_is_said_of_all() -> None:
+    def made(own: dict[str, object], **of_all: object) -> tuple[MirrorLayout, object]:
+        mirror = {"source": "obs:wfs", **own}
+        making = Config.from_mapping({"mirrors": of_all, "mirror": [mirror]}).making_of(Source("obs", "wfs"))
+        return making.layout, making.depth
+
+    assert made({}) == (MirrorLayout.SOURCE, None)
+    assert made({}, depth=4) == made({"depth": 4}) == made({"depth": 4}, depth=2) == (MirrorLayout.SOURCE, 4)
+    assert made({"layout": "fifo"}, depth=4) == (MirrorLayout.FIFO, 4)
+    assert made({"layout": "v0"}, depth=4) == (MirrorLayout.V0, None), "it has one frame, whatever the others have"
+    assert made({"depth": 4}, layout="v0") == (MirrorLayout.V0, 4), "which makes a FIFO of it"
+    assert made({"depth": 1}, depth=4) == (MirrorLayout.SOURCE, 1)
 
 
 def test_without_anything_set_the_defaults_hold(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -175,6 +175,16 @@ def test_what_is_not_allowed_is_one_mistake_with_key_and_place(dotted: str, valu
             {"mirror": [MIRROR | {"compress": "lz4", "transport": "zmq"}]},
             "by which compress=lz4 cannot be had; take out",
         ),
+        ({"mirror": [MIRROR | {"depth": 0}]}, "mirror[0].depth is 0, not a whole number from 1 to 65536"),
+        ({"mirror": [MIRROR | {"depth": "4"}]}, "mirror[0].depth is '4', not a whole number from 1 to 65536; write it"),
+        (
+            {"mirror": [MIRROR | {"layout": "semreg", "depth": 4}]},
+            "mirror[0].source is 'rts:wfs', whose layout \"semreg\" has one frame, not 4; take out layout or depth",
+        ),
+        (
+            {"mirrors": {"layout": "v0", "depth": 2}},
+            '[mirrors] cannot be so: layout "v0" has one frame, not 2; take out layout or depth',
+        ),
         ({"role": {"a": 1}}, "role is a table, not one of"),
         ({"publish": {"include": "*"}}, "put it in brackets"),
         ({"publish": {"include": ["wfs.im.shm"]}}, "leave out .im.shm"),

@@ -67,6 +67,6 @@ def test_what_an_operator_says_of_a_transport_makes_it_another_process() -> None
     desired = Desired().with_transport(REMOTE, Transport.ZMQ)
     assert story.say(e.DesiredChanged(desired)) == [do.StopWorker(mirror(), 8)]
     (order,) = only(story.end(mirror(), 8), do.StartWorker)
-    assert order.terms == (None, Transport.ZMQ)
+    assert order.terms == (None, Transport.ZMQ, None)
     story.run(mirror(), 9)
     assert story.say(e.DesiredChanged(desired)) == []

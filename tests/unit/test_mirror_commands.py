@@ -174,6 +174,29 @@ def test_what_is_no_answer_to_whether_is_refused(supervisor: Supervisor, argumen
         supervisor.ask(**arguments)
 
 
+# -- how many frames it keeps
+
+
+def test_a_depth_lasts_until_the_mirror_is_released(supervisor: Supervisor) -> None:
+    supervisor.ask(*supervisor.started, depth=4)
+    assert supervisor.lasting.desired.depths == {REMOTE: 4}
+    pid = supervisor.state.crew.workers[mirror()].pid
+    supervisor.ask(supervisor.mirror_is_ready, depth=2)
+    assert supervisor.state.crew.workers[mirror()].pid != pid
+    supervisor.ask()
+    assert supervisor.lasting.desired.depths == {REMOTE: 2}
+    assert supervisor.lasting.desired.without(REMOTE) == Desired()
+
+
+@pytest.mark.parametrize("depth", [0, -1, 65537, 4.0, True, "4", [4]])
+def test_a_depth_that_is_none_is_refused(supervisor: Supervisor, depth: object) -> None:
+    with pytest.raises(UsageError, match=r"depth is .*, not a whole number of frames from 1 to 65536"):
+        supervisor.ask(depth=depth)
+    with pytest.raises(UsageError, match="the operator's to say"):
+        supervisor.ask(depth=4, holder="program")
+    assert supervisor.lasting.desired == Desired()
+
+
 # -- in which form frames come
 
 

@@ -13,7 +13,7 @@ CHANGING: dict[str, Command] = {
         "show another host's here",
         "mirror another host's segment here",
         SOURCE,
-        ("--wait", "--keep", "--as", "--write-back", "--transport", *DELIVERY),
+        ("--wait", "--keep", "--as", "--write-back", "--transport", "--depth", *DELIVERY),
         hosts=ONE,
         more="""\
 Returns when the first frame is there, or fails after 30 s (--wait). It lasts
@@ -25,6 +25,11 @@ auto is direct where that can be. `status` tells which it is.
 With --write-back, programs of this host may write into the mirror: that goes to
 its source, and from there to all mirrors. It fails if the owner does not allow
 it. Asking again without it takes it back.
+
+With --depth the mirror keeps so many frames, and not as many as its source;
+above 1 its layout is fifo. A large frame is then written while it comes, beside
+the one before, and not only when it is whole, which takes less time. Programs
+that have the mirror open must open it again.
 
 By default the newest whole frame comes, as often as there is one. --frames
 every is for recorders: none is left out as long as network and host keep up on
@@ -49,7 +54,7 @@ before; --frames newest takes them back.
         "the same for good",
         "mirror it for good, whenever its host is there",
         SOURCE,
-        ("--wait", "--as", "--write-back", "--transport", *DELIVERY),
+        ("--wait", "--as", "--write-back", "--transport", "--depth", *DELIVERY),
         hosts=ONE,
         more="""\
 Returns at once, although the host may not be there yet; with --wait when it
