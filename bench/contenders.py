@@ -101,17 +101,20 @@ class Course:
         pids = self._stack.enter_context(pair())
         return Contender(name, source, target, lambda: nullcontext(pids))
 
-    def daosup(self, transport: str, *, is_spinning: bool = False) -> Contender:
-        """A publisher and a mirror of daosup; they spin only while frames come, so they are there all the time."""
-        what = f"{self._size}_{transport}"
+    def daosup(self, transport: str, *, is_spinning: bool = False, keeping: int = 0) -> Contender:
+        """A publisher and a mirror of daosup; they spin only while frames come, so they are there all the time.
+
+        The mirror is ``keeping`` so many frames (0: as many as its source).
+        """
+        what = f"{self._size}_{transport}" + (f"_keeping_{keeping}" if keeping else "")
         if is_spinning:
             what += f"_{SPINNING}_{LARGE}" if self.nbytes >= LARGE_BYTES else f"_{SPINNING}"
         source = self._segment(self.hosts.source_file(what))
         self.hosts.await_known(what)
-        target = self.hosts.mirror(what, transport)
+        target = self.hosts.mirror(what, transport, keeping)
         self._stack.callback(self.hosts.release, what)
         pids = self.hosts.worker_pids(what)
-        name = daosup_name(transport, is_spinning=is_spinning)
+        name = daosup_name(transport, is_spinning=is_spinning, keeping=keeping)
         return Contender(name, source, target, partial(self._unchanged, what, pids))
 
     @contextmanager
@@ -155,9 +158,10 @@ def course(hosts: Fleet, programs: BarePrograms, nbytes: int, depth: int = 1) ->
         yield Course(hosts, programs, nbytes, depth, next(_numbers), stack)
 
 
-def daosup_name(transport: str, *, is_spinning: bool = False) -> str:
+def daosup_name(transport: str, *, is_spinning: bool = False, keeping: int = 0) -> str:
     """What daosup is called here."""
-    return f"daosup {transport}" + (f", {SPINNING}" if is_spinning else "")
+    kept = f", keeping {keeping}" if keeping else ""
+    return f"daosup {transport}{kept}" + (f", {SPINNING}" if is_spinning else "")
 
 
 def size_name(nbytes: int) -> str:

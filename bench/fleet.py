@@ -140,9 +140,12 @@ class Fleet:
         """Until the owner has seen the source."""
         wait_until(lambda: self.rts.knows(segment_name(what)), 10.0, f"rts to see {segment_name(what)}")
 
-    def mirror(self, what: str, transport: str = "", reader: Optional[Host] = None) -> Path:
-        """Ask lab or another reader to mirror a source, by ``transport`` if one is named; returns the mirror's file."""
-        how = {"transport": transport} if transport else {}
+    def mirror(self, what: str, transport: str = "", keeping: int = 0, reader: Optional[Host] = None) -> Path:
+        """Have lab or another reader mirror a source, by ``transport`` if one is named; returns the mirror's file.
+
+        It is ``keeping`` so many frames (0: as many as its source).
+        """
+        how = {key: value for key, value in (("transport", transport), ("depth", keeping)) if value}
         return Path((reader or self.lab).call("mirror", source=self.source(what), wait_s=30.0, **how)["path"])
 
     def release(self, what: str) -> None:

@@ -7,7 +7,9 @@ p50 and a p99; a ratio is that of two turns beside one another, so what the mach
 
 *Staged* is the bare TCP program with what it leaves out and daosup may not: each frame is received whole before it
 goes into the mirror. It is compared without a goal, and says how much of a difference is the price of that. A mirror
-with a FIFO pays no such price: a frame goes into a slot at which nobody looks until it is there whole.
+with a FIFO pays no such price: a frame goes into a slot at which nobody looks until it is there whole. *In a FIFO of 4*
+are segments that are FIFOs at both ends, for the bare program, too; *keeping 4* is a mirror of that ``depth``, of a
+source that keeps its newest frame alone, as in the other rows.
 
 Every third round all processes begin anew: where a process has its memory is chance and stays so, and one pair that is
 asked again and again tells of that.
@@ -77,15 +79,22 @@ def _size(plan: Plan, hosts: Fleet, programs: BarePrograms, nbytes: int) -> Iter
     def contenders(place: Course) -> list[Contender]:
         made = [place.bare(name) for name in (BARE_TCP, BARE_STAGED, BARE_SPINNING, BARE_ZMQ)]
         made += [place.daosup(transport) for transport in plan.transports]
-        return [*made, place.daosup("direct", is_spinning=True)] if "direct" in plan.transports else made
+        if "direct" in plan.transports:
+            depths = (0, FIFO_DEPTH) if is_deep else (0,)
+            made += [place.daosup("direct", keeping=depth) for depth in depths[1:]]
+            made += [place.daosup("direct", is_spinning=True, keeping=depth) for depth in depths]
+        return made
 
-    title = size_name(nbytes)
+    title, is_deep = size_name(nbytes), nbytes >= FIFO_BYTES
     turns, noise = _turns(plan, title, nbytes, partial(course, hosts, programs, nbytes), contenders)
     for transport in plan.transports:
         yield from _against_bare(title, transport, turns, noise)
     if "direct" in plan.transports:
         yield from _against_staged(title, turns, noise)
         yield _spinning(title, turns, noise)
+        if is_deep:
+            yield from _against_bare(title, "direct", turns, noise, keeping=FIFO_DEPTH)
+            yield _spinning(title, turns, noise, keeping=FIFO_DEPTH)
     for name, its in turns.items():
         yield from _alone(title, name, its, noise, nbytes)
 
@@ -153,9 +162,12 @@ def _turn(plan: Plan, place: Course, contender: Contender) -> Turn:
     return place.turn(contender, rate_hz=rate_hz, seconds=min(seconds, 1.0) if plan.is_quick else seconds)
 
 
-def _against_bare(title: str, transport: str, turns: dict[str, list[Turn]], noise: Noise) -> Iterator[Row]:
-    ours, bare = turns[daosup_name(transport)], turns[BARE_OF[transport]]
-    what = f"{title}: {transport} / {BARE_OF[transport]}"
+def _against_bare(
+    title: str, transport: str, turns: dict[str, list[Turn]], noise: Noise, keeping: int = 0
+) -> Iterator[Row]:
+    name = daosup_name(transport, keeping=keeping)
+    ours, bare = turns[name], turns[BARE_OF[transport]]
+    what = f"{title}: {name.removeprefix('daosup ')} / {BARE_OF[transport]}"
     for goal, name, of in zip(GOALS[transport], ("p50", "p99", "CPU"), (p50s_us, p99s_us, cpus_us)):
         yield _ratio(f"{what}, {name}", of(ours), of(bare), goal, noise)
 
@@ -167,9 +179,10 @@ def _against_staged(title: str, turns: dict[str, list[Turn]], noise: Noise) -> I
         yield _ratio(f"{title}: direct / {BARE_STAGED}, {name}", of(ours), of(bare), None, noise)
 
 
-def _spinning(title: str, turns: dict[str, list[Turn]], noise: Noise) -> Row:
-    ours, bare = turns[daosup_name("direct", is_spinning=True)], turns[BARE_SPINNING]
-    what = f"{title}: direct, spinning / {BARE_SPINNING}, p50"
+def _spinning(title: str, turns: dict[str, list[Turn]], noise: Noise, keeping: int = 0) -> Row:
+    name = daosup_name("direct", is_spinning=True, keeping=keeping)
+    ours, bare = turns[name], turns[BARE_SPINNING]
+    what = f"{title}: {name.removeprefix('daosup ')} / {BARE_SPINNING}, p50"
     return _ratio(what, p50s_us(ours), p50s_us(bare), SPINNING_GOAL, noise)
 
 

@@ -6,12 +6,16 @@ frame is skipped if it never was in the mirror, however many of those that were 
 between frames as long as that is exact enough and looks at the clock for the rest; so at many kilohertz it needs a
 core, as any program does that writes so fast, and on a machine with two the pump has the other one for both its ends.
 It has no priority here.
+
+In each round all processes begin anew: where a process has its memory is chance, and stays so as long as it lives.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
+from typing import Callable
 
 from bench.bare_programs import BarePrograms
 from bench.contenders import BARE_OF, BARE_TCP, BARE_ZMQ, Contender, Course, course, daosup_name, size_name
@@ -32,6 +36,7 @@ _TRIAL_S, _TRIAL_FRAMES = 0.4, 110
 _MOST_TO_FIND, _REPEAT = 24, 8
 #: A writer that does no more than this of what it was asked for does all it can.
 _WRITERS_SHARE = 0.9
+_BARE = (BARE_TCP, BARE_ZMQ)
 
 
 def _try(place: Course, contender: Contender, search: Staircase) -> None:
@@ -55,45 +60,52 @@ def measure(plan: Plan) -> Iterator[Row]:
             yield from _size(plan, hosts, programs, nbytes)
 
 
-def _find(place: Course, searches: Sequence[tuple[Contender, Staircase]]) -> None:
+def _contenders(plan: Plan, place: Course) -> list[Contender]:
+    return [place.bare(name) for name in _BARE] + [place.daosup(transport) for transport in plan.transports]
+
+
+def _find(plan: Plan, begin: Callable[[], AbstractContextManager[Course]], searches: Mapping[str, Staircase]) -> None:
     """Until each goes up and down about its place."""
-    for _ in range(_MOST_TO_FIND):
-        if all(search.has_found for _, search in searches):
-            break
-        for contender, search in searches:
-            _try(place, contender, search)
-    for _, search in searches:
+    with begin() as place:
+        contenders = _contenders(plan, place)
+        for _ in range(_MOST_TO_FIND):
+            if all(search.has_found for search in searches.values()):
+                break
+            for contender in contenders:
+                _try(place, contender, searches[contender.name])
+    for search in searches.values():
         search.take()
 
 
-def _round(plan: Plan, place: Course, searches: Sequence[tuple[Contender, Staircase]]) -> dict[str, float]:
+def _round(
+    plan: Plan, begin: Callable[[], AbstractContextManager[Course]], searches: Mapping[str, Staircase]
+) -> dict[str, float]:
     """The rate of each, in Hz."""
-    with plan.meter.repeat():
-        for _ in range(_REPEAT):
-            for contender, search in searches:
-                _try(place, contender, search)
-    return {contender.name: search.take() for contender, search in searches}
+    with begin() as place:
+        contenders = _contenders(plan, place)
+        with plan.meter.repeat():
+            for _ in range(_REPEAT):
+                for contender in contenders:
+                    _try(place, contender, searches[contender.name])
+    return {name: search.take() for name, search in searches.items()}
 
 
 def _size(plan: Plan, hosts: Fleet, programs: BarePrograms, nbytes: int) -> Iterator[Row]:
     begin_hz = min(_FIRST_HZ, _FIRST_BYTES_S / nbytes)
-    with course(hosts, programs, nbytes) as place:
-        contenders = [place.bare(name) for name in (BARE_TCP, BARE_ZMQ)]
-        contenders += [place.daosup(transport) for transport in plan.transports]
-        searches = [(each, Staircase(begin_hz)) for each in contenders]
-        title = f"highest rate, {size_name(nbytes)}"
-        plan.say(title)
-        _find(place, searches)
-        plan.meter.take()
-        rounds, noise = quietest(plan, title, plan.either(5, 1), partial(_round, plan, place, searches))
-    found = {each.name: tuple(rates_hz[each.name] for rates_hz in rounds) for each in contenders}
+    begin = partial(course, hosts, programs, nbytes)
+    searches = {name: Staircase(begin_hz) for name in (*_BARE, *map(daosup_name, plan.transports))}
+    title = f"highest rate, {size_name(nbytes)}"
+    plan.say(title)
+    _find(plan, begin, searches)
+    plan.meter.take()
+    rounds, noise = quietest(plan, title, plan.either(5, 1), partial(_round, plan, begin, searches))
+    found = {name: tuple(rates_hz[name] for rates_hz in rounds) for name in searches}
     for transport in plan.transports:
         ours, bare = found[daosup_name(transport)], found[BARE_OF[transport]]
         what = f"{size_name(nbytes)}: {transport} / {BARE_OF[transport]}, highest rate"
         note = f"{median(ours):.0f} and {median(bare):.0f} Hz"
         yield Row(what, "x", ratios(ours, bare), GOALS[transport], note=note, noise=noise)
-    for contender, search in searches:
-        name = contender.name
+    for name, search in searches.items():
         note = "all that the writer could" if search.is_writers_limit else ""
         point = Point(FIGURE, name, nbytes)
         what = f"{size_name(nbytes)}: {name}, highest rate"

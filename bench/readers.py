@@ -45,7 +45,7 @@ def _transport(plan: Plan, hosts: Fleet, programs: BarePrograms, transport: str)
     with Segment.create(file, (NBYTES // 8,), "uint64", layout="fifo", depth=1) as segment, ExitStack() as stack:
         stack.callback(segment.unlink)
         hosts.await_known(what)
-        mirrors = [hosts.mirror(what, transport, reader) for reader in hosts.readers]
+        mirrors = [hosts.mirror(what, transport, reader=reader) for reader in hosts.readers]
         last = hosts.readers[-1]
         title = f"{READERS} readers by {transport}"
 
