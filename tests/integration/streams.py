@@ -154,7 +154,7 @@ def undisturbed(other: Stream) -> Iterator[None]:
         if camera.late_s > _PERIOD_S / 2:
             print(f"the camera was kept waiting for {camera.late_s:.3f} s: gaps of {other.source} tell nothing")
             before, after = ([(pid, 0, link) for pid, _, link in each] for each in (before, after))
-        assert after == before
+        assert after == before, f"{before} became {after}"
 
 
 def _process_and_gaps(host: Host, source: str) -> tuple[int, int, str]:
