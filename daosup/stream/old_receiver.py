@@ -17,7 +17,7 @@ from zmq.utils.monitor import recv_monitor_message
 from daosup.core.header import MAX_FRAME_BYTES
 from daosup.errors import ProtocolError
 from daosup.stream.old_frames import OLD_TOPIC, Array, OldFrames
-from daosup.stream.sockets import put_options, receiving
+from daosup.stream.sockets import RECEIVING, put_options
 
 #: An old sender queues so many messages for a reader. After so many one is handed on, though there are more.
 MOST_TAKEN = 1000
@@ -39,14 +39,13 @@ class OldReceiver:
 
     Args:
         endpoint: ``tcp://HOST:PORT``; it does not matter whether anybody listens there yet.
-        frame_bytes: What is known of a frame's size, to size buffers.
     """
 
-    def __init__(self, endpoint: str, frame_bytes: int = 65536) -> None:
+    def __init__(self, endpoint: str) -> None:
         self._context = zmq.Context(io_threads=1)
         self._socket = self._context.socket(zmq.SUB)
         most_bytes = 2 * MAX_FRAME_BYTES + _AROUND_BYTES
-        put_options(self._socket, {**receiving(frame_bytes), zmq.MAXMSGSIZE: most_bytes})
+        put_options(self._socket, {**RECEIVING, zmq.MAXMSGSIZE: most_bytes})
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
         self._socket.setsockopt(zmq.SUBSCRIBE, OLD_TOPIC)
         self._socket.connect(endpoint)

@@ -18,7 +18,7 @@ import zmq
 from daosup.core.header import MAGIC, MAX_FRAME_BYTES
 from daosup.core.writing import is_answer
 from daosup.stream.sender import share_libzmq
-from daosup.stream.sockets import RECEIVED_FRAMES, put_options, receiving
+from daosup.stream.sockets import RECEIVED_FRAMES, RECEIVING, put_options
 
 #: While frames pour in faster than they are taken out, one is handed on after so long at the latest.
 PASS_OVER_S = 0.02
@@ -40,7 +40,6 @@ class Receiver:
         endpoint: ``tcp://HOST:PORT``; it does not matter whether anybody listens there yet.
         on_passed_over: Called with each message that is passed over.
         on_answer: Called with each answer to a writer.
-        frame_bytes: What is known of a frame's size, to size buffers.
     """
 
     def __init__(
@@ -48,7 +47,6 @@ class Receiver:
         endpoint: str,
         on_passed_over: Callable[[memoryview], None],
         on_answer: Optional[Callable[[memoryview], None]] = None,
-        frame_bytes: int = 65536,
     ) -> None:
         share_libzmq()
         self._on_passed_over = on_passed_over
@@ -56,7 +54,7 @@ class Receiver:
         self._context = zmq.Context(io_threads=1)
         self._socket = self._context.socket(zmq.SUB)
         most_bytes = MAX_FRAME_BYTES + 16 * 1024 * 1024
-        put_options(self._socket, {**receiving(frame_bytes), zmq.MAXMSGSIZE: most_bytes})
+        put_options(self._socket, {**RECEIVING, zmq.MAXMSGSIZE: most_bytes})
         self._socket.setsockopt(zmq.SUBSCRIBE, MAGIC)
         self._socket.connect(endpoint)
         self.address = int(self._socket.underlying)

@@ -52,6 +52,9 @@ CONNECTING = {
     zmq.RECONNECT_IVL_MAX: RECONNECT_MAX_MS,
     zmq.CONNECT_TIMEOUT: CONNECT_MS,
 }
+#: For one that connects to take frames. What the kernel may hold of them there is left to it: it makes that as long as
+#: the line is, and none is late for it where all that has arrived is taken.
+RECEIVING = {**CONNECTING, zmq.RCVHWM: RECEIVED_FRAMES, zmq.RCVTIMEO: WAIT_MS}
 
 
 def queue_frames(frame_bytes: int) -> int:
@@ -73,7 +76,7 @@ def _frames(frame_bytes: int, most_bytes: int, bounds: tuple[int, int]) -> int:
 
 
 def socket_buffer_bytes(frame_bytes: int) -> int:
-    """How much the kernel may hold of a stream where it arrives: two frames, within reason."""
+    """How much the kernel may hold of a stream whose readers take one frame after the other: two, within reason."""
     return max(128 * 1024, min(8 * 1024 * 1024, 2 * frame_bytes))
 
 
@@ -92,16 +95,6 @@ def bound_unsent(fd: int, frame_bytes: int) -> None:
     """
     with suppress(OSError), socket.fromfd(fd, socket.AF_INET, socket.SOCK_STREAM) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, unsent_bytes(frame_bytes))
-
-
-def receiving(frame_bytes: int) -> Options:
-    """The options of a socket that connects to take frames of about that size."""
-    return {
-        **CONNECTING,
-        zmq.RCVHWM: RECEIVED_FRAMES,
-        zmq.RCVBUF: socket_buffer_bytes(frame_bytes),
-        zmq.RCVTIMEO: WAIT_MS,
-    }
 
 
 def put_options(socket: zmq.Socket[bytes], options: Options) -> None:
