@@ -164,6 +164,7 @@ def a_story(**changes: object) -> dict[str, Any]:
             "spin_ms": 0,
             "busy_poll_us": 0,
             "quick_ack": False,
+            "huge_pages": False,
         },
         "readers": None,
         "owner": {"host": "rts", "segment": "wfs", "endpoint": "tcp://10.0.0.2:5560", "protocol": 2},

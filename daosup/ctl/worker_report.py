@@ -188,6 +188,8 @@ def _limits(limits: dict[str, Any]) -> Iterator[str]:
         yield f"busy poll for {limits['busy_poll_us']} us"
     if limits.get("quick_ack"):
         yield "acknowledges at once"
+    if limits.get("huge_pages"):
+        yield "huge pages"
 
 
 def _segment(segment: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@
 #include "direct_receiver.h"
 #include "direct_receiving.h"
 #include "guard.h"
+#include "huge_pages.h"
 #include "packing.h"
 
 static PyObject *guard_memory(PyObject *Py_UNUSED(module), PyObject *memory)
@@ -117,6 +118,19 @@ static PyObject *share_copies(PyObject *Py_UNUSED(module), PyObject *arguments)
     Py_RETURN_NONE;
 }
 
+static PyObject *take_huge_pages(PyObject *Py_UNUSED(module), PyObject *arguments)
+{
+    Py_ssize_t page_bytes;
+    if (!PyArg_ParseTuple(arguments, "n", &page_bytes))
+        return NULL;
+    if (page_bytes < 0 || (page_bytes & (page_bytes - 1)) != 0) {
+        PyErr_SetString(PyExc_ValueError, "no page has that size");
+        return NULL;
+    }
+    huge_pages_take((size_t)page_bytes);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef module_methods[] = {
     {"guard", guard_memory, METH_O, "guard(memory) -> slot: from now on a missing page of it is no fault."},
     {"unguard", unguard_memory, METH_O, "unguard(slot)"},
@@ -132,6 +146,8 @@ static PyMethodDef module_methods[] = {
      "latencies_since(before, now, shares) -> (frames, ahead, [seconds of each share]): what was counted between."},
     {"share_copies", share_copies, METH_VARARGS,
      "share_copies(least_cpus): two threads copy large frames where this process may run on so many CPUs; 0: nowhere."},
+    {"take_huge_pages", take_huge_pages, METH_VARARGS,
+     "take_huge_pages(page_bytes): wish for memory of large frames in pages of that size; 0: not at all."},
     {"unlink_semaphores", unlink_semaphores, METH_VARARGS, "unlink_semaphores(base, count)"},
     {NULL, NULL, 0, NULL},
 };

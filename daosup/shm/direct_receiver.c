@@ -13,6 +13,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "huge_pages.h"
+
 /* With a heartbeat each second that makes four wake-ups a second of an idle reader. */
 #define WAIT_US 300000
 /* Of messages up to this size whatever has come is read at once; larger ones are read one by one. */
@@ -77,6 +79,7 @@ bool receiver_has_room(struct direct_receiver *self, size_t bytes)
     unsigned char *buffer = realloc(self->buffer, capacity);
     if (buffer == NULL)
         return false;
+    huge_pages_wish(buffer, capacity);
     self->buffer = buffer;
     self->capacity = capacity;
     return true;

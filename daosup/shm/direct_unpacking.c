@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "huge_pages.h"
 #include "packing.h"
 
 #define ELEMENT_MASK (0xFFFFu << DNET_ELEMENT_SHIFT)
@@ -32,6 +33,8 @@ static bool has_room(struct direct_unpacking *self, size_t frame_bytes)
     self->scratch = malloc(frame_bytes);
     if (self->frame == NULL || self->scratch == NULL)
         return false;
+    huge_pages_wish(self->frame, frame_bytes);
+    huge_pages_wish(self->scratch, frame_bytes);
     self->bytes = frame_bytes;
     return true;
 }

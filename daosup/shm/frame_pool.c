@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "dnet.h"
+#include "huge_pages.h"
 
 /* Frames that were not needed for so long are given back. */
 #define TRIM_NS 10000000000LL
@@ -36,6 +37,7 @@ struct pool_frame *frame_pool_take(struct frame_pool *self)
         frame = aligned_alloc(alignment, (length + alignment - 1) / alignment * alignment);
         if (frame == NULL)
             return NULL;
+        huge_pages_wish(frame, length);
     }
     *frame = (struct pool_frame){.references = 1, .frame_bytes = self->frame_bytes, .length = self->frame_bytes};
     return frame;

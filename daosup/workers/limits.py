@@ -15,8 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
+from daosup.shm._native import take_huge_pages
+
 _MCL_CURRENT_AND_FUTURE = 1 | 2
 _CAP_IPC_LOCK = 14
+_HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage")
 _SO_BUSY_POLL = 46  # not in the module socket
 
 
@@ -26,8 +29,8 @@ class Limits:
 
     ``memory_limit_mb`` is kept by the supervisor. The worker itself spins for frames that come faster than one each
     ``spin_ms``, and sets up the connections that it takes frames from: ``busy_poll_us`` is how long the kernel looks at
-    the network device itself before it sleeps, ``quick_ack`` whether all that comes is acknowledged at once. The others
-    are kept by the kernel.
+    the network device itself before it sleeps, ``quick_ack`` whether all that comes is acknowledged at once;
+    ``huge_pages`` is a wish for the memory in which it has large frames. The others are kept by the kernel.
     """
 
     memory_limit_mb: Optional[int] = None
@@ -38,6 +41,7 @@ class Limits:
     spin_ms: int = 0
     busy_poll_us: int = 0
     quick_ack: bool = False
+    huge_pages: bool = False
 
 
 def telling_once(tell: Callable[..., None]) -> Callable[..., None]:
@@ -94,6 +98,8 @@ def _apply(limits: Limits) -> Iterator[str]:
             yield f"fifo_priority {limits.fifo_priority} cannot be set: {error.strerror}; the service needs LimitRTPRIO"
     if limits.lock_memory:
         yield from _lock_memory()
+    if limits.huge_pages:
+        yield from _take_huge_pages()
 
 
 def _lock_memory() -> Iterator[str]:
@@ -110,6 +116,19 @@ def _lock_memory() -> Iterator[str]:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.mlockall(_MCL_CURRENT_AND_FUTURE):
         yield f"lock_memory: {os.strerror(ctypes.get_errno())}"
+
+
+def _take_huge_pages() -> Iterator[str]:
+    """Have those that the kernel gives to who wishes for them (transparent huge pages)."""
+    try:
+        enabled, page_bytes = (_HUGE_PAGES / "enabled").read_text(), int((_HUGE_PAGES / "hpage_pmd_size").read_text())
+    except (OSError, ValueError):
+        yield "huge_pages: this kernel has none to give"
+        return
+    if "[never]" in enabled:
+        yield f"huge_pages: the kernel gives none; write madvise into {_HUGE_PAGES / 'enabled'}"
+        return
+    take_huge_pages(page_bytes)
 
 
 def _has_capability(number: int) -> bool:

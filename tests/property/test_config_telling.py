@@ -82,6 +82,7 @@ SAMPLES: dict[str, list[Any]] = {
     "workers.spin_ms": [10],
     "workers.busy_poll_us": [50],
     "workers.quick_ack": [True],
+    "workers.huge_pages": [True],
     "metrics.listen": ["127.0.0.1:9777", "*:9777", "[fd00::1]:9777"],
     "log.level": ["debug"],
 }
@@ -113,6 +114,7 @@ ARRAYS: dict[str, list[dict[str, Any]]] = {
             "spin_ms": 0,
             "busy_poll_us": 0,
             "quick_ack": False,
+            "huge_pages": True,
         },
     ],
 }

@@ -24,7 +24,8 @@ ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "daosup" / "shm"
 PARTS = (
     "direct_receiver", "direct_checking", "direct_straight", "direct_taking", "direct_unpacking", "packing", "shuffle",
-    "liblz4", "frames", "frames_waiting", "copying", "quiet_thread", "semaphores", "guard", "latency", "statistics",
+    "liblz4", "frames", "frames_waiting", "copying", "huge_pages", "quiet_thread", "semaphores", "guard", "latency",
+    "statistics",
 )  # fmt: skip
 SOURCES = [
     ROOT / "tests" / "native" / "direct_receiver.c",

@@ -95,6 +95,7 @@ lock_memory = true
 spin_ms = 10
 busy_poll_us = 50
 quick_ack = true
+huge_pages = true
 
 [log]
 level = "debug"
@@ -112,6 +113,7 @@ lock_memory = false
 spin_ms = 0
 busy_poll_us = 0
 quick_ack = false
+huge_pages = false
 """
 
 
@@ -155,8 +157,8 @@ def test_every_key_is_read(toml: Path) -> None:
     assert transports == [Transport.ZMQ, Transport.DIRECT]
     assert config.making_of(Source("rts", "any")) == (0o644, MirrorLayout.V0, 1)
     assert config.log.level == "debug"
-    assert dataclasses.astuple(config.workers) == (False, 5.0, 300, (0, 3), -5, 50, True, 10, 50, True)
-    assert config.worker == (WorkerConfig("dm*"), WorkerConfig("lab:*", 32, (1,), 19, 0, False, 0, 0, False))
+    assert dataclasses.astuple(config.workers) == (False, 5.0, 300, (0, 3), -5, 50, True, 10, 50, True, True)
+    assert config.worker == (WorkerConfig("dm*"), WorkerConfig("lab:*", 32, (1,), 19, 0, False, 0, 0, False, False))
 
 
 def test_what_is_said_of_one_mirror_goes_before_what_is_said_of_all() -> None:
@@ -187,7 +189,7 @@ def test_without_anything_set_the_defaults_hold(monkeypatch: pytest.MonkeyPatch)
     assert (config.network.bind, config.network.base_pub_port, config.network.port_count) == ("*", 5560, 2000)
     assert (config.publish.include, config.publish.exclude, config.publish.semaphore) == (("*",), (), 9)
     assert config.worker == ()
-    assert dataclasses.astuple(config.workers) == (True, 30.0, None, None, None, 0, False, 0, 0, False)
+    assert dataclasses.astuple(config.workers) == (True, 30.0, None, None, None, 0, False, 0, 0, False, False)
 
 
 @pytest.mark.parametrize(

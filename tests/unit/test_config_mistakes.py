@@ -120,6 +120,7 @@ def test_all_mistakes_are_told_at_once_each_with_its_line(tmp_path: Path) -> Non
         ("workers.spin_ms", 101),
         ("workers.busy_poll_us", -1),
         ("workers.quick_ack", 1),
+        ("workers.huge_pages", "yes"),
     ],
 )
 def test_what_is_not_allowed_is_one_mistake_with_key_and_place(dotted: str, value: object) -> None:

@@ -33,6 +33,7 @@ PARTS = [
     "frames",
     "frames_waiting",
     "copying",
+    "huge_pages",
     "semaphores",
     "guard",
     "latency",

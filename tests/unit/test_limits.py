@@ -111,3 +111,18 @@ def test_what_is_refused_is_told_once_however_often_it_is_tried() -> None:
         tell("link", is_up=True)
     assert [event for event, _ in told].count("link") == 4
     assert [facts["warning"] for event, facts in told if event == "limited"] == ["one", "two"]
+
+
+def test_huge_pages_that_the_kernel_does_not_give_are_told() -> None:
+    before = """
+import pathlib, tempfile
+from daosup.workers import limits
+limits._HUGE_PAGES = pathlib.Path(tempfile.mkdtemp())
+"""
+    assert told("huge_pages=True", before=before)[0] == ["huge_pages: this kernel has none to give"]
+    before += """
+(limits._HUGE_PAGES / "enabled").write_text("always madvise [never]\\n")
+(limits._HUGE_PAGES / "hpage_pmd_size").write_text("2097152\\n")
+"""
+    ((warning,), _) = told("huge_pages=True", before=before)
+    assert warning.startswith("huge_pages: the kernel gives none; write madvise into /")
