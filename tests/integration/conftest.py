@@ -65,9 +65,17 @@ def hosts(module_hosts: Fleet) -> Iterator[Fleet]:
 
 
 @pytest.fixture(scope="module")
-def module_hosts(redis_binary: Path) -> Iterator[Fleet]:
+def hosts_config() -> str:
+    """What the configuration of ``hosts`` says beside what it must; a module may have its own."""
+    return ""
+
+
+@pytest.fixture(scope="module")
+def module_hosts(redis_binary: Path, hosts_config: str) -> Iterator[Fleet]:
     """Use ``hosts``."""
     for made in _fleet():
+        for name in ("rts", "lab"):
+            made.add(name).configure(hosts_config)
         made.start("rts", "lab")
         yield made
 

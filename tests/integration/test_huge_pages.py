@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Optional
 
@@ -26,16 +25,9 @@ def mode() -> str:
 
 
 @pytest.fixture(scope="module")
-def module_hosts(redis_binary: Path) -> Iterator[Fleet]:
+def hosts_config() -> str:
     """As everywhere, but with workers that wish for huge pages."""
-    made = Fleet()
-    try:
-        for name in ("rts", "lab"):
-            made.add(name).configure(CONFIG)
-        made.start("rts", "lab")
-        yield made
-    finally:
-        made.close()
+    return CONFIG
 
 
 def smaps(host: Host, source: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Optional
 
@@ -36,16 +35,9 @@ pytestmark = pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="nothing spins
 
 
 @pytest.fixture(scope="module")
-def module_hosts(redis_binary: Path) -> Iterator[Fleet]:
+def hosts_config() -> str:
     """As everywhere, but with workers that may spin."""
-    made = Fleet()
-    try:
-        for name in ("rts", "lab"):
-            made.add(name).configure(CONFIG)
-        made.start("rts", "lab")
-        yield made
-    finally:
-        made.close()
+    return CONFIG
 
 
 class Usage:
