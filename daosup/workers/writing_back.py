@@ -129,8 +129,7 @@ class WritingBack(WrittenHere):
         elif answer.verdict is not Verdict.WRITTEN or not self._is_open:
             self._is_open = answer.verdict is Verdict.WRITTEN
             self._say(answer.reason)
-        if answer.counter:
-            self._answered(answer)
+        self._answered(answer)
 
     def _say(self, reason: str) -> None:
         if (self._is_open, reason) != self._told:
@@ -142,7 +141,7 @@ class WritingBack(WrittenHere):
         """All up to the counter that the owner answers is decided: it answers in the order of the writes."""
         with self._lock:
             answer = answer._replace(counter=answer.counter - self._before)
-            if answer.counter <= 0:  # of a mirror before this one: whatever is taken from now on is ours
+            if answer.counter <= 0:  # of no frame of this mirror: whatever is taken from now on is ours
                 self._taken = answer.taken
                 return
             decided = []

@@ -1,4 +1,4 @@
-"""What an owner answers late, about a mirror that was made anew meanwhile and counts its frames anew."""
+"""What an owner answers late: about a first write, and about a mirror that was made anew meanwhile."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Union
 
 import numpy as np
 import pytest
 
 from daosup.core.layout import Geometry, Layout
 from daosup.core.types import Source, WorkerKey, WorkerKind
-from daosup.core.writing import Answer, Verdict, Write, decode_upstream, encode_answer, writer_of
+from daosup.core.writing import Answer, Ask, Verdict, Write, decode_upstream, encode_answer, writer_of
 from daosup.shm import Segment
 from daosup.stream.sender import Sender
 from daosup.stream.upstream import Upstream
@@ -39,9 +39,15 @@ class Owner:
 
     def writes(self) -> list[Write]:
         """The frames so far."""
+        return [each for each in self._said() if isinstance(each, Write)]
+
+    def is_asked_of(self, counter: int) -> bool:
+        """Whether it was asked what became of the frame with this counter."""
+        return any(isinstance(each, Ask) and each.counter == counter for each in self._said())
+
+    def _said(self) -> list[Union[Ask, Write]]:
         self.sender.hear()
-        said = [decode_upstream(each, BEFORE.frame_bytes)[1] for each in self._heard]
-        return [each for each in said if isinstance(each, Write)]
+        return [decode_upstream(each, BEFORE.frame_bytes)[1] for each in self._heard]
 
 
 @pytest.fixture
@@ -87,6 +93,26 @@ def write(replica: Replica, owner: Owner, count: int) -> Write:
         mirror.write(np.ones(mirror.shape, mirror.dtype))
     wait_until(lambda: len(owner.writes()) == count, 5.0, "the frame at its owner")
     return owner.writes()[-1]
+
+
+@pytest.mark.parametrize(("taken", "outcome"), [(8, (1, 0)), (7, (0, 1))])
+def test_what_became_of_a_first_write_is_known_also_where_it_is_asked_for_before_the_answer(
+    owner: Owner, writing: WritingBack, tmp_path: Path, taken: int, outcome: tuple[int, int]
+) -> None:
+    path = str(tmp_path / "late.im.shm")
+    replica = Replica.make(path, "rts:wfs", BEFORE, 0o600, None)
+    writing.follow(replica, 1, 1)
+    wait_until(lambda: writing.tend(time.monotonic(), has_link=True) or owner.is_asked(), 5.0, "the link")
+    writing.heard(answer(0, 7))  # so many it took of this host's mirrors before this one
+    counter = write(replica, owner, 1).counter
+    asked = lambda: writing.tend(time.monotonic(), has_link=True) or owner.is_asked_of(counter)  # noqa: E731
+    wait_until(asked, 5.0, "the question what became of the frame")
+    for _ in ("the write", "the question"):
+        writing.heard(answer(counter, taken))
+        assert written(path) == outcome
+    writing.follow(None, 0, 0)
+    replica.segment.unlink()
+    replica.close()
 
 
 def test_an_answer_about_the_mirror_before_is_not_taken_for_one_about_a_frame_of_this_one(
