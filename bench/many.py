@@ -3,8 +3,8 @@
 One writer writes them in turn, evenly over each hundredth of a second, and runs before programs that compute where that
 is allowed: it stands for 200 programs that each write at their time. What is judged is the worst of them: how many of
 its frames were in its mirror, by the mirror's own counter, of those that should have been written at that rate. What
-it wrote in all is told as well, and the bare TCP pump does the same with
-200 pairs of processes, which tells what the machine itself has room for. Nobody looks at the frames meanwhile.
+it wrote in all is told as well, and the bare program of each transport does the same with 200 pairs of processes,
+which tells what the machine itself has room for. Nobody looks at the frames meanwhile.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.bare_programs import BarePrograms
 from bench.children import wait_until
-from bench.contenders import BARE_TCP
+from bench.contenders import BARE_OF, BARE_TCP, BARE_ZMQ
 from bench.figures import Goal, Judged, Row, median
 from bench.fleet import Fleet, fleet, segment_name, temporary_place
 from bench.machine import cpu_time_s
@@ -34,20 +34,27 @@ _ARRIVAL_S = 0.5
 
 
 def measure(plan: Plan) -> Iterator[Row]:
-    """Bare, then each transport."""
+    """Each transport, after the bare program of it."""
     count = plan.either(STREAMS, 20)
     with temporary_place() as folder:
         programs = BarePrograms.build(folder)
-        with ExitStack() as stack:
-            sources, targets = (
-                [_segment(stack, folder / f"{segment_name(f'{end}{number:03d}')}.im.shm") for number in range(count)]
-                for end in ("source", "target")
-            )
-            pairs = [stack.enter_context(programs.tcp_pair(*ends)) for ends in zip(sources, targets)]
-            pids = [pid for pair in pairs for pid in pair]
-            yield _row(plan, programs, BARE_TCP, sources, targets, pids)
         for transport in plan.transports:
+            yield _bare(plan, programs, count, BARE_OF[transport])
             yield _daosup(plan, programs, count, transport)
+
+
+def _bare(plan: Plan, programs: BarePrograms, count: int, name: str) -> Row:
+    pair = {BARE_TCP: programs.tcp_pair, BARE_ZMQ: programs.zmq_pair}[name]
+    with ExitStack() as stack:
+        sources, targets = (
+            [
+                _segment(stack, programs.folder / f"{segment_name(f'{end}{number:03d}')}.im.shm")
+                for number in range(count)
+            ]
+            for end in ("source", "target")
+        )
+        pids = [pid for ends in zip(sources, targets) for pid in stack.enter_context(pair(*ends))]
+        return _row(plan, programs, name, sources, targets, pids)
 
 
 def _daosup(plan: Plan, programs: BarePrograms, count: int, transport: str) -> Row:
@@ -94,7 +101,7 @@ def _row(
 
         rounds, noise = quietest(plan, f"{len(sources)} streams, {name}", plan.either(5, 1), run)
     shares, written, cpu_us = zip(*rounds)
-    goal = GOAL if name != BARE_TCP else None
+    goal = GOAL if name not in BARE_OF.values() else None
     note = f"of the rate in the slowest; the writer wrote {min(written):.1f} % of it or more"
     note += f"; CPU {median(cpu_us):.1f} us a frame"
     title = f"{len(sources)} streams of 4 kB at {RATE_HZ:g} Hz: {name}"
