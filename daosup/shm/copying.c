@@ -31,34 +31,34 @@ static struct {
     const unsigned char *from;
     size_t length, piece;
     atomic_size_t next;
-} helper = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+} second = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 /* The next piece, by whoever comes; false: all are taken. */
 static bool copy_piece(void)
 {
-    size_t at = atomic_fetch_add_explicit(&helper.next, helper.piece, memory_order_relaxed);
-    if (at >= helper.length)
+    size_t at = atomic_fetch_add_explicit(&second.next, second.piece, memory_order_relaxed);
+    if (at >= second.length)
         return false;
-    memcpy(helper.into + at, helper.from + at, helper.piece < helper.length - at ? helper.piece : helper.length - at);
+    memcpy(second.into + at, second.from + at, second.piece < second.length - at ? second.piece : second.length - at);
     return true;
 }
 
-static void *help(void *unused)
+static void *copy_along(void *unused)
 {
     for (;;) {
-        while (sem_wait(&helper.wake) != 0)
+        while (sem_wait(&second.wake) != 0)
             ;
-        atomic_store(&helper.is_inside, true);
-        while (atomic_load(&helper.is_open) && copy_piece())
+        atomic_store(&second.is_inside, true);
+        while (atomic_load(&second.is_open) && copy_piece())
             ;
-        atomic_store(&helper.is_inside, false);
+        atomic_store(&second.is_inside, false);
     }
     return unused;
 }
 
 void copying_share(int least_cpus)
 {
-    atomic_store(&helper.least_cpus, least_cpus);
+    atomic_store(&second.least_cpus, least_cpus);
 }
 
 /* With the mutex held. A thread is its process's alone, so a child has none yet. */
@@ -66,35 +66,35 @@ static bool is_there(void)
 {
     cpu_set_t allowed;
     pthread_t thread;
-    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < atomic_load(&helper.least_cpus))
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < atomic_load(&second.least_cpus))
         return false;
-    if (helper.owner == getpid())
+    if (second.owner == getpid())
         return true;
-    atomic_store(&helper.is_open, false);
-    atomic_store(&helper.is_inside, false);
-    sem_init(&helper.wake, 0, 0);
-    if (quiet_thread_start(&thread, help, NULL) != 0)
+    atomic_store(&second.is_open, false);
+    atomic_store(&second.is_inside, false);
+    sem_init(&second.wake, 0, 0);
+    if (quiet_thread_start(&thread, copy_along, NULL) != 0)
         return false;
     pthread_detach(thread);
-    helper.owner = getpid();
+    second.owner = getpid();
     return true;
 }
 
 static size_t handed_out(void)
 {
-    size_t next = atomic_load_explicit(&helper.next, memory_order_relaxed);
-    return next < helper.length ? next : helper.length;
+    size_t next = atomic_load_explicit(&second.next, memory_order_relaxed);
+    return next < second.length ? next : second.length;
 }
 
 static bool share(const struct copy_look *looking)
 {
     bool is_wanted = true;
-    atomic_store(&helper.is_open, true);
-    sem_post(&helper.wake);
+    atomic_store(&second.is_open, true);
+    sem_post(&second.wake);
     while (is_wanted && copy_piece())
         is_wanted = looking == NULL || looking->look(looking->context, handed_out());
-    atomic_store(&helper.is_open, false);
-    for (unsigned turn = 1; atomic_load(&helper.is_inside); turn++) {
+    atomic_store(&second.is_open, false);
+    for (unsigned turn = 1; atomic_load(&second.is_inside); turn++) {
         struct timespec nap = {.tv_nsec = NAP_NS};
         if (turn % PAUSES == 0)
             nanosleep(&nap, NULL); /* it was put aside, perhaps for us */
@@ -119,17 +119,17 @@ static bool copy_alone(unsigned char *into, const unsigned char *from, size_t le
 
 bool copy_shared(void *into, const void *from, size_t length, size_t piece, const struct copy_look *looking)
 {
-    if (length < COPYING_LEAST_BYTES || atomic_load(&helper.least_cpus) == 0 || pthread_mutex_trylock(&helper.mutex) != 0)
+    if (length < COPYING_LEAST_BYTES || atomic_load(&second.least_cpus) == 0 || pthread_mutex_trylock(&second.mutex) != 0)
         return copy_alone(into, from, length, piece, looking);
     bool is_shared = is_there(), is_wanted;
     if (is_shared) {
-        helper.into = into;
-        helper.from = from;
-        helper.length = length;
-        helper.piece = piece;
-        atomic_store_explicit(&helper.next, 0, memory_order_relaxed);
+        second.into = into;
+        second.from = from;
+        second.length = length;
+        second.piece = piece;
+        atomic_store_explicit(&second.next, 0, memory_order_relaxed);
         is_wanted = share(looking);
     }
-    pthread_mutex_unlock(&helper.mutex);
+    pthread_mutex_unlock(&second.mutex);
     return is_shared ? is_wanted : copy_alone(into, from, length, piece, looking);
 }

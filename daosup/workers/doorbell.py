@@ -1,8 +1,8 @@
 """Wakes a publisher that sleeps on its segment's semaphore when somebody at one of its sockets wants something.
 
 A semaphore and sockets cannot be waited on together. So a thread watches sockets and posts the semaphore: those of
-readers only while no frames come, those where newcomers knock always. It touches neither frames nor what the sockets
-say, and a stream that flows never meets it.
+readers only while no frames come or nobody reads there, those where newcomers knock always. It touches neither frames
+nor what the sockets say.
 """
 
 from __future__ import annotations

@@ -95,7 +95,8 @@ def _apply(limits: Limits) -> Iterator[str]:
         try:
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(limits.fifo_priority))
         except OSError as error:
-            yield f"fifo_priority {limits.fifo_priority} cannot be set: {error.strerror}; the service needs LimitRTPRIO"
+            needed = "the service needs LimitRTPRIO and RestrictRealtime=no"
+            yield f"fifo_priority {limits.fifo_priority} cannot be set: {error.strerror}; {needed}"
     if limits.lock_memory:
         yield from _lock_memory()
     if limits.huge_pages:

@@ -288,7 +288,7 @@ def test_of_a_host_that_is_well_everything_is_fine() -> None:
         # limits
         ({"process": some.process(most_files=70)}, "limits", "warning", "set LimitNOFILE"),
         ({"process": some.process(most_files=32)}, "limits", "problem", "set LimitNOFILE"),
-        ({"settings": some.settings(fifo_priority=50)}, "limits", "problem", "set LimitRTPRIO=50"),
+        ({"settings": some.settings(fifo_priority=50)}, "limits", "problem", "set LimitRTPRIO=50 and Restrict"),
         ({"settings": some.settings(lock_memory=True)}, "limits", "problem", "set LimitMEMLOCK=infinity"),
     ],
 )

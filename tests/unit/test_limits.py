@@ -63,7 +63,7 @@ def test_all_that_a_user_without_rights_may_not_is_told_in_one() -> None:
     for said in (
         "cpu_affinity [4000] cannot be set: Invalid argument",
         "nice -5 cannot be set: ",
-        "fifo_priority 10 cannot be set: Operation not permitted; the service needs LimitRTPRIO",
+        "fifo_priority 10 cannot be set: Operation not permitted; the service needs LimitRTPRIO and Restrict",
         "lock_memory: only 0 bytes may be locked; the service needs LimitMEMLOCK=infinity",
     ):
         assert said in warnings[0]

@@ -129,7 +129,7 @@ WORKER_LIMIT_REFUSED = Notice(
     "a limit of a worker cannot be set",
     "The configuration gives the worker a CPU, priority, locked memory or the like that the system refuses; WARNING "
     "says which. It works without.",
-    "Correct the key, or allow the service what it needs (LimitRTPRIO, LimitMEMLOCK, AllowedCPUs).",
+    "Correct the key, or allow the service what it needs (the drop-in realtime.conf; AllowedCPUs).",
 )
 WORKER_TRACEBACK = Notice(
     "worker-traceback",

@@ -113,7 +113,7 @@ def limits(facts: Facts) -> Iterator[Finding]:
         yield problem(
             "limits",
             f"fifo_priority {settings.fifo_priority} is configured, but only {process.most_rtprio} is allowed",
-            f"set LimitRTPRIO={settings.fifo_priority} in its unit",
+            f"set LimitRTPRIO={settings.fifo_priority} and RestrictRealtime=no in its unit",
         )
     if settings.lock_memory and not process.may_lock_memory:
         is_well = False
