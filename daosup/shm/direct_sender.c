@@ -154,7 +154,7 @@ bool direct_sender_settle(struct direct_sender *self, struct direct_reader *read
     return false;
 }
 
-/* A reader that is the only one takes up this thread while it takes a frame. */
+/* A reader that is the only one, of the newest frames, takes up this thread while it takes one. */
 static enum reader_push push_patiently(struct direct_reader *reader, int64_t patience_ns)
 {
     for (;;) {
@@ -175,6 +175,8 @@ void direct_sender_send_all(struct direct_sender *self, int64_t patience_ns)
     enum reader_push pushed[DIRECT_READERS_MAX];
     int errors[DIRECT_READERS_MAX];
     unsigned turns = 0;
+    /* Nobody else waits meanwhile, and no frame that is written meanwhile is one that somebody is to get. */
+    bool is_patient = patience_ns > 0 && self->count == 1 && self->ring_readers == 0 && self->form_count == 0;
 
     pthread_mutex_lock(&self->lock);
     int64_t now = monotonic_ns();
@@ -186,7 +188,7 @@ void direct_sender_send_all(struct direct_sender *self, int64_t patience_ns)
     while (turns > 0) {
         pthread_mutex_unlock(&self->lock);
         for (unsigned i = 0; i < turns; i++) {
-            pushed[i] = self->count == 1 && patience_ns > 0 ? push_patiently(turn[i], patience_ns) : reader_push(turn[i]);
+            pushed[i] = is_patient ? push_patiently(turn[i], patience_ns) : reader_push(turn[i]);
             errors[i] = errno;
         }
         pthread_mutex_lock(&self->lock);

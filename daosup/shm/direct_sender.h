@@ -50,7 +50,7 @@ struct direct_sender {
     struct direct_reader *readers[DIRECT_READERS_MAX];
     unsigned count;
     unsigned behind_count;
-    unsigned ring_readers;
+    unsigned ring_readers; /* who get every one */
     uint64_t last_id;
     struct direct_form *forms[DIRECT_FORMS_MAX]; /* of readers who do not want whole frames, see direct_form.h */
     unsigned form_count;
@@ -107,7 +107,8 @@ enum direct_wish direct_sender_wish(struct direct_sender *self, int64_t now);
 /* Wait until somebody is no longer behind; at most until then. */
 void direct_sender_wait(struct direct_sender *self, int64_t deadline_ns);
 /* Send everybody idle the newest frame of the segment, if it is not the one already sent; the result of its snapshot.
- * `patience_ns`: until then a reader that is the only one is waited for, as somebody else's thread is not quicker. */
+ * `patience_ns`: until then a reader that is the only one, and wants the newest, is waited for, as somebody else's thread is not
+ * quicker. */
 enum frames_result direct_sender_send(struct direct_sender *self, struct frames *frames, int64_t read_deadline_ns,
                                       int64_t patience_ns);
 
