@@ -215,6 +215,8 @@ int pump_send(struct sending *self)
     int result = is_direct ? catch_up(self, now) : FRAMES_OK;
     if (result != FRAMES_OK)
         return result;
+    if (is_direct && semaphores_kicked(self->semaphores))
+        return FRAMES_WOKEN; /* its post may be the one that was taken for that frame's */
     for (;;) {
         result = wait_for_frame(self);
         bool is_passed = true;

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from daosup.shm import Segment
-from daosup.shm._native import DirectSender
+from daosup.shm._native import WOKEN, DirectSender
 from daosup.shm.making import unlink_segment
 from tests.integration.direct_links import ANSWER, BYE, DESCRIBE, FRAME, HEARTBEAT, Links, links, message
 from tests.integration.pumps import SEMAPHORE, Outlet, Rig, filled, pumps
@@ -53,6 +53,18 @@ def test_what_is_sent_just_before_the_publisher_looks_around_is_not_called_skipp
         send(rig, line, seconds=0.0)
         assert reader.next(FRAME).cnt0 == value
     assert (rig.window.sent, rig.window.sequence, rig.window.skipped, rig.window.gaps) == (20, 20, 0, 0)
+
+
+def test_a_word_whose_post_was_taken_for_a_frame_s_is_heard(rig: Rig, line: Links) -> None:
+    reader = line.add()
+    reader.next(DESCRIBE)
+    rig.write(1)
+    rig.window.kick(SEMAPHORE)
+    assert rig.window.send_frames(
+        int(rig.near.underlying), Outlet(rig.segment, rig.near).header, SEMAPHORE, 60.0, 1.0, time.monotonic() + 60,
+        direct=line.sender, has_zmq=False,
+    ) == WOKEN  # fmt: skip
+    assert reader.next(FRAME).cnt0 == 1
 
 
 def test_with_a_rate_frames_in_between_are_neither_sent_nor_called_skipped(rig: Rig, line: Links) -> None:
