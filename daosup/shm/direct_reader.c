@@ -52,6 +52,14 @@ struct direct_reader *reader_make(int fd, bool is_ours, int64_t period_ns, unsig
     return self;
 }
 
+void reader_begin(struct direct_reader *self, size_t frame_bytes)
+{
+    size_t most = READER_RING_BYTES / (frame_bytes > 0 ? frame_bytes : 1);
+    most = most > READER_RING_LEAST ? most : READER_RING_LEAST;
+    self->ring_most = most < self->ring_frames ? (unsigned)most : self->ring_frames;
+    reader_bound(self, frame_bytes);
+}
+
 void reader_bound(const struct direct_reader *self, size_t frame_bytes)
 {
     size_t most = UNSENT_FRAMES * (DNET_HEADER_BYTES + frame_bytes + DNET_TRAILER_BYTES);
@@ -88,7 +96,7 @@ void reader_end(struct direct_reader *self, const struct pool_frame *last)
 
 void reader_queue(struct direct_reader *self, struct pool_frame *frame)
 {
-    if (self->ring_count == self->ring_frames)
+    if (self->ring_count >= self->ring_most)
         return;
     pool_frame_hold(frame);
     self->ring[(self->ring_first + self->ring_count) % self->ring_frames] = frame;

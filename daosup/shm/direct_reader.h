@@ -16,6 +16,9 @@
 #include "frame_pool.h"
 
 #define READER_ANSWERS_MAX 8
+/* The most that waits for a reader that gets every frame; so many frames in any case. */
+#define READER_RING_BYTES (64u << 20)
+#define READER_RING_LEAST 4
 
 /* A complete message made elsewhere, header and all, that several readers may get. */
 struct direct_blob {
@@ -69,6 +72,7 @@ struct direct_reader {
     /* Frames that wait for it, for a reader that is to get every one. */
     struct pool_frame **ring;
     unsigned ring_frames, ring_first, ring_count;
+    unsigned ring_most; /* of them are used: as frames of the present opening are large */
     uint64_t ring_counter; /* of the frame put in last */
     uint64_t ring_opening;
 
@@ -83,6 +87,8 @@ struct direct_reader {
 struct direct_reader *reader_make(int fd, bool is_ours, int64_t period_ns, unsigned ring_frames, int64_t now);
 /* Close the connection; what it holds of the pool is let go. With `is_abrupt` the kernel forgets what was not read yet. */
 void reader_free(struct direct_reader *self, struct frame_pool *pool, bool is_abrupt);
+/* Frames are so large from now on. */
+void reader_begin(struct direct_reader *self, size_t frame_bytes);
 /* A slow reader's delay is bounded by so little waiting for it in the kernel. */
 void reader_bound(const struct direct_reader *self, size_t frame_bytes);
 /* That opening ends with that frame: what it will not get of it counts as dropped. */

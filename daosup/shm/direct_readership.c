@@ -39,7 +39,7 @@ static void begin(struct direct_sender *self, size_t frame_bytes)
     for (unsigned i = 0; i < self->count; i++) {
         if (self->newest != NULL)
             reader_end(self->readers[i], self->newest);
-        reader_bound(self->readers[i], frame_bytes);
+        reader_begin(self->readers[i], frame_bytes);
     }
     frame_pool_resize(&self->pool, frame_bytes);
     frame_pool_release(&self->pool, self->newest);
@@ -102,7 +102,7 @@ uint64_t direct_sender_add(struct direct_sender *self, int fd, bool is_ours, boo
         errno = error;
         return 0;
     }
-    reader_bound(reader, self->pool.frame_bytes);
+    reader_begin(reader, self->pool.frame_bytes);
     pthread_mutex_lock(&self->lock);
     if (self->count == 0) { /* while nobody read, no frames were taken: it may be old */
         frame_pool_release(&self->pool, self->newest);

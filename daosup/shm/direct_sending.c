@@ -251,8 +251,9 @@ static PyMethodDef sender_methods[] = {
     {"describe", sender_describe, METH_VARARGS, "describe(meta, description): its keywords changed."},
     {"add", (PyCFunction)(void (*)(void))sender_add, METH_VARARGS | METH_KEYWORDS,
      "add(fd, is_ours, min_period_ns=0, ring_frames=0, form=0, may_write=False) -> id:\n"
-     "send to this connection, which is the sender's from now on. The upper half of the id is the form. With may_write,\n"
-     "which readers of a form may not, WRITE and ASK are heard from it."},
+     "send to this connection, which is the sender's from now on. The upper half of the id is the form. With ring_frames it\n"
+     "gets every frame: at most so many wait for it, and 64 MB, but four in any case. With may_write, which readers of a form\n"
+     "may not, WRITE and ASK are heard from it."},
     {"form", (PyCFunction)direct_sender_form, METH_VARARGS,
      "form(id, element_bytes, axes, description, is_packed=False) -> id: how frames of this opening are cut for readers of a form, and what\n"
      "they are told of it; id 0: a new form, which ends with its last reader. axes: up to 3 of (length, first, count, step)."},

@@ -82,10 +82,6 @@ class DirectForms:
             return f"its frames are wanted in {MOST_FORMS} ways already"
         return lz4.why_not(delivery.compress, "at the owner")
 
-    def frame_bytes(self, delivery: Delivery) -> int:
-        """What a frame of it has, in bytes; of one that can be had."""
-        return 0 if self._messages is None else cut_geometry(delivery, self._messages.segment.geometry).frame_bytes
-
     def form_of(self, delivery: Delivery) -> int:
         """Its id for ``DirectSender.add``.
 

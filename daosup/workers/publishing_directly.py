@@ -23,9 +23,8 @@ from daosup.workers.orders import PublisherOrder
 from daosup.workers.statistics import StatisticsPage
 from daosup.workers.taking_writes import TakingWrites
 
-#: What is kept for a reader that wants every frame, in bytes, and in frames.
-_RING_BYTES = 64 * 1024 * 1024
-_RING_FRAMES = (4, 4096)
+#: The most frames that wait for a reader that wants every one; fewer of large ones.
+_RING_FRAMES = 4096
 #: The sender says so of a reader instead of a message's kind.
 _GONE = 0
 
@@ -137,10 +136,7 @@ class DirectPublishing:
     def _take(self, fd: int, wanted: Subscription) -> None:
         delivery = wanted.delivery
         period_ns = round(1e9 / delivery.rate_hz) if delivery.rate_hz else 0
-        ring_frames = 0
-        if delivery.mode == "every":
-            fewest, most = _RING_FRAMES
-            ring_frames = max(fewest, min(most, _RING_BYTES // max(1, self._forms.frame_bytes(delivery))))
+        ring_frames = _RING_FRAMES if delivery.mode == "every" else 0
         is_foreign_writer = self._handed is not None and not wanted.is_ours  # else it is none that may be here
         may_write = wanted.is_writing or is_foreign_writer
         try:

@@ -132,6 +132,25 @@ def test_whoever_wants_every_frame_gets_those_that_waited_too(tmp_path: Path) ->
         assert line.sender.readers()[0][1:3] == (6, 3)
 
 
+@pytest.mark.parametrize("before", [16, 1 << 30], ids=["smaller", "larger"])
+def test_a_ring_holds_as_much_as_frames_of_a_segment_made_anew_are_large(tmp_path: Path, before: int) -> None:
+    kept = 10
+    with pumps(tmp_path, BIG) as rig, links() as line:
+        line.begin(before)
+        recorder = line.add(ring_frames=1000, receive_buffer_bytes=SMALL_BUFFER)
+        line.begin(rig.segment.geometry.frame_bytes, b"two")  # of 6 MB
+        for value in range(1, kept + 5):
+            rig.write(value)
+            send(rig, line, seconds=0.0)
+        assert [recorder.next(DESCRIBE).payload for _ in range(2)] == [b"one", b"two"]
+        found = [recorder.next(FRAME).cnt0 for _ in range(kept + 1)]
+        assert found == list(range(1, kept + 2))  # one on its way, and 64 MB in the ring
+        wait_until(lambda: not line.sender.readers()[0][4], what="it to have all")
+        rig.write(kept + 5)
+        send(rig, line, seconds=0.0)
+        assert (recorder.next(FRAME).cnt0, line.sender.readers()[0][2]) == (kept + 5, 3)
+
+
 def test_whoever_wants_every_frame_of_a_source_that_rests_gets_the_one_there_is(rig: Rig, line: Links) -> None:
     line.add()
     rig.write(1)
