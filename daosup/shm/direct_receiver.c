@@ -260,7 +260,9 @@ static bool is_packed_behind(struct direct_receiver *self, const struct dnet_hea
     else if (behind > 0 || recv(self->fd, raw, sizeof raw, MSG_PEEK | MSG_DONTWAIT) != (ssize_t)sizeof raw)
         return false;
     memcpy(&next, raw, sizeof next);
-    return is_newer(raw, header, true) && behind + (size_t)waiting - sizeof raw >= next.payload_bytes;
+    /* The header may have come only after it was asked how much is here. */
+    size_t here = behind + (size_t)waiting;
+    return is_newer(raw, header, true) && here >= sizeof raw && here - sizeof raw >= next.payload_bytes;
 }
 
 bool receiver_is_behind(struct direct_receiver *self, const struct dnet_header *header)
