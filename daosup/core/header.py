@@ -36,6 +36,8 @@ DESCRIPTION_BYTES = DESCRIPTION.size
 
 #: No frame on the wire is larger; a length beyond it is an attack or garbage.
 MAX_FRAME_BYTES = 2**31
+#: No source has written more frames than a signed 64-bit number counts; beyond that it is an attack or garbage.
+MAX_COUNTER = 2**63 - 1
 #: No mirror is larger, with all the frames that its FIFO keeps.
 MAX_SEGMENT_BYTES = 2**40
 
@@ -118,7 +120,7 @@ def decode_header(message: Buffer) -> Header:
     """Read and check a header.
 
     Raises:
-        ProtocolError: If it is not one, or the payload's size is not what it states.
+        ProtocolError: If it is not one, its counter is impossible, or the payload's size is not what it states.
     """
     length = len(message)
     if length < HEADER_BYTES:
@@ -129,6 +131,8 @@ def decode_header(message: Buffer) -> Header:
     header = Header._make(fields)
     if header.kind not in _KINDS:
         raise ProtocolError(f"message of unknown kind {header.kind}")
+    if header.counter > MAX_COUNTER:
+        raise ProtocolError(f"message with counter {header.counter}, at most {MAX_COUNTER} is possible")
     if header.payload_bytes != length - HEADER_BYTES:
         raise ProtocolError(f"header states {header.payload_bytes} bytes, {length - HEADER_BYTES} came")
     return header

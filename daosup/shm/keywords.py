@@ -21,6 +21,7 @@ _COMMENT_BYTES = 80
 _UNUSED = b"N"
 #: A value that is an int lies where a text begins.
 _INT = struct.Struct("<q")
+_MOST_INT = 2**63 - 1
 _VALUE_AT = KEYWORD.size - _COMMENT_BYTES - _TEXT_BYTES
 
 
@@ -55,12 +56,8 @@ def encode(keyword: Keyword) -> bytes:
 
 
 def pack_keyword_value(raw: bytearray, start: int, value: int) -> None:
-    """Change the value of an encoded keyword that is an int, and begins at byte ``start``.
-
-    Raises:
-        struct.error: If it does not fit into 64 bits.
-    """
-    _INT.pack_into(raw, start + _VALUE_AT, value)
+    """Change the value of an encoded keyword, an int, that begins at byte ``start``; to the largest at most."""
+    _INT.pack_into(raw, start + _VALUE_AT, min(value, _MOST_INT))
 
 
 def _text(text: str, what: str, most_bytes: int, keyword: Keyword) -> bytes:

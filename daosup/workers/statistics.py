@@ -60,6 +60,7 @@ class Statistics(NamedTuple):
 _PAGE = struct.Struct(f"<{len(Statistics._fields)}q")
 _HEAD = struct.Struct("<4q")
 _PAGE_BYTES = _PAGE.size + LATENCY_BYTES
+_MOST = 2**63 - 1
 
 
 class StatisticsPage:
@@ -97,14 +98,16 @@ class StatisticsPage:
         self._write(time.monotonic_ns())
 
     def _write(self, beat_ns: int) -> None:
-        # Not pack_into, which clears the place before it writes there.
-        self._memory[: _PAGE.size] = _PAGE.pack(
+        numbers = (
             FORMAT, self.pid, self.started_ns, beat_ns, self.frames, self.payload_bytes,
             self.skipped, self.passed_over, self.gaps, self.retries, self.rejected, self.write_time_utc_ns,
             self.source_counter, self.has_link, self.reader_count, self.busy,
             self.port, self.is_ready, self.written, self.refused, self.echoes,
             self.writing, self.direct_port, self.direct_count, self.via,
         )  # fmt: skip
+        # Not pack_into, which clears the place before it writes there. A segment's counter may be any 64 bits, garbage
+        # too, and a sum of counters more.
+        self._memory[: _PAGE.size] = _PAGE.pack(*(min(number, _MOST) for number in numbers))
 
     def stamp_ready(self, port: int = 0, direct_port: int = 0) -> None:
         """Write that the worker does its work; whoever was not there to be told finds it here."""

@@ -46,8 +46,8 @@ def test_a_mirrors_story_is_read_by_root_and_the_journals_group(beta: Host, user
 
 def test_who_may_not_read_is_told_how_to(beta: Host) -> None:
     read = _logs(beta, user=USER)
-    assert (read.returncode, read.stdout) == (77, "")
     assert "usermod -aG systemd-journal" in read.stderr
+    assert (read.returncode, read.stdout) == (77, "")
 
 
 def test_what_to_do_is_told_beside(beta: Host) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from daosup.core.layout import CNT0
 from daosup.core.mirror_names import FRESHNESS
 from daosup.errors import SegmentLostError
 from daosup.shm import Segment
@@ -159,3 +160,29 @@ def test_the_folder_of_a_source_vanishes_and_comes_back(hosts: Fleet) -> None:
         away.segment = Segment.create(hosts.rts.path("away"), (16, 16), "uint16")
         away.check_going(FOLLOWED_S)
         shutil.rmtree(aside)
+
+
+@pytest.mark.parametrize("transport", ["direct", "zmq"])
+def test_a_counter_that_is_garbage_ends_no_worker(hosts: Fleet, transport: str) -> None:
+    source = hosts.rts.create(f"garbage_{transport}", (4, 4), layout="v0")
+    name = f"rts:garbage_{transport}"
+    source.write(np.full((4, 4), 1, "uint16"))
+    asked = hosts.lab.call("mirror", source=name, transport=transport, wait_s=20)
+    with Segment.open(asked["path"], writable=False) as mirror:
+        wait_for_value(mirror, 1)
+        pids = [host.worker_pid(name) for host in (hosts.rts, hosts.lab)]
+        set_counter(hosts.rts.path(f"garbage_{transport}"), 2**63 + 4)
+        source.write(np.full((4, 4), 2, "uint16"))
+        wait_until(lambda: (row := hosts.rts.worker(name)) and row["skipped"] > 2**62, 5.0, "the publisher to see it")
+        set_counter(hosts.rts.path(f"garbage_{transport}"), 100)
+        source.write(np.full((4, 4), 3, "uint16"))
+        wait_for_value(mirror, 3)
+        wait_until(lambda: mirror.keywords["NET_SRC_CNT"] == 101, what="the mirror to say so")
+        assert [host.worker_pid(name) for host in (hosts.rts, hosts.lab)] == pids
+    hosts.remove(name, source)
+
+
+def set_counter(path: Path, counter: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(CNT0)
+        file.write(counter.to_bytes(8, "little"))

@@ -135,6 +135,7 @@ def test_a_message_of_any_other_length_is_refused(row: dict[str, Any]) -> None:
         (5, b"\x00", "unknown kind 0"),
         (5, b"\x04", "unknown kind 4"),
         (5, b"\xff", "unknown kind 255"),
+        (24, b"\x00\x00\x00\x00\x00\x00\x00\x80", "counter 9223372036854775808, at most 9223372036854775807"),
         (60, b"\xff\xff\xff\xff", "header states 4294967295 bytes"),
         (60, b"\x00\x00\x00\x00", "header states 0 bytes"),
     ],
