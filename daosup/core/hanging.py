@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from daosup.core.types import WorkerKey
 
-#: Loops beat with each frame, and every 450 ms at least.
+#: Loops beat with each frame, and every 550 ms at least.
 LATE_S = 1.2
 STARVED_S = 10.0
 #: For a loop that has not begun: until its process has a page, has opened its segment, has bound its port.

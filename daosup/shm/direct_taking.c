@@ -125,7 +125,12 @@ int direct_take(struct direct_receiver *self, struct direct_taking *taking, stru
     for (;;) {
         struct dnet_header header;
         struct receiver_straight straight = {.from = taking->expected, .is_spare = has_spare(taking)};
-        int result = receiver_next(self, taking->frames->frame_bytes, &straight, taking->until_ns, &header);
+        int64_t until_ns = look_ns < taking->until_ns ? look_ns : taking->until_ns;
+        int result = receiver_next(self, taking->frames->frame_bytes, &straight, until_ns, &header);
+        if (result == FRAMES_TIMEOUT && self->heard_ns >= until_ns && until_ns < taking->until_ns) {
+            statistics_beat(taking->page, self->heard_ns); /* a frame comes, but slowly */
+            return FRAMES_INTERRUPTED;
+        }
         if (result != FRAMES_OK)
             return result;
         bool is_frame = header.kind == DNET_FRAME && (header.flags & DNET_ECHO) == 0;

@@ -349,6 +349,28 @@ def test_who_sends_a_little_now_and_then_keeps_nobody_spinning(
         assert rig.segment.counter == 0
 
 
+def test_while_a_frame_comes_slowly_the_page_tells_of_it(rig: Rig, aside: ThreadPoolExecutor, tmp_path: Path) -> None:
+    page, reader = StatisticsPage(tmp_path / "page"), StatisticsReader(tmp_path / "page")
+    first = reader.read(os.getpid())
+    assert first is not None
+    raw, beats_ns = rig.owner.frame(1), {first.beat_ns}
+    taking = aside.submit(rig.segment.window.take_direct, rig.receiver, 1, soon(20.0), page.memory)
+    for at in range(len(raw) - 1):
+        rig.owner.say(raw[at : at + 1])
+        assert not threading.Event().wait(0.01)
+        seen = reader.read(os.getpid())
+        assert seen is not None
+        beats_ns.add(seen.beat_ns)
+        if len(beats_ns) > 3 or taking.done():
+            break
+    assert not taking.done()
+    assert len(beats_ns) > 3
+    assert rig.segment.counter == 0
+    rig.owner.say(raw[at + 1 :] + rig.owner.description())  # which ends it
+    assert taking.result()[0] == OTHER
+    rig.check_newest(1, 1)
+
+
 def test_a_frame_that_comes_in_pieces_is_written_when_it_is_here_whole(rig: Rig) -> None:
     raw = rig.owner.frame(1)
     for start in (0, 1, 63, 64, 65, len(raw) - 9, len(raw) - 8):
