@@ -5,13 +5,15 @@ Invariant: a segment is put in place at once and whole, with its room reserved; 
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
 import struct
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Union
+from typing import Optional, Union
 
 from daosup.core import layout as tables
 from daosup.core.layout import Geometry, Layout
@@ -20,6 +22,9 @@ from daosup.errors import SegmentError, UsageError
 from daosup.shm import _native
 
 Path = Union[str, "os.PathLike[str]"]
+
+#: So much is reserved at a time, in a tenth of a second.
+_PIECE_BYTES = 1 << 28
 
 
 def layout_named(layout: Union[str, Layout]) -> Layout:
@@ -54,7 +59,14 @@ def fresh_metadata(path: str, geometry: Geometry) -> bytes:
 
 
 def create_file(
-    path: str, first_bytes: bytes, length: int, mode: int, last_bytes: bytes = b"", *, is_replacing: bool = True
+    path: str,
+    first_bytes: bytes,
+    length: int,
+    mode: int,
+    last_bytes: bytes = b"",
+    *,
+    is_replacing: bool = True,
+    meanwhile: Optional[Callable[[], object]] = None,
 ) -> None:
     """Put a file of ``length`` bytes in place at once: readers see the old file, or the new one whole.
 
@@ -67,6 +79,7 @@ def create_file(
         mode: Its permissions.
         last_bytes: How it ends.
         is_replacing: Whether it takes the place of a file that is there.
+        meanwhile: Called several times a second while its room is reserved, a third of a second for a GB.
 
     Raises:
         SegmentError: If it cannot be made, with the reason.
@@ -76,7 +89,7 @@ def create_file(
     try:
         fd = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
-            os.posix_fallocate(fd, 0, length)
+            _reserve(fd, length, meanwhile)
             os.pwrite(fd, first_bytes, 0)
             os.pwrite(fd, last_bytes, length - len(last_bytes))
             os.fchmod(fd, mode)
@@ -87,13 +100,26 @@ def create_file(
         else:
             os.link(temporary, path)
             os.unlink(temporary)
-    except OSError as error:
+    except BaseException as error:
         with suppress(OSError):
             os.unlink(temporary)
+        if not isinstance(error, OSError):
+            raise
         raise SegmentError(
             f"{path}: a segment of {length} bytes cannot be made: {error.strerror}; "
             f"check that {folder or '.'} exists, has room and may be written"
         ) from error
+
+
+def _reserve(fd: int, length: int, meanwhile: Optional[Callable[[], object]]) -> None:
+    # To find out by trying would take all the room that others need, if only for a moment.
+    room = os.fstatvfs(fd)
+    if room.f_blocks and room.f_bfree * room.f_frsize < length:  # a tmpfs without a limit has no blocks
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    for at in range(0, length, _PIECE_BYTES):
+        os.posix_fallocate(fd, at, min(_PIECE_BYTES, length - at))
+        if meanwhile is not None:
+            meanwhile()
 
 
 def semaphore_files(path: Path) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Optional, Union
 
@@ -118,6 +118,7 @@ class Segment:
         mode: int = 0o600,
         semaphore_mode: int = 0o644,
         is_replacing: bool = True,
+        meanwhile: Optional[Callable[[], object]] = None,
     ) -> Segment:
         """Make a segment, in place of one of that name if there is one: its readers find a new file.
 
@@ -131,6 +132,7 @@ class Segment:
             mode: Permissions of the file; libdao's are 0600.
             semaphore_mode: Permissions of semaphores that have to be made; libdao's are 0644.
             is_replacing: Whether it takes the place of whatever file is there.
+            meanwhile: Called several times a second while its room is reserved, a third of a second for a GB.
 
         Raises:
             UsageError: If no segment can be like that.
@@ -144,7 +146,7 @@ class Segment:
             tuple(shape), np.dtype(dtype).name, layout=layout_named(layout), depth=depth, keyword_count=slots
         )
         metadata = fresh_metadata(name, geometry)
-        create_file(name, metadata, geometry.file_bytes, mode, encoded, is_replacing=is_replacing)
+        create_file(name, metadata, geometry.file_bytes, mode, encoded, is_replacing=is_replacing, meanwhile=meanwhile)
         segment = cls.open(name, writable=True)
         try:
             segment.create_semaphores(semaphore_mode)

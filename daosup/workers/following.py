@@ -88,7 +88,12 @@ class Following(Mirroring):
             self._writing.follow(None, 0, 0)
         try:
             self._replica = Replica.make(
-                self._order.path, str(self._order.key.source), self._wanted(description), self._order.mode, before
+                self._order.path,
+                str(self._order.key.source),
+                self._wanted(description),
+                self._order.mode,
+                before,
+                self._page.stamp,
             )
         except SegmentError as error:
             self._retry_s = now + RETRY_INTERVAL_S

@@ -116,7 +116,12 @@ class OldMirror(Mirroring):
         before, self._replica = self._replica, None
         try:
             self._replica = Replica.make(
-                self._order.path, str(self._order.key.source), geometry, self._order.mode, before
+                self._order.path,
+                str(self._order.key.source),
+                geometry,
+                self._order.mode,
+                before,
+                self._page.stamp,
             )
             self._follow(self._replica)
         except SegmentError as error:

@@ -21,6 +21,7 @@ import os
 import pwd
 import stat
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Optional
 
@@ -65,7 +66,15 @@ class Replica:
         self._lock = _lock(segment)
 
     @classmethod
-    def make(cls, path: str, source: str, like: Geometry, mode: int, before: Optional[Replica]) -> Replica:
+    def make(
+        cls,
+        path: str,
+        source: str,
+        like: Geometry,
+        mode: int,
+        before: Optional[Replica],
+        meanwhile: Optional[Callable[[], object]] = None,
+    ) -> Replica:
         """Open the mirror if it is as it should be, else make it anew in its place.
 
         Args:
@@ -74,6 +83,7 @@ class Replica:
             like: What the mirror must be like, without the freshness keywords.
             mode: Permissions of the file.
             before: The replica so far, which is let go of and says that it is stale.
+            meanwhile: Called several times a second while a large one is made.
 
         Raises:
             SegmentError: If it cannot be made.
@@ -101,6 +111,7 @@ class Replica:
                     mode=mode,
                     semaphore_mode=mode,
                     is_replacing=is_usual_place,
+                    meanwhile=meanwhile,
                 )
             except UsageError as error:  # a hostile description's size, times the depth
                 raise SegmentError(f"{path}: {error}") from None

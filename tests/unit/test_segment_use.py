@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from daosup.errors import SegmentBusyError, SegmentError, SegmentNotFoundError, UsageError
-from daosup.shm import Segment
+from daosup.shm import Segment, making
 
 
 @pytest.fixture
@@ -170,6 +171,34 @@ def test_where_no_file_is_the_error_says_so(tmp_path: Path) -> None:
 def test_a_segment_too_large_for_any_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not possible"):
         Segment.create(tmp_path / "seg.im.shm", (2**31, 2**31, 2**10), "uint8")
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_for_which_there_is_no_room_takes_none_from_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = os.statvfs(tmp_path)
+    monkeypatch.setattr(os, "posix_fallocate", lambda *_: pytest.fail("it was tried"))
+    with pytest.raises(SegmentError, match="cannot be made: No space left on device; check that"):
+        Segment.create(tmp_path / "seg.im.shm", (room.f_bfree // 1024 + 1024, 1024, room.f_frsize), "uint8")
+    assert not list(tmp_path.iterdir())
+
+
+def test_while_a_large_one_is_made_its_maker_has_his_turn(
+    tmp_path: Path, segment_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "_PIECE_BYTES", 1 << 20)
+    turns: list[int] = []
+    with Segment.create(segment_path, (4000, 2000), "uint8", meanwhile=lambda: turns.append(1)) as made:
+        assert len(turns) == 8
+        assert segment_path.stat().st_size == made.geometry.file_bytes
+        made.unlink()
+
+
+def test_who_is_interrupted_while_he_makes_one_leaves_nothing(tmp_path: Path) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Segment.create(tmp_path / "seg.im.shm", (4, 4), "uint8", meanwhile=interrupt)
     assert not list(tmp_path.iterdir())
 
 
