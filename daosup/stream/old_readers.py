@@ -7,11 +7,13 @@ while frames flow (``ends`` are for ``Window.send_frames``).
 
 An old reader is a subscription that ``frameData`` begins with, the empty one included (which gets protocol 2's messages
 too, as it asks for). libzmq tells of each subscription and takes one back when its socket is gone; a socket that
-subscribed twice is counted twice and taken back once, so the count may be too high, never too low.
+subscribed twice is counted twice and taken back once, so the count may be too high, never too low, until nobody is
+connected any more.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Optional
 
 import zmq
@@ -19,9 +21,9 @@ import zmq
 from daosup.core.header import MAX_FRAME_BYTES
 from daosup.core.layout import Geometry
 from daosup.core.pickled import Ends, pickled_ends
+from daosup.stream.connections import SUBSCRIBED, UNSUBSCRIBED
 from daosup.stream.old_frames import OLD_TOPIC
 
-_CHANGES = {b"\x01": 1, b"\x00": -1}
 _NOBODY = Ends(b"", b"")
 
 
@@ -42,11 +44,23 @@ class OldReaders:
         self._socket = socket
         self._geometry: Optional[Geometry] = None
 
-    def hear(self, said: bytes) -> None:
-        """Take in what a reader said: a byte for subscribed or not, and the topic; strangers may say anything."""
-        if OLD_TOPIC.startswith(said[1:]):
-            self.count = max(0, self.count + _CHANGES.get(said[:1], 0))
-            self._put_ends()
+    def hear(self, said: bytes, has_left: Callable[[int], bool]) -> None:
+        """Take in what a reader said: a byte for subscribed or not, and the topic; strangers may say anything.
+
+        ``has_left``: whether one of so many may be believed to have left.
+        """
+        if not OLD_TOPIC.startswith(said[1:]):
+            return
+        if said[:1] == SUBSCRIBED:
+            self.count += 1
+        elif said[:1] == UNSUBSCRIBED and has_left(self.count):
+            self.count -= 1
+        self._put_ends()
+
+    def forget(self) -> None:
+        """All of them have left."""
+        self.count = 0
+        self._put_ends()
 
     def follow(self, geometry: Geometry) -> None:
         """Send frames of this shape and dtype from now on."""

@@ -15,7 +15,6 @@ from typing import Optional, Union
 
 import zmq
 import zmq.backend
-from zmq.utils.monitor import recv_monitor_message
 
 from daosup.core.header import (
     DESCRIPTION_BYTES,
@@ -31,6 +30,7 @@ from daosup.core.writing import MOST_ASK_BYTES
 from daosup.errors import UnavailableError
 from daosup.shm import Segment, _native
 from daosup.shm.segment import READ_TIMEOUT_S
+from daosup.stream.connections import SUBSCRIBED, UNSUBSCRIBED, Connections
 from daosup.stream.old_readers import OldReaders
 from daosup.stream.sockets import LISTENING, bound_unsent, put_options, queue_frames
 
@@ -44,7 +44,6 @@ DESCRIBE_PAUSE_S = 0.005
 #: Readers are listened to for so long at a time, however much they say.
 LISTEN_S = 0.002
 
-_SUBSCRIBED = 1
 #: No subscription is longer.
 _SUBSCRIPTION_BYTES = 4096
 
@@ -108,8 +107,10 @@ class Sender:
             zmq.MAXMSGSIZE: max(_SUBSCRIPTION_BYTES, upstream_bytes),
         }
         put_options(self._socket, options)
-        self._frame_bytes = frame_bytes
-        self._connections = self._watch_connections()
+        # Bounded before the first frame goes there, as libzmq tells of a connection before its subscription.
+        self._connections = Connections(
+            self._context, self._socket, lambda connection: bound_unsent(connection, frame_bytes)
+        )
         try:
             self.port = self._bind(bind, ports)
         except BaseException:
@@ -121,14 +122,6 @@ class Sender:
         self.burst_until = 0.0
         self._described = 0.0
         self.is_asked = False
-
-    def _watch_connections(self) -> zmq.Socket[bytes]:
-        """Where libzmq tells of each. It would stand still until we hear of one, so any number may wait."""
-        self._socket.monitor("inproc://connections", zmq.EVENT_ACCEPTED)
-        connections = self._context.socket(zmq.PAIR)
-        connections.setsockopt(zmq.RCVHWM, 0)
-        connections.connect("inproc://connections")
-        return connections
 
     def _bind(self, bind: str, ports: Iterable[int]) -> int:
         tried = []
@@ -154,7 +147,7 @@ class Sender:
     def hear(self) -> bool:
         """Take in what readers said; never waits. Returns whether they say more than can be listened to at once."""
         until_s = time.monotonic() + LISTEN_S
-        self._bound_connections()
+        self._hear_of_connections()
         while int(self._socket.getsockopt(zmq.EVENTS)) & _POLLIN:
             if time.monotonic() >= until_s:
                 return True
@@ -168,20 +161,24 @@ class Sender:
                     self.send(answer)
                 continue
             if not said[1:].startswith(MAGIC):
-                self.old_readers.hear(said)
-                continue
-            if said[0] == _SUBSCRIBED:
+                self.old_readers.hear(said, self._has_left)
+            elif said[:1] == SUBSCRIBED:
                 self.is_asked = True
                 self.burst_until = time.monotonic() + DESCRIBE_BURST_S
                 self.reader_count += said[1:] == MAGIC
-            else:
-                self.reader_count -= said[1:] == MAGIC
+            elif said == UNSUBSCRIBED + MAGIC and self._has_left(self.reader_count):
+                self.reader_count -= 1
         return False
 
-    def _bound_connections(self) -> None:
-        """Before the first frame goes there, as libzmq tells of a connection before its subscription."""
-        while int(self._connections.getsockopt(zmq.EVENTS)) & _POLLIN:
-            bound_unsent(recv_monitor_message(self._connections)["value"], self._frame_bytes)
+    def _hear_of_connections(self) -> None:
+        if self._connections.hear():
+            self.reader_count = 0
+            self.old_readers.forget()
+
+    def _has_left(self, count: int) -> bool:
+        """Whether one of so many readers may be believed to have left."""
+        self._hear_of_connections()
+        return count > 0 and self._connections.take_ended()
 
     @property
     def has_readers(self) -> bool:
@@ -225,8 +222,7 @@ class Sender:
 
     def close(self) -> None:
         """Give the port free."""
-        self._socket.disable_monitor()
-        self._connections.close(0)
+        self._connections.close()
         self._socket.close()
         self._context.term()
 

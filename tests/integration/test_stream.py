@@ -261,6 +261,35 @@ def test_garbage_on_its_port_leaves_a_working_stream(segment: Segment, sender: S
         assert sender.reader_count == 1
 
 
+#: Of a reader whose subscriptions are messages, as before ZMTP 3.1.
+READY = b"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB"
+
+
+def message_of(*parts: bytes) -> bytes:
+    return b"".join(b"\x00" + bytes([len(part)]) + part for part in parts)
+
+
+def test_nobody_unsubscribes_another(segment: Segment, sender: Sender) -> None:
+    messages = Messages(segment, 1)
+    with reading(sender.port) as (receiver, _):
+        hear_reader(sender)
+        with socket.create_connection((LOOPBACK, sender.port)) as stranger:
+            stranger.sendall(GREETING + READY)
+            heard = b""
+            while b"XPUB" not in heard:
+                heard += stranger.recv(1)
+            sender.is_asked = False
+            stranger.sendall(message_of(b"\x00DAO2", b"", b"\x00DAO2", b"\x01DAO2forged"))
+            wait_until(lambda: (sender.hear(), sender.is_asked)[1], what="the stranger to be heard")
+            assert sender.reader_count == 1
+            check_flow(segment, sender, messages, receiver)
+            stranger.sendall(message_of(b"\x01DAO2", b"\x01DAO2"))
+            hear_reader(sender, 3)
+        hear_reader(sender, 2)  # who subscribed twice has left once
+        check_flow(segment, sender, messages, receiver)
+    hear_reader(sender, 0)  # but nobody is there who could read
+
+
 def test_a_thousand_connections_leave_a_working_stream(segment: Segment, sender: Sender) -> None:
     messages = Messages(segment, 1)
     with reading(sender.port) as (receiver, _), contextlib.ExitStack() as stack:
