@@ -17,7 +17,7 @@ from zmq.utils.monitor import recv_monitor_message
 from daosup.core.header import MAX_FRAME_BYTES
 from daosup.errors import ProtocolError
 from daosup.stream.old_frames import OLD_TOPIC, Array, OldFrames
-from daosup.stream.sockets import RECEIVING, put_options
+from daosup.stream.sockets import HEARTBEAT_MS, RECEIVING, put_options
 
 #: An old sender queues so many messages for a reader. After so many one is handed on, though there are more.
 MOST_TAKEN = 1000
@@ -45,7 +45,8 @@ class OldReceiver:
         self._context = zmq.Context(io_threads=1)
         self._socket = self._context.socket(zmq.SUB)
         most_bytes = 2 * MAX_FRAME_BYTES + _AROUND_BYTES
-        put_options(self._socket, {**RECEIVING, zmq.MAXMSGSIZE: most_bytes})
+        # An owner that says no heartbeat answers ours.
+        put_options(self._socket, {**RECEIVING, zmq.HEARTBEAT_IVL: HEARTBEAT_MS, zmq.MAXMSGSIZE: most_bytes})
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
         self._socket.setsockopt(zmq.SUBSCRIBE, OLD_TOPIC)
         self._socket.connect(endpoint)

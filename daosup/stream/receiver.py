@@ -56,6 +56,7 @@ class Receiver:
         most_bytes = MAX_FRAME_BYTES + 16 * 1024 * 1024
         put_options(self._socket, {**RECEIVING, zmq.MAXMSGSIZE: most_bytes})
         self._socket.setsockopt(zmq.SUBSCRIBE, MAGIC)
+        self._endpoint = endpoint
         self._socket.connect(endpoint)
         self.address = int(self._socket.underlying)
         self._asked = 0.0
@@ -95,6 +96,11 @@ class Receiver:
     def subscribe(self, topic: bytes) -> None:
         """Have messages that begin so, too."""
         self._socket.setsockopt(zmq.SUBSCRIBE, topic)
+
+    def connect_anew(self) -> None:
+        """Begin another connection: an owner that is gone without a word is not noticed by libzmq."""
+        self._socket.disconnect(self._endpoint)
+        self._socket.connect(self._endpoint)
 
     def ask_description(self) -> None:
         """Let the sender notice us, so that it describes itself and sends the newest frame."""

@@ -24,7 +24,7 @@ from daosup.core.header import (
 from daosup.errors import ProtocolError, SegmentLostError
 from daosup.stream.receiver import Receiver
 from daosup.stream.upstream import Upstream
-from daosup.workers.following import Following, Frame
+from daosup.workers.following import LINK_TIMEOUT_S, Following, Frame
 from daosup.workers.looking import LOOK_INTERVAL_S
 from daosup.workers.mirroring import STAMP_INTERVAL_S, Mirroring
 from daosup.workers.orders import MirrorOrder
@@ -49,6 +49,7 @@ class Mirror(Following):
         super().__init__(order, tell, before, writing)
         # How the header of each frame begins and ends in the stream as it is described.
         self._begin = self._end = b""
+        self._connected = time.monotonic()
         self._upstream: Optional[Upstream] = None
         if writing is None:
             self._receiver = Receiver(order.endpoint, self._pass_over)
@@ -71,6 +72,9 @@ class Mirror(Following):
         if message is None or now >= self._stamped + (LOOK_INTERVAL_S if self._writing is None else STAMP_INTERVAL_S):
             self._stamped = now
             self._look_around(now)
+            if now > max(self._heard, self._connected) + LINK_TIMEOUT_S:
+                self._connected = now
+                self._receiver.connect_anew()
 
     def _flow(self) -> Optional[Buffer]:
         """Let frames flow into the mirror while each is just the next one; return the first message that is not."""
