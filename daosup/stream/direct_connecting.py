@@ -59,7 +59,8 @@ class DirectConnecting:
 
     def _look_up(self, host: str, port: int) -> None:
         try:
-            self._found.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+            # Owners listen where ZeroMQ looks for them, which is IPv4 alone.
+            self._found.put(socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM))
         except (OSError, UnicodeError):
             self._found.put([])
 
@@ -70,7 +71,7 @@ class DirectConnecting:
         except queue.Empty:
             return
         if not found:
-            raise RefusedError(Via.ZMQ_REFUSED, f"{self._where}: its name has no address")
+            raise RefusedError(Via.ZMQ_REFUSED, f"{self._where}: it has no IPv4 address")
         family, kind, protocol, _, address = found[0]
         self._socket = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
