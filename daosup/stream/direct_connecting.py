@@ -37,7 +37,7 @@ class RefusedError(Exception):
 
 
 class DirectConnecting:
-    """One try to have a source directly.
+    """One try to have a source directly: ``TRY_S`` at most to find its owner's address, and as long for its answer.
 
     Args:
         host: Address of the owner.
@@ -72,6 +72,8 @@ class DirectConnecting:
             return
         if not found:
             raise RefusedError(Via.ZMQ_REFUSED, f"{self._where}: it has no IPv4 address")
+        # Who moves frames meanwhile comes here but twice a second: the owner's time begins once it can be asked.
+        self._until_s = time.monotonic() + TRY_S
         family, kind, protocol, _, address = found[0]
         self._socket = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -98,7 +100,8 @@ class DirectConnecting:
                         return connected
                 now = time.monotonic()
                 if now >= self._until_s:
-                    raise RefusedError(Via.ZMQ_SILENT, f"{self._where} does not answer within {TRY_S:g} s")
+                    what = ": its name is not found" if self._socket is None else " does not answer"
+                    raise RefusedError(Via.ZMQ_SILENT, f"{self._where}{what} within {TRY_S:g} s")
                 if now >= waited_until_s:
                     return None
         except OSError as error:
