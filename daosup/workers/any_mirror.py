@@ -166,7 +166,9 @@ class AnyMirror:
     def _by_zmq(self) -> Optional[socket.socket]:
         """For ever, or until there is a direct connection."""
         self._mirroring = zmq_mirror = Mirror(self._order, self._tell, self._mirroring, self._writing)
-        had_link = bool(zmq_mirror.page.has_link)
+        # A link that is up now is the one that was lost. An owner that is back before that counts as a silence is news,
+        # too; but not one that was there all the time, whose connections do not last.
+        had_link = self._choosing.is_broken and bool(zmq_mirror.page.has_link)
         while True:
             zmq_mirror.turn()
             now, has_link = time.monotonic(), bool(zmq_mirror.page.has_link)
