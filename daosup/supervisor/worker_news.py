@@ -16,7 +16,7 @@ from typing import Optional
 
 from daosup.adapters.processes import status_text
 from daosup.core.checked_json import as_object, parse_json
-from daosup.core.notices import streams, workers
+from daosup.core.notices import dnet, streams, workers
 from daosup.core.notices.notice import Notice
 from daosup.core.types import WorkerKey
 from daosup.errors import ProtocolError
@@ -37,6 +37,7 @@ _NOTICES = {
     "rejected": (streams.FRAMES_REJECTED, streams.FRAMES_REJECTED),
     "transport": (streams.DIRECT, streams.NOT_DIRECT),
     "writing": (streams.WRITING_ALLOWED, streams.WRITING_REFUSED),
+    "beacons": (dnet.BEACONS_SENT, dnet.BEACONS_UNSENT),
 }
 EVENTS = ("ready", "asked", *_NOTICES)
 FACTS = ("port", "reason", "warning", "segment", "is_up", "state")

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Optional
 
 from daosup.core.dnet_catalogue import Beacon, Catalogue, Listed, encode_beacon, encode_catalogue
 from daosup.core.dnet_lines import Subscription
@@ -53,7 +54,8 @@ class Gate:
         self._listed = ListedSegments(order.page.parent)
         self._told: dict[str, float] = {}
         self._listener = GateListener(order.bind, order.port, self._catalogue, self._hand_over)
-        self._channel = _multicast(order)
+        self._beacons = BeaconSender(order)
+        self._unsent: Optional[str] = None
         self._beacon_s = 0.0
 
     def run(self) -> None:
@@ -73,13 +75,15 @@ class Gate:
                 self._page.stamp()
         finally:
             self._listener.close()
-            self._channel.close()
+            self._beacons.close()
 
     def _say(self) -> None:
         order = self._order
-        beacon = Beacon(order.domain, order.node, self._listener.port, self._listed.version)
-        with suppress(OSError):  # the network is down; it is said again in a second
-            self._channel.sendto(encode_beacon(beacon), (order.group, order.beacon_port))
+        reason = self._beacons.send(Beacon(order.domain, order.node, self._listener.port, self._listed.version))
+        if reason != self._unsent:
+            self._unsent = reason
+            self._page.has_link = int(reason is None)
+            self._tell("beacons", reason=reason)
 
     def _catalogue(self) -> bytes:
         order, listed = self._order, self._listed
@@ -103,6 +107,31 @@ class Gate:
             self._told[wanted.name] = now
             self._tell("asked", segment=wanted.name)
         return False
+
+
+class BeaconSender:
+    """Says that this host is there, by the interface that was configured or not at all."""
+
+    def __init__(self, order: GateOrder) -> None:
+        self._order = order
+        self._channel = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._channel.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, order.ttl)
+
+    def send(self, beacon: Beacon) -> Optional[str]:
+        """Say it once; returns why it could not be said. The network may be down: it is said again in a second."""
+        order = self._order
+        try:
+            if order.interface:  # each time: it may come later than we do, and be made anew
+                self._channel.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(order.interface))
+            self._channel.sendto(encode_beacon(beacon), (order.group, order.beacon_port))
+        except OSError as error:
+            way = f" by {order.interface}" if order.interface else ""
+            return f"no beacon can be sent to {order.group}{way}: {error.strerror or error}"
+        return None
+
+    def close(self) -> None:
+        """Say no more."""
+        self._channel.close()
 
 
 class ListedSegments:
@@ -154,12 +183,3 @@ def write_listed(folder: Path, version: int, paths: dict[str, str]) -> None:
     new = folder / f"{LISTED_NAME}-new"
     new.write_text(json.dumps({"version": version, "paths": paths}))
     new.replace(folder / LISTED_NAME)
-
-
-def _multicast(order: GateOrder) -> socket.socket:
-    channel = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-    channel.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, order.ttl)
-    if order.interface:
-        with suppress(OSError):  # told by who listens on it
-            channel.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(order.interface))
-    return channel

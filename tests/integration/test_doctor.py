@@ -332,6 +332,9 @@ def test_nodes_of_daos_own_network_service(fleet: Fleet, tmp_path: Path) -> None
     with socket.create_server(("127.0.0.1", port)):
         fleet.start("rts", "lab")
         assert "cannot be joined, so no node is heard" in told(examined(lab)[1], "dnet", "problem")
+        unsent = "no node finds this host: no beacon can be sent to 239.255.77.10 by 203.0.113.7"
+        wait_until(lambda: unsent in str(examined(lab)[1]), DEADLINE_S, "the gate to find that it is not heard")
+        assert "cannot find this host" in lab.log
         why = "does that service run on this host itself?"
         wait_until(lambda: why in str(examined(rts)[1]), DEADLINE_S, "the gate to find its port taken")
     rts.call("restart", name="gate", wait_s=DEADLINE_S)

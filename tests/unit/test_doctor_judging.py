@@ -249,6 +249,10 @@ def test_of_a_host_that_is_well_everything_is_fine() -> None:
             *("dnet", "warning", "cam (10.0.0.8:7710): heard, but what there is cannot be asked: no answer within 2 s"),
         ),
         (
+            {"status": status(some.gate(link="down", reason="no beacon can be sent"), dnet=some.dnet())},
+            *("dnet", "problem", "no node finds this host: no beacon can be sent"),
+        ),
+        (
             {
                 "status": status(some.gate(), dnet=some.dnet()),
                 "endpoints": {"direct://10.0.0.1:7710": SILENT},

@@ -58,6 +58,8 @@ FROZEN = {
     "nodes-too-many": "8023f9f2f467453ba19de2f211ac9fd3",
     "nodes-unheard": "25047c0e274443859baae9c1c8c75fc7",
     "nodes-untold": "3f5b213d11af4abaa7a591eb51124425",
+    "beacons-unsent": "ce367cd8817b40bc8280078c6fcc56d1",
+    "beacons-sent": "ef0bffedec1f43dd9878a0c72f74fcba",
     "host-evicted": "1dd8964554aa4ae684693e3085c7778d",
     "host-seen": "012f4b12ea10423e8b69fc534762cd6b",
     "host-lost": "de8fde7c023d4556b2e42ec48c1ebff6",

@@ -56,3 +56,20 @@ NODES_UNTOLD = Notice(
     "seconds.",
     "Make room in runtime_folder.",
 )
+BEACONS_UNSENT = Notice(
+    "beacons-unsent",
+    "ce367cd8817b40bc8280078c6fcc56d1",
+    "warning",
+    "nodes of DAO's network service cannot find this host",
+    "The gate cannot tell them that this host is there; REASON says why. It is tried again every second. Who knows "
+    "this host forgets it after 6 seconds; streams go on.",
+    "See that the network is up, and that dnet.interface, if it is set, is an address of this host.",
+)
+BEACONS_SENT = Notice(
+    "beacons-sent",
+    "ef0bffedec1f43dd9878a0c72f74fcba",
+    "info",
+    "nodes of DAO's network service can find this host again",
+    "The gate tells them again that this host is there.",
+    NOTHING,
+)

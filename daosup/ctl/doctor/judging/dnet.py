@@ -69,6 +69,13 @@ def _hearing(facts: Facts, told: Status) -> Iterator[Finding]:
 
 
 def _gate(facts: Facts, told: Status) -> Iterator[Finding]:
+    for row in facts.workers("gate"):
+        if row.get("state") == "running" and row.get("link") == "down":
+            yield problem(
+                "dnet",
+                f"no node finds this host: {row.get('reason') or 'no beacon can be sent'}",
+                "see that the network is up, and that dnet.interface, if it is set, is an address of this host",
+            )
     endpoint = facts.gate_endpoint
     answer = facts.endpoints.get(endpoint or "", ANSWERS)
     if endpoint is not None and answer != ANSWERS:
