@@ -7,6 +7,7 @@ turn of the loop; a fetch ends within its time, with a bounded answer, whatever 
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Callable
 from typing import Optional
@@ -39,12 +40,29 @@ def open_channel(group: str, port: int, interface: Optional[str]) -> socket.sock
         # Other programs of this host listen there, too; each gets its own copy of a multicast.
         channel.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         channel.bind((group, port))
-        member = socket.inet_aton(group) + socket.inet_aton(interface or _ANY)
-        channel.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
+        join(channel, interface)
     except BaseException:
         channel.close()
         raise
     return channel
+
+
+def join(channel: socket.socket, interface: Optional[str]) -> bool:
+    """Have a socket get what is sent to the group that it is bound to; False if it does already.
+
+    The kernel forgets with an interface who listened there, and knows nothing of it when that is made anew.
+
+    Raises:
+        OSError: If the group cannot be joined now.
+    """
+    member = socket.inet_aton(channel.getsockname()[0]) + socket.inet_aton(interface or _ANY)
+    try:
+        channel.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return False
+        raise
+    return True
 
 
 class BeaconListener:
@@ -52,6 +70,7 @@ class BeaconListener:
 
     Attributes:
         unreadable: How many datagrams were no beacons.
+        channel: Where they come.
 
     Args:
         channel: As `open_channel` makes it.
@@ -60,13 +79,13 @@ class BeaconListener:
 
     def __init__(self, channel: socket.socket, on_beacon: Callable[[Beacon, str], None]) -> None:
         self.unreadable = 0
-        self._channel, self._on_beacon = channel, on_beacon
+        self.channel, self._on_beacon = channel, on_beacon
         asyncio.get_running_loop().add_reader(channel.fileno(), self._read)
 
     def _read(self) -> None:
         for _ in range(_MOST_AT_ONCE):
             try:
-                datagram, (address, _) = self._channel.recvfrom(MOST_BEACON_BYTES + 1)
+                datagram, (address, _) = self.channel.recvfrom(MOST_BEACON_BYTES + 1)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:  # the network is down; what comes when it is up again is heard
@@ -80,8 +99,8 @@ class BeaconListener:
 
     def close(self) -> None:
         """Hear no more."""
-        asyncio.get_running_loop().remove_reader(self._channel.fileno())
-        self._channel.close()
+        asyncio.get_running_loop().remove_reader(self.channel.fileno())
+        self.channel.close()
 
 
 async def fetch_catalogue(address: str, port: int) -> Catalogue:

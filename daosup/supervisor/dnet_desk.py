@@ -1,6 +1,7 @@
 """Listens to nodes of DAO's network service where the configuration says so, and tells the host's state.
 
-Invariant: that the group cannot be joined concerns nothing else; it is told once, and tried again until it can be.
+Invariants: that the group cannot be joined concerns nothing else; it is told once, and tried again until it can be. Who
+was in it may not be any more, without a word: as long as this host does not hear even its own gate, it joins again.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Optional
 
-from daosup.adapters.dnet_listening import BeaconListener, fetch_catalogue, open_channel
+from daosup.adapters.dnet_listening import BeaconListener, fetch_catalogue, join, open_channel
 from daosup.core import actions as do
 from daosup.core import events as e
+from daosup.core.dnet_catalogue import Beacon
 from daosup.core.notices import dnet as notices
 from daosup.errors import UnavailableError
 from daosup.workers.gate import write_listed
@@ -47,22 +49,32 @@ class DnetDesk:
         """Listen, if that is to be and is not, and have the gate know what there is."""
         if self._config.enable:
             self._tell_gate(now)
-            if self._listener is None and now >= self._retry_s:
+            if now >= self._retry_s:
                 self._listen(now)
 
     def _listen(self, now: float) -> None:
-        config = self._config
+        """Be in the group, also after the interface was made anew."""
+        config, before = self._config, self._listener
+        self._retry_s = now + AGAIN_S
         try:
-            channel = open_channel(config.group, config.beacon_port, config.interface)
+            if before is None or join(before.channel, config.interface):
+                channel = open_channel(config.group, config.beacon_port, config.interface)
+                self._listener = BeaconListener(channel, self._heard)
+                if before is not None:  # of which the kernel still keeps what it was a member of
+                    before.close()
         except OSError as error:
-            self._retry_s = now + AGAIN_S
             reason = error.strerror or str(error)
             if reason != self._error:
                 self._error = reason
                 self._supervisor.journal.tell(notices.NODES_UNHEARD, group=config.group, reason=reason)
             return
         self._error = None
-        self._listener = BeaconListener(channel, lambda beacon, ip: self._supervisor.post(e.BeaconHeard(beacon, ip)))
+
+    def _heard(self, beacon: Beacon, ip: str) -> None:
+        own = self._config.domain, self._supervisor.state.facts.node
+        if (beacon.domain, beacon.node) == own and self._error is None:  # while its gate is heard, all is well
+            self._retry_s = time.monotonic() + AGAIN_S
+        self._supervisor.post(e.BeaconHeard(beacon, ip))
 
     def _tell_gate(self, now: float) -> None:
         """Write down which segments of this host others may have, if they are otherwise than before."""
