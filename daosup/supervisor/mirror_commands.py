@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from daosup.adapters.control import Request
 from daosup.core import events as e
 from daosup.core.crew import Phase
-from daosup.core.delivery import MOST_RATE_HZ
+from daosup.core.delivery import MOST_RATE_HZ, PLAIN
 from daosup.core.layout import Geometry
 from daosup.core.mirror import CONFIGURED, OPERATOR, Mirror
 from daosup.core.types import Source, WorkerKey, WorkerKind
@@ -87,7 +87,7 @@ class MirrorCommands:
         wait_s = number_of(request.arguments, "wait_s", 30.0, MAX_WAIT_S)
         enough_hz = number_of(request.arguments, "enough_hz", 0.0, MOST_RATE_HZ)
         holder, is_writing = holder_of(request), writing_of(request)
-        async with self._asked(source, Wishes.of(request)):
+        async with self._asked(source, request):
             return await self.make(source, holder, wait_s, is_kept=is_kept, is_writing=is_writing, enough_hz=enough_hz)
 
     async def make(
@@ -136,22 +136,24 @@ class MirrorCommands:
         }
 
     @asynccontextmanager
-    async def _asked(self, source: Source, wishes: Wishes) -> AsyncIterator[None]:
+    async def _asked(self, source: Source, request: Request) -> AsyncIterator[None]:
         """Have a mirror as it is wished for.
 
         It lasts until the mirror is released; all is as before if what is done then fails.
         """
-        lasting = self._supervisor.lasting
-        before = Wishes.before(lasting.desired, source)
-        wanted = wishes.upon(before)
-        if wanted == before:
-            yield
-            return
-        if source in self._supervisor.state.facts.mirrors:
+        lasting, mirrors = self._supervisor.lasting, self._supervisor.state.mirrors
+        wishes, before = Wishes.of(request), Wishes.before(lasting.desired, source)
+        wanted = wishes.upon(before, source)
+        if wanted != before and source in self._supervisor.state.facts.mirrors:
             raise DeniedError(
                 f"{source} is in the configuration, {self._supervisor.config.file}; give it a {wishes.what} in its "
                 "[[mirror]]"
             )
+        configured, writers = mirrors.configured.get(source, PLAIN), mirrors.get(source, Mirror()).writers
+        wishes.check_written_back(request, source, wanted.delivery or PLAIN, configured, writers)
+        if wanted == before:
+            yield
+            return
         await lasting.change(lambda desired: wanted.noted(desired, source))
         try:
             yield
@@ -180,7 +182,7 @@ class MirrorCommands:
         source, supervisor = source_of(request), self._supervisor
         if source.host == supervisor.config.host:
             self._local(source, Wishes.of(request), is_kept=True)
-        async with self._asked(source, Wishes.of(request)):
+        async with self._asked(source, request):
             self._check_may_be(source)
             is_writing = bool(writing_of(request))
             await supervisor.lasting.change(lambda desired: desired.keeping(source, is_written_back=is_writing))
