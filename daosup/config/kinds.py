@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from daosup.core.delivery import LEAST_RATE_HZ, MOST_RATE_HZ, Delivery, roi_text, stride_text
+from daosup.core.delivery import MOST_RATE_HZ, RATES, Delivery, roi_text, stride_text
 from daosup.core.mirror_names import check_pattern
 from daosup.core.types import SEGMENT_SUFFIX, Source, check_host
 from daosup.errors import ProtocolError, UsageError
@@ -412,7 +412,7 @@ SOURCE = Kind("a segment of another host as HOST:NAME", _read_source)
 MIRROR_NAME = Kind("a segment's name, in which {host} and {name} stand for its owner and source", _read_mirror_name)
 MIRROR_NAMES = Kind("a segment's name with {name}, and {host} if need be", _read_mirror_names)
 RATE = Kind(
-    f"a number of frames a second from {LEAST_RATE_HZ:g} to {MOST_RATE_HZ:.0f}",
+    RATES,
     _read_rate,
     write=lambda rate_hz: int(rate_hz) if rate_hz == int(rate_hz) else rate_hz,
 )

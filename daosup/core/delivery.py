@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Callable, Union
 
 from daosup.core.layout import MAX_AXES
-from daosup.errors import ProtocolError
+from daosup.errors import ProtocolError, UsageError
 
 MODES = ("newest", "every")
 COMPRESSIONS = ("none", "lz4")
 #: Frames a second; slower than that is no stream.
 LEAST_RATE_HZ, MOST_RATE_HZ = 0.001, 1e6
+RATES = f"a number of frames a second from {LEAST_RATE_HZ:g} to {MOST_RATE_HZ:.0f}"
 
 _RANGE = re.compile(r"([0-9]{1,9}):([0-9]{1,9})\Z")
 _NUMBER = re.compile(r"[0-9]{1,9}\Z")
@@ -97,6 +98,21 @@ class Delivery:
 PLAIN = Delivery()
 
 
+def check_enough(what: str, rate_hz: object) -> float:
+    """Check how many frames a second are enough for somebody; 0: all are wanted.
+
+    Raises:
+        UsageError: If an owner would refuse it.
+    """
+    if (
+        isinstance(rate_hz, bool)
+        or not isinstance(rate_hz, (int, float))
+        or not (rate_hz == 0 or LEAST_RATE_HZ <= rate_hz <= MOST_RATE_HZ)
+    ):
+        raise UsageError(f"{what} is {str(rate_hz)[:40]!r}, not {RATES}, nor 0 for all")
+    return float(rate_hz)
+
+
 def rate_text(rate_hz: float) -> str:
     """A rate as a line has it."""
     return f"{rate_hz:.6f}".rstrip("0").rstrip(".")
@@ -123,9 +139,7 @@ def _choice(*choices: str) -> Callable[[str, str], str]:
 
 def _rate(key: str, value: str) -> float:
     if not _DECIMAL.match(value) or not LEAST_RATE_HZ <= float(value) <= MOST_RATE_HZ:
-        raise ProtocolError(
-            f"{key}={value[:40]} is not a number of frames a second from {LEAST_RATE_HZ:g} to {MOST_RATE_HZ:.0f}"
-        )
+        raise ProtocolError(f"{key}={value[:40]} is not {RATES}")
     return float(value)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Optional
 
+from daosup.core.delivery import check_enough
 from daosup.core.types import Source
 from daosup.server.daemon import Daemon
 from daosup.shm import Segment
@@ -25,8 +26,8 @@ def open_source(
         source: ``HOST:NAME``; for a segment of this host, the segment itself.
         timeout_s: How long to wait for the mirror to come up.
         write_back: Whether what programs of this host write into the mirror is to go to its source.
-        rate: So many frames a second are enough, which spares the network; 0: all are wanted. There may be more, as
-            others on this host share the mirror, and the operator says what comes of it.
+        rate: So many frames a second are enough, from 0.001 to 1,000,000, which spares the network; 0: all are wanted.
+            There may be more, as others on this host share the mirror, and the operator says what comes of it.
 
     Raises:
         UsageError: If ``source`` is not HOST:NAME, or ``rate`` no such number.
@@ -37,9 +38,9 @@ def open_source(
         UnavailableError: If no daosupd runs on this machine, or Redis is away.
     """
     global _daemon
-    asked = str(Source.parse(source))
+    asked, enough_hz = str(Source.parse(source)), check_enough("rate", float(rate))
     with _lock:
         if _daemon is None:
             _daemon = Daemon(options=None)
-    path = _daemon.mirror(asked, timeout_s, is_bidirectional=write_back, enough_hz=float(rate))["path"]
+    path = _daemon.mirror(asked, timeout_s, is_bidirectional=write_back, enough_hz=enough_hz)["path"]
     return Segment.open(path, writable=True if write_back else None)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from daosup.adapters.control import Request
 from daosup.core import events as e
 from daosup.core.crew import Phase
-from daosup.core.delivery import MOST_RATE_HZ, PLAIN
+from daosup.core.delivery import PLAIN, check_enough
 from daosup.core.layout import Geometry
 from daosup.core.mirror import CONFIGURED, OPERATOR, Mirror
 from daosup.core.types import Source, WorkerKey, WorkerKind
@@ -85,7 +85,7 @@ class MirrorCommands:
         if source.host == self._supervisor.config.host:
             return self._local(source, Wishes.of(request), is_kept=is_kept)
         wait_s = number_of(request.arguments, "wait_s", 30.0, MAX_WAIT_S)
-        enough_hz = number_of(request.arguments, "enough_hz", 0.0, MOST_RATE_HZ)
+        enough_hz = check_enough("enough_hz", request.arguments.get("enough_hz", 0.0))
         holder, is_writing = holder_of(request), writing_of(request)
         async with self._asked(source, request):
             return await self.make(source, holder, wait_s, is_kept=is_kept, is_writing=is_writing, enough_hz=enough_hz)

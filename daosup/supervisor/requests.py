@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Callable, Optional, TypeVar
 
 from daosup.adapters.control import Request
-from daosup.core.delivery import MOST_RATE_HZ, Delivery
+from daosup.core.delivery import Delivery, check_enough
 from daosup.core.layout import check_depth
 from daosup.core.mirror import ADOPTED, CONFIGURED, KEPT, OPERATOR
 from daosup.core.mirror_names import check_pattern
@@ -117,7 +117,7 @@ def rates_of(request: Request, sources: Iterable[Source]) -> Mapping[Source, flo
     rates = request.arguments.get("rates", {})
     if not isinstance(rates, dict):
         raise UsageError("rates is no object of frames a second by HOST:NAME")
-    return {each: number_of(rates, str(each), 0.0, MOST_RATE_HZ) for each in sources if str(each) in rates}
+    return {each: check_enough(str(each), rates[str(each)]) for each in sources if str(each) in rates}
 
 
 def sources_of(request: Request, argument: str) -> list[Source]:

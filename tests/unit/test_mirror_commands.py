@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import daosup
 from daosup.adapters.control import Caller, Request
 from daosup.core import actions as do
 from daosup.core import events as e
@@ -239,6 +240,31 @@ def test_what_is_enough_is_said_again_by_a_program_that_comes_back(supervisor: S
     rates = {str(REMOTE): 10, "lab:elsewhere": "soon"}
     supervisor.ask(command="hold", holder="program", sources=[str(REMOTE)], rates=rates)
     assert supervisor.state.mirrors[REMOTE].enough_hz == 10.0
+
+
+RATES = "not a number of frames a second from 0.001 to 1000000, nor 0 for all$"
+
+
+@pytest.mark.parametrize("rate", [0.0009, 1e-9, -1, 1_000_001, float("nan"), True, "10", None])
+def test_a_rate_that_the_owner_would_refuse_is_refused_here(supervisor: Supervisor, rate: object) -> None:
+    with pytest.raises(UsageError, match=f"^enough_hz is '.*', {RATES}"):
+        supervisor.ask(*supervisor.started, enough_hz=rate, holder="program")
+    with pytest.raises(UsageError, match=f"^{REMOTE} is '.*', {RATES}"):
+        supervisor.ask(command="hold", holder="program", sources=[str(REMOTE)], rates={str(REMOTE): rate})
+    assert REMOTE not in supervisor.state.mirrors
+
+
+@pytest.mark.parametrize("rate", [0, 0.001, 10, 1e6])
+def test_any_other_is_what_the_owner_is_told(supervisor: Supervisor, rate: float) -> None:
+    supervisor.ask(*supervisor.started, enough_hz=rate, holder="program")
+    enough_hz = supervisor.state.crew.workers[mirror()].order.enough_hz
+    assert Delivery.parse(Delivery(rate_hz=enough_hz).words()).rate_hz == rate
+
+
+@pytest.mark.parametrize("rate", [0.0009, -1, float("inf")])
+def test_a_program_is_told_so_before_it_asks_anybody(rate: float) -> None:
+    with pytest.raises(UsageError, match=f"^rate is '.*', {RATES}"):
+        daosup.open(str(REMOTE), rate=rate)
 
 
 @pytest.mark.parametrize("rates", [[], {str(REMOTE): "soon"}, {str(REMOTE): -1}, {str(REMOTE): 1e7}])
