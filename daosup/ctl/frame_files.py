@@ -148,12 +148,15 @@ def write_file(path: str, data: bytes) -> None:
             with open(path, "wb") as file:  # a pipe, or a device
                 file.write(data)
             return
-        with open(temporary, "xb") as file:
-            file.write(data)
-        os.replace(temporary, path)
+        try:
+            with open(temporary, "xb") as file:
+                file.write(data)
+            os.replace(temporary, path)
+        except BaseException:  # also Ctrl-C leaves nothing behind
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
     except OSError as error:
-        with suppress(OSError):
-            os.unlink(temporary)
         raise NotWrittenError(f"{path} cannot be written: {error.strerror or error}") from None
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from daosup.ctl import frame_files
 from daosup.ctl.frame_files import NotWrittenError, fits, npy, png, read_npy, utc, write_file
 from daosup.errors import UnsupportedError, UsageError
 
@@ -157,6 +158,24 @@ def test_a_file_is_replaced_whole_or_left(tmp_path: Path) -> None:
         write_file(str(tmp_path / "none/a.npy"), b"x")
     with pytest.raises(NotWrittenError, match="No space left"):
         write_file("/dev/full", b"x")
+
+
+@pytest.mark.parametrize("what", [KeyboardInterrupt, MemoryError, OSError])
+def test_one_that_is_broken_off_leaves_what_was_there_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: type[BaseException]
+) -> None:
+    path = tmp_path / "a.npy"
+    path.write_bytes(b"before")
+
+    def broken_off(*paths: str) -> None:
+        assert len(list(tmp_path.iterdir())) == 2
+        raise what
+
+    monkeypatch.setattr(frame_files.os, "replace", broken_off)
+    with pytest.raises(NotWrittenError if what is OSError else what):
+        write_file(str(path), b"after")
+    assert path.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_time_is_utc_to_the_microsecond_and_never_fails() -> None:
