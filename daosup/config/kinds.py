@@ -231,8 +231,8 @@ def _read_server(value: object) -> str:
 
 def _read_bind(value: object) -> str:
     text = _text(value)
-    if text != "*" and not _is_ip(text):
-        raise Refused("a name or an interface is not enough")
+    if text != "*" and not _is_ipv4(text):
+        raise Refused("frames go by IPv4 alone" if _is_ip(text) else "a name or an interface is not enough")
     return text
 
 
@@ -240,8 +240,7 @@ def _read_advertise(value: object) -> str:
     text = _text(value)
     if text == "0.0.0.0":
         raise Refused("other hosts cannot connect to it")
-    is_ipv4 = _is_ip(text) and ":" not in text
-    if not is_ipv4 and not re.match(_DNS_NAME, text):
+    if not _is_ipv4(text) and not re.match(_DNS_NAME, text):
         raise Refused
     return text
 
@@ -278,6 +277,10 @@ def _is_ip(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_ipv4(text: str) -> bool:
+    return _is_ip(text) and ":" not in text
 
 
 def _read_rate(value: object) -> float:
@@ -401,7 +404,7 @@ MODE = Kind(
 )
 HOST = Kind("1 to 63 letters, digits, '-', '_' or '.', beginning with a letter or digit", _read_host)
 SERVER = Kind("an IP address or a host name", _read_server)
-BIND = Kind('an IP address of this host, or "*" for all', _read_bind)
+BIND = Kind('an IPv4 address of this host, or "*" for all', _read_bind)
 LISTEN = Kind(
     '"ADDRESS:PORT" with an IP address of this host, an IPv6 one in brackets, or "*" for all',
     _read_listen,

@@ -14,15 +14,13 @@ from daosup.errors import ProtocolError
 
 
 def listening(bind: str, port: int, backlog: int) -> socket.socket:
-    """A non-blocking socket at that port.
+    """A non-blocking socket at that port of an IPv4 address, or with ``*`` of all.
 
     Raises:
         OSError: If somebody else has the port, or the address is not ours.
     """
     address = "" if bind == "*" else bind
-    made = socket.socket(
-        socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK
-    )
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         # A port whose connections of before are still being forgotten is free; one that somebody has is not.
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

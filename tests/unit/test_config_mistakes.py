@@ -87,6 +87,10 @@ def test_all_mistakes_are_told_at_once_each_with_its_line(tmp_path: Path) -> Non
         ("redis.embedded", "yes"),
         ("redis.timeout_s", "2"),
         ("network.bind", "eth0"),
+        ("network.bind", "localhost"),
+        ("network.bind", "::1"),
+        ("network.bind", "::"),
+        ("network.bind", "::ffff:10.0.0.1"),
         ("network.advertise", "0.0.0.0"),
         ("network.advertise", "fd00::1"),
         ("network.base_pub_port", 80),
@@ -141,6 +145,11 @@ def test_what_is_not_allowed_is_one_mistake_with_key_and_place(dotted: str, valu
         ({"control": {"level": "info"}}, "did you mean log.level?"),
         ({"redis.port": 1}, "unknown key 'redis.port'; did you mean redis.port?"),
         ({"log": {"colour": 1}}, "[log] may have level"),
+        (
+            {"network": {"bind": "::1"}},
+            "network.bind is '::1', not an IPv4 address of this host, or \"*\" for all; frames go by IPv4 alone",
+        ),
+        ({"network": {"bind": "eth0"}}, "for all; a name or an interface is not enough"),
         ({"zzz": 1}, "there may be host, runtime_folder, state_folder, role"),
         ({"redis": 1}, "redis is 1, not a table; begin it with a line [redis]"),
         (

@@ -166,7 +166,7 @@ def address(facts: Facts) -> Iterator[Finding]:
         yield problem(
             "address", f"others are told {settings.ip}, where each finds itself (loopback), not this host", advertise
         )
-    elif settings.bind not in ("*", "0.0.0.0", "::", ip):
+    elif settings.bind not in ("*", "0.0.0.0", ip):
         yield problem(
             "address",
             f"publishers listen on {settings.bind} alone, but others are told {settings.ip}",
