@@ -69,6 +69,8 @@ class Mirror(Following):
         except SegmentLostError:
             self._lose_replica()
         now = time.monotonic()
+        if message is not None:  # whatever it is, it came
+            self._connected = now
         if message is None or now >= self._stamped + (LOOK_INTERVAL_S if self._writing is None else STAMP_INTERVAL_S):
             self._stamped = now
             self._look_around(now)
