@@ -1,8 +1,8 @@
 """Which connections are open at a stream's port.
 
 libzmq hands on every unsubscription, also that of a stranger who never subscribed, and does not say whose it is. What
-it tells of connections cannot be forged: so readers leave only as connections end, and when the last has ended nobody
-reads, whatever was said.
+it tells of connections cannot be forged: so readers leave only as connections end, and where none is open and all is
+heard that was said, nobody reads.
 """
 
 from __future__ import annotations
@@ -39,9 +39,8 @@ class Connections:
         self._told.setsockopt(zmq.RCVHWM, 0)
         self._told.connect("inproc://connections")
 
-    def hear(self) -> bool:
-        """Take in what libzmq tells; never waits. Whether the last one has ended since."""
-        has_ended = False
+    def hear(self) -> None:
+        """Take in what libzmq tells; never waits."""
         while int(self._told.getsockopt(zmq.EVENTS)) & _POLLIN:
             told = recv_monitor_message(self._told)
             if told["event"] == zmq.EVENT_ACCEPTED:
@@ -50,14 +49,18 @@ class Connections:
             else:
                 self._open.discard(told["value"])
                 self._ended += 1
-                has_ended = True
-        if self._open or not has_ended:
+
+    def are_none(self) -> bool:
+        """Whether none is open, and so all that have ended are done with."""
+        self.hear()
+        if self._open:
             return False
         self._ended = 0
         return True
 
     def take_ended(self) -> bool:
         """Whether one has ended for which nobody was said to have left yet; it is one less from now on."""
+        self.hear()
         self._ended -= (has_ended := self._ended > 0)
         return has_ended
 

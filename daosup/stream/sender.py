@@ -147,7 +147,7 @@ class Sender:
     def hear(self) -> bool:
         """Take in what readers said; never waits. Returns whether they say more than can be listened to at once."""
         until_s = time.monotonic() + LISTEN_S
-        self._hear_of_connections()
+        self._connections.hear()
         while int(self._socket.getsockopt(zmq.EVENTS)) & _POLLIN:
             if time.monotonic() >= until_s:
                 return True
@@ -168,16 +168,14 @@ class Sender:
                 self.reader_count += said[1:] == MAGIC
             elif said == UNSUBSCRIBED + MAGIC and self._has_left(self.reader_count):
                 self.reader_count -= 1
-        return False
-
-    def _hear_of_connections(self) -> None:
-        if self._connections.hear():
+        # Only now: what a reader said is heard after its end, if it was there for a moment.
+        if self._connections.are_none():
             self.reader_count = 0
             self.old_readers.forget()
+        return False
 
     def _has_left(self, count: int) -> bool:
         """Whether one of so many readers may be believed to have left."""
-        self._hear_of_connections()
         return count > 0 and self._connections.take_ended()
 
     @property

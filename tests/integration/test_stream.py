@@ -269,15 +269,20 @@ def message_of(*parts: bytes) -> bytes:
     return b"".join(b"\x00" + bytes([len(part)]) + part for part in parts)
 
 
+def shaking_hands(port: int) -> socket.socket:
+    stranger = socket.create_connection((LOOPBACK, port))
+    stranger.sendall(GREETING + READY)
+    heard = b""
+    while b"XPUB" not in heard:
+        heard += stranger.recv(1)
+    return stranger
+
+
 def test_nobody_unsubscribes_another(segment: Segment, sender: Sender) -> None:
     messages = Messages(segment, 1)
     with reading(sender.port) as (receiver, _):
         hear_reader(sender)
-        with socket.create_connection((LOOPBACK, sender.port)) as stranger:
-            stranger.sendall(GREETING + READY)
-            heard = b""
-            while b"XPUB" not in heard:
-                heard += stranger.recv(1)
+        with shaking_hands(sender.port) as stranger:
             sender.is_asked = False
             stranger.sendall(message_of(b"\x00DAO2", b"", b"\x00DAO2", b"\x01DAO2forged"))
             wait_until(lambda: (sender.hear(), sender.is_asked)[1], what="the stranger to be heard")
@@ -288,6 +293,16 @@ def test_nobody_unsubscribes_another(segment: Segment, sender: Sender) -> None:
         hear_reader(sender, 2)  # who subscribed twice has left once
         check_flow(segment, sender, messages, receiver)
     hear_reader(sender, 0)  # but nobody is there who could read
+
+
+def test_who_came_and_went_before_it_was_heard_does_not_read(sender: Sender) -> None:
+    with shaking_hands(sender.port) as passer:
+        passer.sendall(message_of(b"\x01DAO2", b"\x01frameData"))
+        passer.shutdown(socket.SHUT_WR)
+        while passer.recv(4096):
+            pass
+    wait_until(lambda: (sender.hear(), sender.is_asked)[1], what="the passer to be heard")
+    wait_until(lambda: (sender.hear(), not sender.has_readers)[1], what="nobody to read")
 
 
 def test_a_thousand_connections_leave_a_working_stream(segment: Segment, sender: Sender) -> None:
