@@ -75,10 +75,11 @@ class WorkerStory:
         if worker is None or not worker.pid:
             return None
         pid, statistics = worker.pid, supervisor.seen.current(key, worker)
+        read_s = time.monotonic()  # it may have beaten since ``now``
         return {
             "pid": pid,
             "uptime_s": now - worker.began_s,
-            "beat_age_s": now - statistics.beat_ns / 1e9 if statistics is not None else None,
+            "beat_age_s": read_s - statistics.beat_ns / 1e9 if statistics is not None else None,
             "cpu": supervisor.seen.of(key).cpu,
             "memory_bytes": resident_bytes(pid),
             "shared_out_bytes": shared_out_bytes(pid),
