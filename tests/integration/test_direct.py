@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from daosup.errors import SegmentBusyError
@@ -98,8 +99,15 @@ def check_each_comes(made: Stream) -> None:
 
 def check_whole(mirror: Segment) -> None:
     """The newest frame is one and the same value, as its camera wrote it."""
-    frame = mirror.read()
-    assert (frame == frame.flat[0]).all()
+    frames: list[npt.NDArray[np.generic]] = []
+
+    def is_read() -> bool:
+        with suppress(SegmentBusyError):  # of a mirror that others keep waiting in the middle of a frame
+            frames.append(mirror.read())
+        return bool(frames)
+
+    wait_until(is_read, what=f"a frame in {mirror.path}")
+    assert (frames[0] == frames[0].flat[0]).all()
 
 
 # -- when they do

@@ -14,7 +14,7 @@ from daosup.core.layout import WRITE
 from daosup.errors import SegmentLostError
 from daosup.shm import Segment
 from tests.integration.fleet import Fleet, Host
-from tests.integration.processes_seen import child_of, children_of, is_alive, stat_of
+from tests.integration.processes_seen import children_of, is_alive, stat_of
 from tests.integration.registry_hosts import all_keys, raw
 from tests.integration.streams import (
     FOLLOWED_S,
@@ -89,9 +89,9 @@ def test_fork_servers_that_are_gone_cost_no_worker_and_new_ones_are_started(flee
 def test_a_fork_server_that_is_killed_is_followed_by_another_before_it_is_needed(fleet: Fleet) -> None:
     fleet.start("rts")
     supervisor = fleet.rts.pid
+    (server,) = wait_until(lambda: children_of(supervisor, "dao-fork-server"), 5.0, "the fork server")
     began_s = time.monotonic()
     wait_until(lambda: time.monotonic() > began_s + LIVED_S, 10.0, "the fork server to have lived")
-    server = child_of(supervisor, "dao-fork-server")
     os.kill(server, signal.SIGKILL)
     wait_until(lambda: not is_alive(server), 5.0, "it to be dead")
     wait_until(lambda: children_of(supervisor, "dao-fork-server"), 5.0, "another one")

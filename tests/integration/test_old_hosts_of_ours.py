@@ -70,10 +70,11 @@ def test_every_frame_of_an_old_host_is_taken_or_counted(fleet: Fleet, make_old: 
             return sent() - count
 
         lost = account(8)  # before we subscribed
-        owner.write("interop_count", 1.0, count=500, period_s=0.004)
-        wait_until(lambda: owner.status()["writing"]["interop_count"] == 0, 30.0, "all to be written")
+        enough = sent() + 400  # a busy host sends fewer than it writes
+        while sent() < enough:
+            owner.write("interop_count", 1.0, count=100, period_s=0.004)
+            wait_until(lambda: owner.status()["writing"]["interop_count"] == 0, 30.0, "all to be written")
         assert account(-1) == lost
-        assert sent() > 400
 
 
 def test_a_source_that_an_old_host_makes_anew_is_followed(fleet: Fleet, make_old: MakeOld) -> None:

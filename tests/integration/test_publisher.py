@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -42,9 +41,9 @@ def reader_of(one: Stream) -> Iterator[zmq.Socket[bytes]]:
 
 def test_while_frames_flow_each_is_sent_once_and_the_stream_is_described(hosts: Fleet) -> None:
     with stream(hosts, "flowing") as one, filming(one.segment, 0.002), reader_of(one) as socket:
-        headers = []
-        until_s = time.monotonic() + 2.5
-        while time.monotonic() < until_s:
+        headers = [decode_header(socket.recv())]
+        until_ns = headers[0].send_time_ns + 2_500_000_000
+        while len(headers) < 500 or headers[-1].send_time_ns < until_ns:
             headers.append(decode_header(socket.recv()))
     began_ns = headers[0].send_time_ns
     # A writer that was kept waiting leaves a pause, in which the stream is described without a frame.
@@ -55,7 +54,8 @@ def test_while_frames_flow_each_is_sent_once_and_the_stream_is_described(hosts: 
     described = [header for header in headers if header.kind == Kind.DESCRIBE]
     # At first the subscription is answered, and then the stream is described once a second.
     assert described[0].send_time_ns < began_ns + 500_000_000
-    assert 1 <= sum(header.send_time_ns > began_ns + 700_000_000 for header in described) <= 3
+    lasted_s = (headers[-1].send_time_ns - began_ns) / 1e9
+    assert 1 <= sum(header.send_time_ns > began_ns + 700_000_000 for header in described) <= lasted_s + 0.5
     # What describes stands for a frame: each is sent once, however often the loop looked around meanwhile.
     flowing = [header for header in headers if header.send_time_ns > began_ns + 700_000_000]
     counters = [header.counter for header in flowing]
@@ -74,11 +74,12 @@ def test_a_new_reader_of_a_flowing_stream_is_answered_at_once(hosts: Fleet) -> N
     with stream(hosts, "asked") as one, filming(one.segment, 0.002):
         for _ in range(5):
             with reader_of(one) as socket:
-                began = time.monotonic()
-                header = decode_header(socket.recv())
-                while header.kind != Kind.DESCRIBE:
-                    header = decode_header(socket.recv())
-                assert time.monotonic() - began < 1.0
+                headers = [decode_header(socket.recv())]
+                while headers[-1].kind != Kind.DESCRIBE:
+                    headers.append(decode_header(socket.recv()))
+                header = headers[-1]
+                # What its owner does at once may take a while where others have the machine: it is told by frames.
+                assert len(headers) < 100
                 assert header.flags & Flag.HAS_FRAME
 
 
