@@ -182,7 +182,16 @@ class WorkersSeen:
             else:
                 continue
             if age_s > LATE_S:
-                late.append(Late(key, worker.pid, age_s, beat is not None and beat[0] != beat[1], state_of(worker.pid)))
+                each = Late(
+                    key,
+                    worker.pid,
+                    age_s,
+                    beat is not None and beat[0] != beat[1],
+                    state_of(worker.pid),
+                    cpu_ns(worker.pid),
+                )
+                if reader.beat(worker.pid) == beat:  # else it had its turn while we looked, and sleeps
+                    late.append(each)
         return late
 
     def links(self) -> LinksSeen:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,8 +24,15 @@ TICK_S = 0.25
 STATES = st.sampled_from(["R", "S", "D", STOPPED, TRACED, ""])
 
 
-def late(number: int = 0, age_s: float = LATE_S + 0.01, has_begun: bool = True, state: str = "S") -> Late:
-    return Late(WorkerKey(WorkerKind.MIRROR, Source("rts", f"s{number}")), 100 + number, age_s, has_begun, state)
+def late(
+    number: int = 0,
+    age_s: float = LATE_S + 0.01,
+    has_begun: bool = True,
+    state: str = "S",
+    cpu_ns: Optional[int] = None,
+) -> Late:
+    key = WorkerKey(WorkerKind.MIRROR, Source("rts", f"s{number}"))
+    return Late(key, 100 + number, age_s, has_begun, state, cpu_ns)
 
 
 def watch(*turns_s: float) -> HangWatch:
@@ -92,8 +101,37 @@ def test_one_that_is_traced_does_not_hang() -> None:
     assert hanging(late(age_s=1e6, state=TRACED), late(1, 1e6, has_begun=False, state=TRACED)) == []
 
 
+def test_one_that_could_run_and_gets_no_turn_is_excused_but_not_one_that_goes_round_in_circles() -> None:
+    made = watch(10.0)
+
+    def look(number: int, waits_ns: int, spins_ns: int) -> list[Late]:
+        now = 10.0 + number * TICK_S
+        made.turn(now)
+        age_s = LATE_S + 0.01 + number * TICK_S
+        waits, spins = late(1, age_s, state="R", cpu_ns=waits_ns), late(2, age_s, state="R", cpu_ns=spins_ns)
+        return [each._replace(age_s=0.0, cpu_ns=None) for each in made.hanging([waits, spins], 10, now)]
+
+    waiting, spinning = late(1, 0.0, state="R"), late(2, 0.0, state="R")
+    assert look(0, 5_000_000, 7_000_000) == []  # nobody knows yet
+    starved = int((STARVED_S - LATE_S) / TICK_S) + 1
+    for number in range(1, starved):
+        assert look(number, 5_000_000 + number, number * 200_000_000) == [spinning]
+    assert look(starved, 5_100_000, starved * 200_000_000) == [waiting, spinning]
+
+
+def test_one_that_has_beaten_meanwhile_begins_anew() -> None:
+    made = watch(10.0)
+    one = late(state="R", cpu_ns=0)
+    assert list(made.hanging([one], 10, 10.0)) == []
+    assert list(made.hanging([], 10, 10.1)) == []
+    assert list(made.hanging([one._replace(cpu_ns=10**9)], 10, 20.0)) == []
+
+
 @given(
-    st.lists(st.builds(late, st.integers(0, 999), st.floats(0, 100), st.booleans(), STATES), max_size=20),
+    st.lists(
+        st.builds(late, st.integers(0, 999), st.floats(0, 100), st.booleans(), STATES, st.none() | st.integers(0)),
+        max_size=20,
+    ),
     st.integers(0, 100),
     st.booleans(),
 )
