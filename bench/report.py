@@ -67,7 +67,10 @@ def page(title: str, results: Results, methods: Mapping[str, str], command: str,
         images: The file of each figure, those that there are.
     """
     lines = [f"# {title}", "", f"Written by `{command}`; run it again and this page is made anew.", ""]
-    lines += [f"Machine: {machine_line(results.machine)}.", "", *_summary(results.all_rows), "", *_LEGEND]
+    lines += [f"Machine: {machine_line(results.machine)}.", ""]
+    if results.is_joined:
+        lines += ["Joined from runs made one by one, so not all rows need be of the same code.", ""]
+    lines += [*_summary(results.all_rows), "", *_LEGEND]
     for name, rows in results.rows.items():
         lines += ["", f"## {name}", "", methods[name].strip(), "", *_markdown(rows)]
         named = dict.fromkeys(row.point.figure for row in rows if row.point is not None)

@@ -15,9 +15,10 @@ from bench.figures import Goal, Judged, Noise, Point, Row
 
 @dataclass
 class Results:
-    """The rows of each measurement, and the machine they were made on."""
+    """The rows of each measurement, and the machine they were made on; ``is_joined``: of more than one run."""
 
     machine: dict[str, str] = field(default_factory=dict)
+    is_joined: bool = False
     rows: dict[str, list[Row]] = field(default_factory=dict)
 
     @property
@@ -43,7 +44,7 @@ class Results:
         Raises:
             ValueError: If a file is not one of those.
         """
-        results = cls()
+        results = cls(is_joined=bool(files))
         for file in files:
             content = json.loads(file.read_text())
             try:

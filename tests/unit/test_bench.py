@@ -171,6 +171,8 @@ def test_results_are_the_same_when_they_are_read_again(tmp_path: Path) -> None:
     joined = Results.joined(files)
     assert joined.machine == {"cpu": "some"}
     assert joined.rows == {"latency": [row, Row("b", "", (2.0,))]}
+    told = "Joined from runs made one by one"
+    assert [told in page("Title", each, {"latency": ""}, "bench", {}) for each in (first, joined)] == [False, True]
 
 
 def test_what_is_no_result_is_said_to_be_none(tmp_path: Path) -> None:
