@@ -1,8 +1,8 @@
 """Which workers hang, judged from how old the last beat of their loops is.
 
-Invariants: a loop that stands still is found out within ``LATE_S`` and one look, one that goes round in circles a look
-later, when the machine has time for its workers; when it has not (many are late at once, or the supervisor itself was),
-nobody is ended before ``STARVED_S``, and at no time who could run but gets no turn. A process that somebody stopped is
+Invariants: a loop that stands still is found out within ``LATE_S`` and one look, one that runs in circles within two,
+when the machine has time for its workers; when it has not (many are late at once, or the supervisor itself was), nobody
+is ended before ``STARVED_S``, and at no time who could run but gets no turn. A process that somebody stopped is
 never excused by that, and one that is being traced does not hang. The time that the supervisor itself was away
 (stopped, or suspended with its machine) is held against nobody.
 """
@@ -41,7 +41,7 @@ class Late(NamedTuple):
     """A worker without a beat for ``age_s``, which is more than LATE_S.
 
     ``has_begun``: whether its loop ever went round; ``state``: its process's, as in /proc/PID/stat, "" if unknown;
-    ``cpu_ns``: CPU time that the process has used since it began, None if unknown.
+    ``cpu_share``: how much of a CPU its process has had of late, after its last beat; None if not known yet.
     """
 
     key: WorkerKey
@@ -49,7 +49,7 @@ class Late(NamedTuple):
     age_s: float
     has_begun: bool
     state: str
-    cpu_ns: Optional[int] = None
+    cpu_share: Optional[float] = None
 
 
 class HangWatch:
@@ -63,8 +63,6 @@ class HangWatch:
         self._interval_s = interval_s
         self._turned_s: float = float("inf")
         self._starved_until_s = self._back_s = float("-inf")
-        #: When each that is late was first seen to be, and the CPU time it had used.
-        self._since: dict[tuple[WorkerKey, int], tuple[float, int]] = {}
 
     def turn(self, now: float) -> None:
         """The supervisor's loop begins a turn."""
@@ -78,8 +76,6 @@ class HangWatch:
     def hanging(self, late: Sequence[Late], worker_count: int, now: float) -> Iterator[Late]:
         """Those of ``late`` that hang, of ``worker_count`` workers in all."""
         unexplained = sum(each.state not in (STOPPED, TRACED) for each in late)
-        since = ((each, self._since.get((each.key, each.pid), (now, each.cpu_ns or 0))) for each in late)
-        self._since = {(each.key, each.pid): first for each, first in since}
         is_starved = now < self._starved_until_s or unexplained > max(FEW, FEW_SHARE * worker_count)
         for each in late:
             if each.state == TRACED:
@@ -87,7 +83,7 @@ class HangWatch:
             if each.state == STOPPED:
                 limit_s = LATE_S
             else:
-                is_excused = is_starved or self._waits_for_turn(each, now)
+                is_excused = is_starved or _waits_for_turn(each)
                 if each.has_begun:
                     limit_s = STARVED_S if is_excused else LATE_S
                 else:
@@ -95,9 +91,7 @@ class HangWatch:
             if min(each.age_s, now - self._back_s) > limit_s:
                 yield each
 
-    def _waits_for_turn(self, each: Late, now: float) -> bool:
-        """Whether it could run and does not; of whom was not late at the last look that is not known yet."""
-        if each.state != RUNNABLE or each.cpu_ns is None:
-            return False
-        since_s, cpu_ns = self._since[each.key, each.pid]
-        return each.cpu_ns - cpu_ns <= TURN_SHARE * (now - since_s) * 1e9
+
+def _waits_for_turn(late: Late) -> bool:
+    """Whether it could run and does not, as far as is known."""
+    return late.state == RUNNABLE and (late.cpu_share is None or late.cpu_share <= TURN_SHARE)

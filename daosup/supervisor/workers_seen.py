@@ -25,6 +25,8 @@ from daosup.workers.statistics import Statistics, StatisticsReader
 #: Latencies are told of the frames of so long; what they are compared with is kept so often.
 LATENCY_WINDOW_S = 10.0
 _LATENCY_STEP_S = 2.0
+#: The shortest time of which a share of a CPU tells something.
+_SHARE_S = 0.1
 
 
 class WritingBack(Enum):
@@ -69,6 +71,13 @@ class Seen:
     def is_denied(self) -> bool:
         """Whether that is so because its owner said so, as of the last sample."""
         return self.statistics is not None and self.statistics.via == Via.DENIED
+
+    def cpu_share(self, used_ns: Optional[int], now: float) -> Optional[float]:
+        """How much of a CPU it has had since the last sample; None if that cannot be told, or was only just."""
+        elapsed_s = now - self.sampled_s
+        if used_ns is None or self.cpu_ns is None or elapsed_s < _SHARE_S:
+            return None
+        return (used_ns - self.cpu_ns) / 1e9 / elapsed_s
 
     def take(self, statistics: Optional[Statistics], used_ns: Optional[int], now: float) -> None:
         """Its page and its CPU time as they are now."""
@@ -188,7 +197,7 @@ class WorkersSeen:
                     age_s,
                     beat is not None and beat[0] != beat[1],
                     state_of(worker.pid),
-                    cpu_ns(worker.pid),
+                    self.of(key).cpu_share(cpu_ns(worker.pid), now),
                 )
                 if reader.beat(worker.pid) == beat:  # else it had its turn while we looked, and sleeps
                     late.append(each)
