@@ -60,7 +60,7 @@ class WorkerHealth:
             self._seen.sample(self._workers, now)
             self._post(self._seen.links())
         late = self._seen.late(now, state_of)
-        for each in list(self._watch.hanging(late, len(self._workers), now)):
+        for each in list(self._watch.hanging(late, len(self._workers), now)) if late else ():
             self._post(WorkerHung(each.key, each.pid, each.age_s))
         self._weigh(now)
 

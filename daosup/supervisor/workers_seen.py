@@ -72,12 +72,12 @@ class Seen:
         """Whether that is so because its owner said so, as of the last sample."""
         return self.statistics is not None and self.statistics.via == Via.DENIED
 
-    def cpu_share(self, used_ns: Optional[int], now: float) -> Optional[float]:
-        """How much of a CPU it has had since the last sample; None if that cannot be told, or was only just."""
+    def cpu_share(self, used_ns: Optional[int], now: float, least_s: float = 0.0) -> Optional[float]:
+        """How much of a CPU it has had since the last sample; None if unknown, or not longer ago than ``least_s``."""
         elapsed_s = now - self.sampled_s
-        if used_ns is None or self.cpu_ns is None or elapsed_s < _SHARE_S:
+        if used_ns is None or self.cpu_ns is None or elapsed_s <= least_s:
             return None
-        return (used_ns - self.cpu_ns) / 1e9 / elapsed_s
+        return max(0, used_ns - self.cpu_ns) / 1e9 / elapsed_s
 
     def take(self, statistics: Optional[Statistics], used_ns: Optional[int], now: float) -> None:
         """Its page and its CPU time as they are now."""
@@ -90,9 +90,7 @@ class Seen:
             self.bytes_per_s = (statistics.payload_bytes - before.payload_bytes) / span_s
         else:
             self.rate_hz = self.bytes_per_s = 0.0
-        self.cpu = None
-        if used_ns is not None and self.cpu_ns is not None and elapsed_s > 0:
-            self.cpu = max(0, used_ns - self.cpu_ns) / 1e9 / elapsed_s
+        self.cpu = self.cpu_share(used_ns, now)
         self.statistics, self.cpu_ns, self.sampled_s = statistics, used_ns, now
         # What a worker told may have been lost, or told to a supervisor before this one.
         state = _STATES.get(statistics.writing) if statistics else None
@@ -197,7 +195,7 @@ class WorkersSeen:
                     age_s,
                     beat is not None and beat[0] != beat[1],
                     state_of(worker.pid),
-                    self.of(key).cpu_share(cpu_ns(worker.pid), now),
+                    self.of(key).cpu_share(cpu_ns(worker.pid), now, _SHARE_S),
                 )
                 if reader.beat(worker.pid) == beat:  # else it had its turn while we looked, and sleeps
                     late.append(each)
