@@ -54,3 +54,14 @@ def test_the_first_look_at_a_new_process_tells_no_rate():
     seen.take(stamped([0.0, 0.9], 1.0), None, 1.0)
     seen.take(stamped([0.0, 0.9, 1.9], 2.0)._replace(pid=PID + 1), None, 2.0)
     assert (seen.rate_hz, seen.bytes_per_s) == (0.0, 0.0)
+
+
+def test_a_share_of_a_cpu_is_told_since_the_last_sample_and_not_of_a_moment():
+    seen = Seen(StatisticsReader(Path("/nonexistent")))
+    assert seen.cpu_share(1_000, 10.0) is None  # never sampled
+    seen.take(None, 5_000_000_000, 10.0)
+    assert seen.cpu_share(5_250_000_000, 10.5, 0.1) == 0.5
+    assert seen.cpu_share(5_050_000_000, 10.05, 0.1) is None
+    assert seen.cpu_share(None, 10.5, 0.1) is None
+    seen.take(None, 5_250_000_000, 11.0)
+    assert seen.cpu == 0.25
