@@ -24,7 +24,8 @@ QUEUE_FRAMES = (2, 32)
 #: What may wait at a reader of ours, which takes all of it at once and goes on with the newest: none is late for it.
 RECEIVED_FRAMES = 8
 #: What the kernel may hold of a stream that the network has not taken yet, if that is less than a frame; and at least.
-UNSENT_BYTES = (16 * 1024, 128 * 1024)
+#: The kernel asks for more when half of it is left, so of a large frame it must be more than goes while libzmq wakes.
+UNSENT_BYTES = (16 * 1024, 512 * 1024)
 #: What may be under way to an owner, likewise.
 _WRITTEN_BYTES = 4 * 1024 * 1024
 _WRITTEN_FRAMES = (2, 256)
