@@ -55,6 +55,7 @@ class DirectMirror(Following):
         if writing is not None:
             writing.link(self._upstream)
         self._spinner = Spinner(order.limits, tell)
+        self._look_s = look_interval_s(order.limits)
         self._described: Optional[Described] = None
         # Whether a frame has come since that description, as no other may come for long.
         self._has_come = False
@@ -97,7 +98,7 @@ class DirectMirror(Following):
     def _flow(self) -> tuple[int, Optional[bytes], Optional[bytes]]:
         """Let frames flow into the mirror; returns with the first message that is not a newer one."""
         replica, described, receiver = self._replica, self._described, self._receiver
-        until_s = self._stamped + look_interval_s(self._order.limits)
+        until_s = self._stamped + self._look_s
         taken, nbytes, skipped, gaps = receiver.taken, receiver.taken_bytes, receiver.skipped, receiver.gaps
         passed_over = receiver.passed_over
         frame_bytes = 0 if described is None else described.description.geometry.frame_bytes

@@ -25,7 +25,7 @@ from daosup.errors import ProtocolError, SegmentLostError
 from daosup.stream.receiver import Receiver
 from daosup.stream.upstream import Upstream
 from daosup.workers.following import LINK_TIMEOUT_S, Following, Frame
-from daosup.workers.looking import LOOK_INTERVAL_S
+from daosup.workers.looking import own_look_interval_s
 from daosup.workers.mirroring import STAMP_INTERVAL_S, Mirroring
 from daosup.workers.orders import MirrorOrder
 from daosup.workers.writing_back import WritingBack
@@ -50,6 +50,7 @@ class Mirror(Following):
         # How the header of each frame begins and ends in the stream as it is described.
         self._begin = self._end = b""
         self._connected = time.monotonic()
+        self._look_s = own_look_interval_s()
         self._upstream: Optional[Upstream] = None
         if writing is None:
             self._receiver = Receiver(order.endpoint, self._pass_over)
@@ -71,7 +72,7 @@ class Mirror(Following):
         now = time.monotonic()
         if message is not None:  # whatever it is, it came
             self._connected = now
-        if message is None or now >= self._stamped + (LOOK_INTERVAL_S if self._writing is None else STAMP_INTERVAL_S):
+        if message is None or now >= self._stamped + (self._look_s if self._writing is None else STAMP_INTERVAL_S):
             self._stamped = now
             self._look_around(now)
             if now > max(self._heard, self._connected) + LINK_TIMEOUT_S:
@@ -92,7 +93,7 @@ class Mirror(Following):
                 self._begin,
                 self._end,
                 tracker.expected,
-                self._stamped + LOOK_INTERVAL_S,
+                self._stamped + self._look_s,
                 self._page.memory,
             )
         finally:  # also if SIGTERM comes just now, or the mirror was lost
