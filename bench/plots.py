@@ -21,6 +21,8 @@ _COLOURS = {
     "daosup zmq": "#1f77b4",
     "daosup direct": "#d62728",
     "daosup direct, spinning": "#ff9f4a",
+    "daosup direct, keeping 4": "#2ca02c",
+    "daosup direct, keeping 4, spinning": "#98df8a",
 }
 
 
