@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from daosup.errors import SegmentLostError, SegmentNotFoundError
 from daosup.shm import Segment
 from tests.integration.commands import daosupctl
 from tests.integration.fleet import Fleet, Host
@@ -43,7 +45,12 @@ def looks(host: Host) -> tuple[str, int]:
 
 
 def wait_for_looks(host: Host, layout: str, depth: int) -> None:
-    wait_until(lambda: looks(host) == (layout, depth), SOON_S, f"a mirror of layout {layout} and depth {depth}")
+    def is_so() -> bool:
+        with contextlib.suppress(SegmentNotFoundError, SegmentLostError):  # it is just made anew
+            return looks(host) == (layout, depth)
+        return False
+
+    wait_until(is_so, SOON_S, f"a mirror of layout {layout} and depth {depth}")
 
 
 @pytest.mark.parametrize("how", [["--transport", "direct"], ["--transport", "zmq"], ["--frames", "every"]])
