@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from daosup.core.crew import HEALTHY_GROWTH_S
 from daosup.core.restart import HEALTHY_S, RESTARTS_IN_A_ROW
 from daosup.supervisor.worker_health import MEMORY_ROUND_S
+from daosup.workers.looking import LOOK_INTERVAL_S
 from tests.faults.fault import fault
 from tests.faults.scene import HEAL_S, Scene
 from tests.integration.fleet import Host
@@ -34,8 +35,10 @@ def _told(scene: Scene, host: Host, what: str, healthy_s: float = HEALTHY_S) -> 
     pid = stream.worker(host)
     kind = "publisher" if host is scene.rts else "mirror"
     with scene.other_undisturbed():
-        began_s = time.monotonic()
         tell(host.runtime, kind, stream.source, what)
+        order = order_of(host.runtime, kind, stream.source)
+        wait_until(lambda: not order.exists(), 2 * LOOK_INTERVAL_S, "the worker to look around and obey")
+        began_s = time.monotonic()
         host.worker_pid(stream.source, other_than=pid)
         replaced_s = time.monotonic()
         healed_s = replaced_s - began_s + stream.first_frame_s(replaced_s)
