@@ -198,7 +198,7 @@ class _Service:
             self._doubted = self._window.sent
             sender.describe_next()
         is_due = sender.is_description_due(now, has_new=outcome == NEW)
-        if outcome != NEW or now >= self._stamped + self._look_s:
+        if outcome != NEW or now >= self._stamped + self._look_s or self._reader_count != self._page.reader_count:
             self._stamp(now)
         if now >= self._checked + CHECK_INTERVAL_S:
             self._checked = now
@@ -214,6 +214,10 @@ class _Service:
             self._rest_s = SLEEP_S if is_resting else 0.0
         return is_due
 
+    @property
+    def _reader_count(self) -> int:
+        return self._sender.reader_count + self._sender.old_readers.count + self._direct.count
+
     def _stamp(self, now: float) -> None:
         page, window = self._page, self._window
         self._stamped = now
@@ -221,7 +225,7 @@ class _Service:
             before + now for before, now in zip(self._before, (window.retries, window.skipped, window.gaps))
         )
         page.direct_count = self._direct.count
-        page.reader_count = self._sender.reader_count + self._sender.old_readers.count + page.direct_count
+        page.reader_count = self._reader_count
         page.source_counter, page.write_time_utc_ns = window.sent, window.atime_ns
         page.payload_bytes += (window.sequence - page.frames) * self._messages.frame_message_bytes
         page.frames = window.sequence
